@@ -1,0 +1,47 @@
+"""Random numbers as a function of a key and a counter, whatever was drawn before or elsewhere.
+
+Philox (Salmon et al. 2011) supplies the words. They are turned into integers here, not by `numpy.random.Generator`,
+whose methods may change between numpy versions (NEP 19).
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets.decimals import Integers
+
+
+def key_of(*parts: object) -> NDArray[np.uint64]:
+    """A 128-bit key from anything with a stable text form."""
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return np.frombuffer(digest[:16], dtype="<u8").astype(np.uint64)
+
+
+class Counter:
+    """A source of uniform integers at one place (`key`, `counter`) of the random stream."""
+
+    def __init__(self, key: NDArray[np.uint64], counter: int = 0) -> None:
+        # The counter is the highest of four words: each place has 2**192 words of its own.
+        self._bits = np.random.Philox(key=key, counter=np.array([0, 0, 0, counter], dtype=np.uint64))
+
+    def words(self, n: int) -> NDArray[np.uint64]:
+        """n independent 64-bit words."""
+        words: NDArray[np.uint64] = self._bits.random_raw(n)
+        return words
+
+    def below(self, bounds: Integers) -> Integers:
+        """One uniform integer in [0, bound) for each bound (>= 1); the bias is at most 2**-32."""
+        if bounds.dtype != object and int(bounds.max(initial=1)) < 2**32:
+            high = self.words(len(bounds)) >> np.uint64(32)
+            return ((high * bounds.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+        # 64 bits more than the largest bound has, so that the remainder's bias is below 2**-64.
+        value = np.zeros(len(bounds), dtype=object)
+        for _ in range(int(bounds.max()).bit_length() // 64 + 2):
+            value = value * 2**64 + self.words(len(bounds)).astype(object)
+        below: Integers = (value % bounds).astype(bounds.dtype)
+        return below
+
+    def permutation(self, n: int) -> NDArray[np.int64]:
+        """A uniform order of 0 .. n-1."""
+        return np.argsort(self.words(n), kind="stable")

@@ -1,0 +1,120 @@
+"""Uniform draws from many strata at once, restricted to one split."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets.counter import Counter
+from bench.datasets.decimals import Integers, canonical
+from bench.datasets.problems import OPERATIONS, Division, Problems
+from bench.datasets.split import SPLITS, split_of
+from bench.datasets.strata import Stratum, dtype_for, fits
+
+MOST_ROUNDS = 10_000
+
+
+class Sampler:
+    """Draws problems of one split from strata.
+
+    Strata that are small enough are listed once and picked from; the others are drawn from the box of their operands
+    until the draw is a problem of the stratum and of the split. Both are uniform over the problems of the stratum.
+    Exact division too large to list is not: there divisor and quotient are drawn and multiplied out until they fit.
+
+    Raises:
+        ValueError: a stratum has no problem in this split.
+    """
+
+    def __init__(self, strata: list[Stratum], division: Division, split: str) -> None:
+        self.strata, self._division, self._split = strata, division, SPLITS.index(split)
+        self._tries = 1 if split == "train" else 10  # at once: one draw in ten is of validation or test
+        self.dtype = dtype_for(strata, division)
+        self._operation = np.array([OPERATIONS.index(s.operation) for s in strata], dtype=np.uint8)
+        self._places = np.array([s.places for s in strata], dtype=np.int64)
+        self._negative = np.array([[sign == "-" for sign in s.signs] for s in strata]).T
+        self._first = np.array([[s.a_range[0], s.b_range[0]] for s in strata], dtype=self.dtype).T
+        self._span = np.array(
+            [[s.a_range[1] - s.a_range[0], s.b_range[1] - s.b_range[0]] for s in strata], dtype=self.dtype
+        ).T
+        self._listed = [list_split(s, division, split, self.dtype) if s.is_listed(division) else None for s in strata]
+        for stratum, listed in zip(strata, self._listed, strict=True):
+            if listed is not None and not len(listed):
+                raise ValueError(f"stratum '{stratum}' has no {split} problem; leave it out of the suite")
+        sizes = [0 if listed is None else len(listed) for listed in self._listed]
+        self._size = np.array(sizes, dtype=np.int64)
+        self._offset = np.cumsum(self._size) - self._size
+        tables = [listed for listed in self._listed if listed is not None]
+        self._table = Problems.join(tables) if tables else None
+
+    @property
+    def listed_problems(self) -> int | None:
+        """How many distinct problems there are in this split, or None where some strata are too many to list."""
+        return int(self._size.sum()) if self._size.all() else None
+
+    def listed(self, index: int) -> Problems | None:
+        """All problems of stratum number `index` in this split, or None where they are too many to list."""
+        return self._listed[index]
+
+    def draw(self, chosen: NDArray[np.int64], counter: Counter) -> Problems:
+        """One problem from each chosen stratum (index into `strata`), (n,) -> n problems."""
+        size = self._size[chosen]
+        if self._table is not None and size.all():
+            return self._table.rows(self._offset[chosen] + counter.below(size))
+        parts, positions = [], []
+        picked = np.flatnonzero(size)
+        if self._table is not None and len(picked):
+            parts.append(self._table.rows(self._offset[chosen[picked]] + counter.below(size[picked])))
+            positions.append(picked)
+        pending = np.flatnonzero(size == 0)
+        for _ in range(MOST_ROUNDS):
+            if not len(pending):
+                order = np.argsort(np.concatenate(positions), kind="stable")
+                return Problems.join(parts).rows(order)
+            tried = np.repeat(pending, self._tries)
+            problems, keep = self._attempt(chosen[tried], counter)
+            keep &= split_of(problems) == self._split
+            found = keep.reshape(-1, self._tries)
+            first = np.arange(len(pending)) * self._tries + found.argmax(axis=1)
+            hit = found.any(axis=1)
+            parts.append(problems.rows(first[hit]))
+            positions.append(pending[hit])
+            pending = pending[~hit]
+        raise ValueError(f"stratum '{self.strata[chosen[pending[0]]]}' has no problem in {MOST_ROUNDS:,} draws")
+
+    def _attempt(self, chosen: NDArray[np.int64], counter: Counter) -> tuple[Problems, NDArray[np.bool_]]:
+        """One draw a row from the box of operands, and whether it is a problem of its stratum."""
+        places = self._places[chosen]
+        first_a, first_b = self._first[:, chosen]
+        span_a, span_b = self._span[:, chosen]
+        b = first_b + counter.below(span_b)
+        a = first_a + counter.below(span_a)
+        keep = np.ones(len(chosen), dtype=bool)
+        if self._division.rule == "exact":
+            divides = self._operation[chosen] == OPERATIONS.index("/")
+            if divides.any():
+                a[divides], keep[divides] = self._exact_dividend(
+                    b[divides], first_a[divides], span_a[divides], counter
+                )
+        keep &= fits(a, b, places)
+        negative_a, negative_b = self._negative[:, chosen]
+        a, b = np.where(negative_a, -a, a), np.where(negative_b, -b, b)
+        return Problems(self._operation[chosen], *canonical(a, places), *canonical(b, places)), keep
+
+    def _exact_dividend(
+        self, b: Integers, first: Integers, span: Integers, counter: Counter
+    ) -> tuple[Integers, NDArray[np.bool_]]:
+        """Dividends in [first, first + span) as quotient times divisor, and whether that came out even."""
+        unit = 10**self._division.places
+        lowest = -(-first * unit // b)
+        quotients = (first + span - 1) * unit // b - lowest + 1
+        possible = (quotients > 0).astype(bool)
+        quotient = lowest + counter.below(np.where(possible, quotients, 1).astype(b.dtype))
+        product = quotient * b
+        even: NDArray[np.bool_] = possible & (product % unit == 0).astype(bool)
+        return np.where(even, product // unit, first), even
+
+
+def list_split(stratum: Stratum, division: Division, split: str, dtype: np.dtype[Any]) -> Problems:
+    """Every problem of the stratum in this split, in order of a, then b."""
+    problems = stratum.all_problems(division, dtype)
+    return problems.rows(split_of(problems) == SPLITS.index(split))

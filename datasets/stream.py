@@ -1,0 +1,143 @@
+"""Training examples: example number i of seed s is a function of (problems of the suite, s, i) alone.
+
+Examples are made in blocks of 1,024, each from its own place of a counter-based generator, so that no global seed, batch
+size, tokenizer or restart changes them. A chained hash proves it: after each block, and at the last example.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.datasets.counter import Counter, key_of
+from bench.datasets.encoding import Encoded, Encoding
+from bench.datasets.problems import Problems
+from bench.datasets.sampling import Sampler
+from bench.datasets.split import fingerprint
+
+BLOCK = 1024
+MOST_BARREN_BLOCKS = 10_000
+
+
+class ProblemStream:
+    """The endless sequence of training problems of one seed, block by block.
+
+    Strata are drawn evenly: a block holds each equally often (to within one), in random order.
+
+    `limit` keeps the sequence to the first `limit` distinct problems, shuffled anew each epoch.
+
+    Raises:
+        ValueError: `limit` is larger than the number of distinct training problems.
+    """
+
+    def __init__(self, sampler: Sampler, problem_key: str, seed: int, limit: int | None = None) -> None:
+        self._sampler, self._key = sampler, key_of("stream", problem_key, seed)
+        self._epoch_key = key_of("epoch", problem_key, seed)
+        self._pool = None if limit is None else self._first_distinct(limit)
+        self._epoch: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
+
+    def block(self, number: int) -> Problems:
+        """Examples number * 1,024 to (number + 1) * 1,024 - 1."""
+        if self._pool is None:
+            return self._fresh(number)
+        positions = np.arange(number * BLOCK, (number + 1) * BLOCK)
+        epochs, places = np.divmod(positions, len(self._pool))
+        picks = np.empty(BLOCK, dtype=np.int64)
+        for epoch in np.unique(epochs):
+            picks[epochs == epoch] = self._order(int(epoch))[places[epochs == epoch]]
+        return self._pool.rows(picks)
+
+    def _fresh(self, number: int) -> Problems:
+        counter = Counter(self._key, number)
+        strata = (np.arange(BLOCK) + number * BLOCK) % len(self._sampler.strata)
+        return self._sampler.draw(strata[counter.permutation(BLOCK)], counter)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        assert self._pool is not None
+        if self._epoch[0] != epoch:
+            self._epoch = (epoch, Counter(self._epoch_key, epoch).permutation(len(self._pool)))
+        return self._epoch[1]
+
+    def _first_distinct(self, limit: int) -> Problems:
+        available = self._sampler.listed_problems
+        if available is not None and limit > available:
+            raise ValueError(f"training_problems {limit:,}: there are only {available:,} distinct training problems")
+        parts: list[Problems] = []
+        seen: set[int] = set()
+        number, barren = 0, 0
+        while len(seen) < limit:
+            block = self._fresh(number)
+            keep = np.zeros(BLOCK, dtype=bool)
+            for row, mark in enumerate(fingerprint(block).tolist()):
+                if mark not in seen and len(seen) < limit:
+                    seen.add(mark)
+                    keep[row] = True
+            parts.append(block.rows(keep))
+            number += 1
+            barren = 0 if keep.any() else barren + 1
+            if barren == MOST_BARREN_BLOCKS:
+                raise ValueError(f"training_problems {limit:,}: no more than {len(seen):,} distinct ones were found")
+        return Problems.join(parts)
+
+
+class Stream:
+    """The training examples of one cell: a moving place in a `ProblemStream`, encoded, with the chained hash."""
+
+    def __init__(self, problems: ProblemStream, encoding: Encoding) -> None:
+        self._problems, self._encoding = problems, encoding
+        self.position = 0
+        """examples taken so far"""
+        self.chain: list[str] = []
+        """SHA-256 after each whole block taken, each over the one before and the block"""
+        self._marks: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        self._encoded: Encoded | None = None
+        self._distinct: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
+        self._fresh_marks: list[NDArray[np.uint64]] = []
+
+    def take(self, n: int) -> Encoded:
+        """The next n examples."""
+        prompts, answers = [], []
+        while n:
+            start = self.position % BLOCK
+            if self._encoded is None:
+                block = self._problems.block(self.position // BLOCK)
+                self._encoded, self._marks = self._encoding.encode(block), fingerprint(block)
+            stop = min(start + n, BLOCK)
+            prompts.append(self._encoded.prompt[start:stop])
+            answers.append(self._encoded.answer[start:stop])
+            n -= stop - start
+            self.position += stop - start
+            if stop == BLOCK:
+                self.chain.append(self._link(self._marks))
+                self._fresh_marks.append(self._marks)
+                self._encoded = None
+                if len(self._fresh_marks) == 1024:
+                    self._fold_marks()
+        return Encoded(_joined(prompts), _joined(answers))
+
+    @property
+    def data_hash(self) -> str:
+        """SHA-256 of all examples taken so far."""
+        rest = self.position % BLOCK
+        if rest:
+            return self._link(self._marks[:rest])
+        return self.chain[-1] if self.chain else hashlib.sha256().hexdigest()
+
+    @property
+    def unique_problems(self) -> int:
+        """Distinct problems (operation and signed operands) among the examples taken so far."""
+        self._fold_marks()
+        return len(np.union1d(self._distinct, self._marks[: self.position % BLOCK]))
+
+    def _link(self, marks: NDArray[np.uint64]) -> str:
+        before = self.chain[-1] if self.chain else ""
+        return hashlib.sha256(before.encode() + marks.astype("<u8").tobytes()).hexdigest()
+
+    def _fold_marks(self) -> None:
+        self._distinct = np.unique(np.concatenate([self._distinct, *self._fresh_marks]))
+        self._fresh_marks = []
+
+
+def _joined(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

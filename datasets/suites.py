@@ -1,0 +1,203 @@
+"""Suites: everything about the data of a comparison, and its default budget, in one small TOML file.
+
+The files lie in `suites/`; `load_suite` also takes the path of a file of one's own.
+"""
+
+import difflib
+import hashlib
+import itertools
+import json
+import tomllib
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from bench.datasets.encoding import Encoding
+from bench.datasets.evaluation import EvaluationSet, evaluation_set
+from bench.datasets.forms import Form
+from bench.datasets.problems import OPERATIONS, SIGNS, Division, DivisionRule
+from bench.datasets.sampling import Sampler
+from bench.datasets.strata import Stratum
+from bench.datasets.stream import ProblemStream
+
+SUITES = Path(__file__).parent / "suites"
+MOST_DIGITS = 100
+
+Operation = Literal["+", "-", "*", "/"]
+Signs = Literal["++", "+-", "-+", "--"]
+Pattern = Annotated[str, Field(pattern=r"^[1-9]\d{0,2}x[1-9]\d{0,2}$")]
+Places = Annotated[int, Field(ge=0, le=20)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DivisionSection(_Section):
+    rule: DivisionRule = "exact"
+    places: Annotated[int, Field(ge=0, le=20)] = 2
+
+
+class FormSection(_Section):
+    answer: Literal["plain", "reversed"] = "reversed"
+    operands: Literal["plain", "padded"] = "plain"
+    tokenizer: Literal["characters", "digit-chunks"] = "characters"
+
+
+class EvaluationSection(_Section):
+    """Problems a stratum: `per_stratum` of the test split, as many for validation, `seen` of the training split."""
+
+    per_stratum: Annotated[int, Field(ge=1, le=100_000)] = 100
+    seen: Annotated[int, Field(ge=0, le=100_000)] = 20
+    extra_digits: tuple[Pattern, ...] = ()
+    """patterns that are tested but never trained on"""
+
+
+class DefaultsSection(_Section):
+    """What a run takes where its command does not say otherwise."""
+
+    budget: str
+    parameters: Annotated[int, Field(ge=1)]
+    seeds: Annotated[int, Field(ge=1)] = 3
+    batch: Annotated[int, Field(ge=1)] = 256
+    training_problems: Annotated[int, Field(ge=1)] | None = None
+    settings: dict[str, int | float | str | bool] = Field(default_factory=dict)
+    """settings for every architecture that has them, as `--set` would give them"""
+
+
+class Suite(_Section):
+    """One suite; see the files in `suites/`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    version: Annotated[int, Field(ge=1)]
+    summary: str
+    operations: Annotated[tuple[Operation, ...], Field(min_length=1)]
+    digits: Annotated[tuple[Pattern, ...], Field(min_length=1)]
+    signs: Annotated[tuple[Signs, ...], Field(min_length=1)] = SIGNS
+    places: Annotated[tuple[Places, ...], Field(min_length=1)] = (0,)
+    division: DivisionSection = DivisionSection()
+    form: FormSection = FormSection()
+    evaluation: EvaluationSection = EvaluationSection()
+    defaults: DefaultsSection
+
+    @field_validator("operations", "digits", "signs", "places")
+    @classmethod
+    def _no_twins(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        twins = sorted({str(item) for item in value if value.count(item) > 1})
+        if twins:
+            raise ValueError(f"{', '.join(twins)} stands there twice")
+        return value
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Suite":
+        for pattern in (*self.digits, *self.evaluation.extra_digits):
+            if max(map(int, pattern.split("x"))) > MOST_DIGITS:
+                raise ValueError(f"digits '{pattern}': at most {MOST_DIGITS} digits an operand")
+        both = set(self.digits) & set(self.evaluation.extra_digits)
+        if both:
+            raise ValueError(f"evaluation.extra_digits: {', '.join(sorted(both))} is trained on, so not extra")
+        if self.division.rule == "remainder" and "/" not in self.operations:
+            raise ValueError("division.rule 'remainder' needs '/' among the operations")
+        return self
+
+    def strata(self, patterns: tuple[str, ...] | None = None) -> list[Stratum]:
+        """The trained strata (or those of other digit patterns) that have any problem, in the suite's order."""
+        strata = []
+        for operation, pattern, signs, places in itertools.product(
+            self.operations, patterns or self.digits, self.signs, self.places
+        ):
+            a_digits, b_digits = map(int, pattern.split("x"))
+            strata.append(Stratum(operation, a_digits, b_digits, signs, places))
+        return sorted(strata, key=lambda s: OPERATIONS.index(s.operation))
+
+    @cached_property
+    def rule(self) -> Division:
+        return Division(self.division.rule, self.division.places)
+
+    @cached_property
+    def key(self) -> str:
+        """Names the problems themselves: what they are, not how they are written."""
+        parts = [self.operations, self.digits, self.signs, self.places, self.division.rule, self.division.places]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of all settings of the suite."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    @cached_property
+    def sampler(self) -> Sampler:
+        """Draws training problems."""
+        return Sampler(self.strata(), self.rule, "train")
+
+    def stream(self, seed: int, training_problems: int | None = None) -> ProblemStream:
+        """The training problems of one seed."""
+        return ProblemStream(self.sampler, self.key, seed, training_problems)
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """Text form and tokenizer at this suite's widths."""
+        everything = self.strata(self.digits + self.evaluation.extra_digits)
+        longest = max(max(s.a_digits, s.b_digits) for s in everything)
+        form = Form(self.form.answer, self.form.operands, longest)
+        return Encoding(everything, self.rule, form, self.form.tokenizer)
+
+    def evaluation_set(self, split: Literal["validation", "test", "seen"]) -> EvaluationSet:
+        """The fixed problems of a split; 'seen' are problems of the training split, asked beside the test.
+
+        Patterns beyond the trained ones are in the test split alone.
+        """
+        patterns = self.digits + (self.evaluation.extra_digits if split == "test" else ())
+        count = self.evaluation.seen if split == "seen" else self.evaluation.per_stratum
+        of_split = "train" if split == "seen" else split
+        return evaluation_set(self.strata(patterns), self.rule, of_split, count, f"{self.key} {self.version}")
+
+
+def suite_names() -> list[str]:
+    """Names of the suites that come with the project."""
+    return sorted(path.stem for path in SUITES.glob("*.toml"))
+
+
+def load_suite(name: str) -> Suite:
+    """A suite by name, or from the path of a TOML file.
+
+    Raises:
+        ValueError: no such suite or file, or the file does not describe a possible suite; one line says why.
+    """
+    path = SUITES / f"{name}.toml"
+    if name.endswith(".toml"):
+        path = Path(name)
+    elif name not in suite_names():
+        close = difflib.get_close_matches(name, suite_names(), 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(suite_names())}"
+        raise ValueError(f"unknown suite '{name}'; {hint} (a file of your own: a path ending in .toml)")
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Suite.model_validate_json(json.dumps(content))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ValueError(f"suite file '{path}' cannot be read: {reason}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"suite file '{path}' is not valid TOML: {error}") from None
+    except TypeError:
+        raise ValueError(f"suite file '{path}': dates and times have no place in a suite") from None
+    except ValidationError as error:
+        raise ValueError(f"suite file '{path}': {_first_error(error)}") from None
+
+
+def _first_error(error: ValidationError) -> str:
+    """The first thing wrong with a suite, as one line: key, rule, and the likely intended key."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section: Any = Suite
+        for part in first["loc"][:-1]:
+            section = section.model_fields[part].annotation
+        known = list(section.model_fields)
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
+        return f"unknown key '{where}'; " + (f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}")
+    message = first["msg"].removeprefix("Value error, ")
+    given = "" if first["type"] in ("missing", "value_error") else f" (given: {first['input']!r})"
+    return f"{where + ': ' if where else ''}{message}{given}"
