@@ -95,8 +95,8 @@ class Stream:
         self._distinct: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
         self._fresh_marks: list[NDArray[np.uint64]] = []
 
-    def take(self, n: int) -> Encoded:
-        """The next n examples."""
+    def take(self, n: int, most_tokens: int | None = None) -> Encoded:
+        """The next n examples, or as many of them as it takes to reach `most_tokens`."""
         prompts, answers = [], []
         while n:
             start = self.position % BLOCK
@@ -104,6 +104,13 @@ class Stream:
                 block = self._problems.block(self.position // BLOCK)
                 self._encoded, self._marks = self._encoding.encode(block), fingerprint(block)
             stop = min(start + n, BLOCK)
+            if most_tokens is not None:
+                total = np.cumsum(self._encoded.rows(slice(start, stop)).tokens)
+                enough = int(np.searchsorted(total, most_tokens)) + 1
+                if enough <= stop - start:
+                    n = enough
+                    stop = start + n
+                most_tokens -= int(total[stop - start - 1])
             prompts.append(self._encoded.prompt[start:stop])
             answers.append(self._encoded.answer[start:stop])
             n -= stop - start

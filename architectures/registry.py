@@ -1,0 +1,61 @@
+"""All architectures by name."""
+
+import difflib
+import importlib
+from importlib.metadata import entry_points
+
+from bench.architectures.base import Architecture
+
+ENTRY_POINTS = "arithbench.architectures"
+_registered: dict[str, type[Architecture]] = {}
+
+
+def register(cls: type[Architecture]) -> type[Architecture]:
+    """Class decorator: make an architecture known under its `name`.
+
+    Raises:
+        ValueError: the name is taken, or an attribute that every architecture states is missing.
+    """
+    missing = [name for name in ("name", "family", "year", "paper", "Config", "debug") if not hasattr(cls, name)]
+    if missing:
+        raise ValueError(f"architecture {cls.__name__} lacks {', '.join(missing)}")
+    if _registered.get(cls.name, cls).__qualname__ != cls.__qualname__:
+        raise ValueError(f"architecture name '{cls.name}' is taken by {_registered[cls.name].__module__}")
+    _registered[cls.name] = cls
+    return cls
+
+
+def load_plugin(module: str) -> None:
+    """Import a module that registers architectures.
+
+    Raises:
+        ValueError: there is no such module, or it fails to import.
+    """
+    before = set(_registered)
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        raise ValueError(f"plug-in '{module}' cannot be imported: {type(error).__name__}: {error}") from error
+    if set(_registered) == before and not any(cls.__module__ == module for cls in _registered.values()):
+        raise ValueError(f"plug-in '{module}' registers no architecture; decorate its class with @register")
+
+
+def all_architectures() -> dict[str, type[Architecture]]:
+    """Registered architectures, those of installed packages' entry points included, in order of year, then name."""
+    for point in entry_points(group=ENTRY_POINTS):
+        load_plugin(point.module)
+    return dict(sorted(_registered.items(), key=lambda item: (item[1].year, item[0])))
+
+
+def get(name: str) -> type[Architecture]:
+    """One architecture by name.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    known = all_architectures()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, 1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
+        raise ValueError(f"unknown architecture '{name}'; {hint}")
+    return known[name]

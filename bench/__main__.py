@@ -1,0 +1,28 @@
+"""`python -m bench`, and the console script `arithbench`."""
+
+import sys
+
+
+def main() -> None:
+    """Run one command and exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted."""
+    from cyclopts import CycloptsError
+
+    from bench.cli import app
+    from bench.errors import UserError
+
+    try:
+        status = app(exit_on_error=False, print_error=False)
+    except (CycloptsError, UserError) as error:
+        print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("bench: interrupted; the same command continues", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe (head, say) has enough
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(status or 0)
+
+
+if __name__ == "__main__":
+    main()

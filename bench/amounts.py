@@ -1,0 +1,98 @@
+"""Amounts as people type them: `300k` examples, a budget of `tokens=2M`, a list of seeds."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, TypeVar, get_args
+
+from bench.errors import UserError
+
+Unit = Literal["examples", "steps", "tokens", "flops", "seconds"]
+Item = TypeVar("Item")
+UNITS: tuple[Unit, ...] = get_args(Unit)
+_SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
+_AMOUNT = re.compile(r"(\d+(?:[._]?\d+)*)([kmgbt]?)", re.IGNORECASE)
+_MOST = 10**18
+
+
+def parse_count(text: str, what: str) -> int:
+    """A positive whole number with an optional suffix: '300k' -> 300000, '1.5M' -> 1500000.
+
+    Raises:
+        UserError: it is none.
+    """
+    match = _AMOUNT.fullmatch(text.strip())
+    if match:
+        try:
+            value = float(match[1].replace("_", "")) * _SUFFIXES[match[2].lower()]
+        except ValueError:
+            value = 0
+        if 1 <= value <= _MOST and value == round(value):
+            return round(value)
+    raise UserError(f"{what} '{text}': expected a whole number from 1 on, such as 5000, 300k or 1.5M")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much training each cell gets: the same amount of one unit for every architecture."""
+
+    unit: Unit
+    amount: int
+
+    def __str__(self) -> str:
+        return f"{self.unit}={self.amount}"
+
+
+def parse_budget(text: str) -> Budget:
+    """'examples=300k' -> Budget('examples', 300000).
+
+    Raises:
+        UserError: the unit is unknown or the amount is no positive whole number.
+    """
+    unit, equals, amount = text.partition("=")
+    if not equals or unit not in UNITS:
+        raise UserError(f"--budget '{text}': expected one of {', '.join(u + '=N' for u in UNITS)}")
+    return Budget(unit, parse_count(amount, f"--budget {unit}"))
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """'3' -> (0, 1, 2): a count; '0,4,7' or '4,' -> a list, told by its comma.
+
+    Raises:
+        UserError: nothing, a negative number, or a seed twice.
+    """
+    try:
+        seeds = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise UserError(f"--seeds '{text}': expected a count such as 3, or a list with a comma such as 0,4,7") from None
+    if "," not in text:
+        seeds = list(range(seeds[0])) if seeds and seeds[0] <= 10_000 else []
+    if not seeds or min(seeds) < 0 or max(seeds) >= 2**31:
+        raise UserError(f"--seeds '{text}': expected at least one seed of 0 to 2147483647 (seed 0 alone is written 0,)")
+    return tuple(_no_twins(seeds, "--seeds", text))
+
+
+def parse_names(text: str, flag: str) -> tuple[str, ...]:
+    """'lstm,transformer' -> ('lstm', 'transformer').
+
+    Raises:
+        UserError: the list is empty or has a name twice.
+    """
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if not names:
+        raise UserError(f"{flag} '{text}': expected at least one name")
+    return tuple(_no_twins(names, flag, text))
+
+
+def _no_twins(items: list[Item], flag: str, text: str) -> list[Item]:
+    for item in items:
+        if items.count(item) > 1:
+            raise UserError(f"{flag} '{text}': {item} stands there twice")
+    return items
+
+
+def short_count(value: float) -> str:
+    """300000 -> '300k', 100276 -> '100.3k', 2.7e12 -> '2.7T'; for tables read by people."""
+    for suffix, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{suffix}"
+    return f"{value:.4g}"

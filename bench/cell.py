@@ -1,0 +1,240 @@
+"""One cell (architecture x seed), from nothing to its record, in a process of its own.
+
+Memory, crashes, seeds and threads are the cell's own. It hears of its work as one JSON message and reports progress the
+same way; what it found lies in its folder, the record last.
+"""
+
+import json
+import os
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+EXCLUSIVE_SHARE = 0.9
+"""Process CPU seconds below this share of wall seconds x threads: somebody else had the machine."""
+VALIDATION_SAMPLE = 1000
+"""Most validation problems asked at each point of the learning curve."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a cell needs to know; plain values, so that it travels as JSON."""
+
+    directory: str
+    architecture: str
+    seed: int
+    suite: dict[str, Any]
+    config: dict[str, Any]
+    training: dict[str, Any]
+    parameters: int
+    active_parameters: int
+    flops_per_example: int
+    match: str
+    preset: str
+    tuned: bool
+    budget: str
+    training_problems: int | None
+    device: str
+    precision: str
+    threads: int
+    plugins: list[str]
+
+
+def main(connection: Connection, message: bytes) -> None:
+    """Entry point of the child process."""
+    work = Work(**json.loads(message))
+
+    def report(event: dict[str, Any]) -> None:
+        connection.send_bytes(json.dumps(event).encode())
+
+    # Before torch is imported: its thread pools and its deterministic CUDA products read these.
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(work.threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    try:
+        run_cell(work, report)
+    except KeyboardInterrupt:
+        report({"kind": "interrupted"})
+    connection.close()
+
+
+def run_cell(work: Work, report: Callable[[dict[str, Any]], None]) -> None:
+    """Train, evaluate and record; a failure is recorded too."""
+    import torch
+
+    from bench.results.files import write_text
+    from bench.training import Diverged
+
+    outcome: dict[str, Any] = {}
+    try:
+        outcome = _train_and_evaluate(work, report)
+    except Diverged:
+        outcome = {"status": "diverged", "reason": "the loss became nan or infinite"}
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        outcome = {"status": "out-of-memory", "reason": _one_line(error) or "no memory left"}
+    except Exception as error:
+        out_of_memory = "can't allocate memory" in str(error)  # what torch's CPU allocator raises, as RuntimeError
+        outcome = {
+            "status": "out-of-memory" if out_of_memory else "failed",
+            "reason": f"{type(error).__name__}: {_one_line(error)}",
+        }
+        write_text(Path(work.directory) / "error.txt", traceback.format_exc())
+    write_outcome(work, outcome)
+
+
+def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
+    """Write the record of a cell; figures that `outcome` lacks are None."""
+    from bench import machine
+    from bench.datasets.suites import Suite
+    from bench.results import records
+    from bench.results.files import sha256_of
+
+    suite = Suite.model_validate_json(json.dumps(work.suite))
+    directory = Path(work.directory)
+    measured = {
+        **dict.fromkeys(
+            (
+                *("examples", "unique_problems", "tokens", "steps", "flops", "train_seconds", "tokens_per_second"),
+                *("examples_per_second", "examples_per_second_quartiles", "decode_problems_per_second"),
+                *("peak_memory_mb", "state_bytes", "weight_bits", "data_hash", "test_hash", "validation_hash"),
+                *("correct", "total", "exact_match", "validation_correct", "validation_total"),
+            )
+        ),
+        "status": "failed",
+        "reason": "",
+        "exclusive": False,
+        "data_chain": [],
+    }
+    record = records.Record(
+        schema=records.SCHEMA_VERSION,
+        architecture=work.architecture,
+        seed=work.seed,
+        suite=suite.name,
+        suite_version=suite.version,
+        suite_hash=suite.hash,
+        budget=work.budget,
+        config=work.config,
+        training=work.training,
+        preset=work.preset,
+        tuned=work.tuned,
+        match=work.match,  # type: ignore[arg-type]
+        parameters=work.parameters,
+        active_parameters=work.active_parameters,
+        device=work.device,
+        precision=work.precision,
+        threads=work.threads,
+        versions=machine.versions(),
+        machine=machine.description(),
+        files={
+            path.name: sha256_of(path) for path in sorted(directory.glob("[!.]*")) if path.name != records.RECORD
+        },
+        **(measured | outcome),
+    )
+    records.write_record(directory, record)
+
+
+def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    import pandas as pd
+    import torch
+    from safetensors.torch import save_file
+
+    from bench import architectures, machine
+    from bench.amounts import parse_budget
+    from bench.datasets.stream import Stream
+    from bench.datasets.suites import Suite
+    from bench.evaluation import answer, predictions, state_bytes
+    from bench.plan import sequence_spec
+    from bench.results.curves import write_curve
+    from bench.results.predictions import write_predictions
+    from bench.settings import TrainingSettings
+    from bench.training import train
+
+    directory, device = Path(work.directory), torch.device(work.device)
+    directory.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(work.threads)
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(device.type == "cpu")
+    for module in work.plugins:
+        architectures.load_plugin(module)
+    suite = Suite.model_validate_json(json.dumps(work.suite))
+    encoding, spec = suite.encoding, sequence_spec(suite)
+    validation, test, seen = (suite.evaluation_set(split) for split in ("validation", "test", "seen"))
+    validation_items = encoding.encode(validation.problems)
+    sample = encoding.encode(validation.problems.rows(validation.sample(VALIDATION_SAMPLE, suite.key)))
+    asked = encoding.encode(type(test.problems).join([test.problems, seen.problems]))
+    stream = Stream(suite.stream(work.seed, work.training_problems), encoding)
+
+    before_mb = machine.resident_mb()
+    torch.manual_seed(work.seed)  # before the model is built: initialisation is part of what a seed decides
+    cls = architectures.get(work.architecture)
+    model = cls(cls.Config(**work.config), spec).to(device).train()
+
+    def validate() -> tuple[int, int]:
+        right = answer(model, sample, device, work.precision).right
+        return int(right.sum()), len(right)
+
+    clock, processor = time.perf_counter(), time.process_time()
+    trained = train(
+        model,
+        stream,
+        parse_budget(work.budget),
+        TrainingSettings(**work.training),
+        seed=work.seed,
+        flops_per_example=work.flops_per_example,
+        device=device,
+        precision=work.precision,
+        validate=validate,
+        report=report,
+    )
+    busy = (time.process_time() - processor) / ((time.perf_counter() - clock) * work.threads)
+    peak_mb = machine.peak_resident_mb()
+    if device.type == "cuda":
+        before_mb, peak_mb = 0.0, torch.cuda.max_memory_allocated() / 1e6
+    report({"kind": "evaluation"})
+    validated = answer(model, validation_items, device, work.precision).right
+    answered = answer(model, asked, device, work.precision)
+
+    write_predictions(directory, predictions(suite, test, seen, answered))
+    write_curve(directory, pd.DataFrame(trained.curve))
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    save_file(weights, directory / "model.safetensors")
+    low, middle, high = trained.rate_quartiles()
+    correct = int(answered.right[: len(test)].sum())
+    return {
+        "status": "done",
+        "examples": trained.examples,
+        "unique_problems": stream.unique_problems,
+        "tokens": trained.tokens,
+        "steps": trained.steps,
+        "flops": trained.flops,
+        "train_seconds": trained.train_seconds,
+        "tokens_per_second": middle * trained.tokens / trained.examples,
+        "examples_per_second": middle,
+        "examples_per_second_quartiles": [low, high],
+        "decode_problems_per_second": len(answered.right) / answered.seconds,
+        "peak_memory_mb": None if peak_mb is None or before_mb is None else max(0.0, peak_mb - before_mb),
+        "state_bytes": state_bytes(model, torch.from_numpy(asked.prompt[:1]).to(device), spec.answer_width),
+        "weight_bits": model.weight_bits,
+        "exclusive": busy >= EXCLUSIVE_SHARE,
+        "data_hash": stream.data_hash,
+        "data_chain": stream.chain,
+        "test_hash": test.hash,
+        "validation_hash": validation.hash,
+        "correct": correct,
+        "total": len(test),
+        "exact_match": correct / len(test),
+        "validation_correct": int(validated.sum()),
+        "validation_total": len(validated),
+    }
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:500]
+
+
+def as_message(work: Work) -> bytes:
+    """The JSON form of a cell's work."""
+    return json.dumps(asdict(work)).encode()

@@ -1,0 +1,23 @@
+"""The command line: one file a command, each imported only when it is called."""
+
+from cyclopts import App
+
+from bench import __version__
+
+COMMANDS = {
+    "run": "Train architectures under one budget and print the tables.",
+    "check": "Resolve everything and print the plan; train nothing.",
+    "list": "What there is: architectures, suites, runs.",
+    "data": "Look at the problems of a suite.",
+    "report": "The tables of a run, computed from its files.",
+}
+
+app = App(
+    name="bench",
+    help="Which neural architecture learns arithmetic best for a given budget?",
+    version=__version__,
+    help_format="plaintext",
+    result_action="return_value",
+)
+for name, summary in COMMANDS.items():
+    app.command(f"bench.cli.{name}:{name}_command", name=name, help=summary)

@@ -1,0 +1,42 @@
+"""Options that `run` and `check` share. Imports nothing heavy, so that `--help` stays fast."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+@Parameter(name="*")
+@dataclass(kw_only=True, frozen=True)
+class RunOptions:
+    """How to train and evaluate."""
+
+    arch: str
+    """Architectures, separated by commas, or 'all'."""
+    suite: str = "quick"
+    """Suite by name (`list suites`), or the path of a TOML file of your own."""
+    seeds: str | None = None
+    """A count (3 means 0,1,2) or a list with a comma (0,4,7 or 4,). Default: the suite's."""
+    budget: str | None = None
+    """Training of each cell: examples=N, steps=N, tokens=N, flops=N or seconds=N. Default: the suite's."""
+    params: str | None = None
+    """Parameters of each model, met within 2 %. Default: the suite's."""
+    match: Literal["total", "active"] = "total"
+    """Which parameters are held equal; they differ in sparse models only."""
+    training_problems: str | None = None
+    """Train on this many distinct problems, epoch after epoch. Default: endless fresh draws."""
+    out: Path | None = None
+    """Folder of the run. Default: runs/SUITE-HASH."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    precision: Literal["32", "bf16", "16"] = "32"
+    """Of matrix products; weights stay in 32 bits."""
+    threads: int | None = None
+    """Processor threads a cell. Default: all cores."""
+    set: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    """Settings for all that have them: --set lr=3e-3,layers=3."""
+    unequal: Annotated[bool, Parameter(negative="")] = False
+    """Run sizes that cannot be met, and mark them in every table."""
+    plugin: str | None = None
+    """Module(s) that register architectures of your own."""

@@ -1,0 +1,119 @@
+"""Running a plan: cell after cell, each in a child process, finished ones skipped."""
+
+import json
+import multiprocessing
+import shutil
+import signal
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from bench.cell import Work, as_message, main, write_outcome
+from bench.plan import Entry, Plan
+from bench.results import records
+from bench.results.collect import collect
+from bench.results.runs import cell_directory
+
+
+class Watcher(Protocol):
+    """Whoever wants to see a run go on."""
+
+    def start(self, architecture: str, seed: int) -> None: ...
+    def event(self, event: dict[str, Any]) -> None: ...
+    def finish(self, record: records.Record) -> None: ...
+
+
+class Interrupted(Exception):
+    """The user stopped the run."""
+
+
+def run_plan(plan: Plan, directory: Path, watcher: Watcher, retry_failed: bool = False) -> list[records.Record]:
+    """Run every cell that has no record yet; all records of the plan, in the order they were run.
+
+    Cells run seed by seed, architectures within, so that a drifting machine meets all architectures alike.
+
+    Raises:
+        Interrupted: by the user; finished cells are kept.
+    """
+    finished = []
+    for seed in plan.seeds:
+        for entry in plan.entries:
+            cell = cell_directory(directory, entry.name, seed)
+            record = records.read_record(cell) if (cell / records.RECORD).exists() else None
+            if record is None or (retry_failed and not record.done):
+                shutil.rmtree(cell, ignore_errors=True)
+                cell.mkdir(parents=True)
+                watcher.start(entry.name, seed)
+                _run_in_child(_work(plan, entry, seed, cell), watcher)
+                record = records.read_record(cell)
+                collect(directory)
+            watcher.finish(record)
+            finished.append(record)
+    collect(directory)
+    return finished
+
+
+def _work(plan: Plan, entry: Entry, seed: int, cell: Path) -> Work:
+    return Work(
+        directory=str(cell.resolve()),
+        architecture=entry.name,
+        seed=seed,
+        suite=plan.suite.model_dump(mode="json"),
+        config=asdict(entry.config),
+        training=asdict(entry.training),
+        parameters=entry.parameters,
+        active_parameters=entry.active_parameters,
+        flops_per_example=entry.flops_per_example,
+        match=entry.match,
+        preset=entry.preset,
+        tuned=entry.tuned,
+        budget=str(plan.budget),
+        training_problems=plan.training_problems,
+        device=plan.device,
+        precision=plan.precision,
+        threads=plan.threads,
+        plugins=list(plan.plugins),
+    )
+
+
+def _run_in_child(work: Work, watcher: Watcher) -> None:
+    context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
+    ours, theirs = context.Pipe(duplex=False)
+    child = context.Process(target=main, args=(theirs, as_message(work)), name=f"{work.architecture}-s{work.seed}")
+    child.start()
+    theirs.close()  # so that the pipe ends when the child does
+    interrupted = False
+    try:
+        while True:
+            try:
+                event = json.loads(ours.recv_bytes())
+            except EOFError:
+                break
+            interrupted |= event["kind"] == "interrupted"
+            watcher.event(event)
+        child.join()
+    except KeyboardInterrupt:
+        interrupted = True
+        child.join(timeout=5)
+    finally:
+        if child.is_alive():
+            child.kill()
+            child.join()
+        ours.close()
+    if interrupted:
+        raise Interrupted
+    if not (Path(work.directory) / records.RECORD).exists():
+        write_outcome(work, {"status": "failed", "reason": _death(child.exitcode)} | _killed(child.exitcode))
+
+
+def _death(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        return f"its process was ended by {signal.Signals(-exit_code).name}"
+    return f"its process ended with exit status {exit_code} and left no record"
+
+
+def _killed(exit_code: int | None) -> dict[str, str]:
+    """Linux ends processes that ask for too much memory by SIGKILL."""
+    if exit_code == -getattr(signal, "SIGKILL", 0):
+        return {"status": "out-of-memory", "reason": "its process was killed (SIGKILL): most likely no memory was left"}
+    return {}

@@ -1,0 +1,123 @@
+"""Optimisers: one for the inner matrices, one for norms, biases, embeddings and head."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.architectures import Architecture
+from bench.settings import TrainingSettings
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update is made orthogonal, for matrices (Jordan et al., "Muon", 2024).
+
+    In float32 and batched over all matrices of one shape: `torch.optim.Muon` computes in bfloat16, one matrix at a
+    time, which is far slower on CPUs without bfloat16 units. Parameters that stack several matrices by rows (the gates
+    of a recurrent cell) are taken apart first.
+
+    Args:
+        params: parameter groups; each has `stacked`, a list with the number of matrices in each of its parameters.
+        lr: learning rate; an update has singular values of about 1, times sqrt(max(1, rows / columns)).
+        momentum: share of the last direction kept, with Nesterov's look-ahead.
+        weight_decay: decoupled, times the learning rate.
+    """
+
+    def __init__(
+        self, params: Iterable[Any], lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            shapes: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+            for parameter, stacked in zip(group["params"], group["stacked"], strict=True):
+                if parameter.grad is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state["momentum"] = torch.zeros_like(parameter)
+                state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
+                direction = parameter.grad.lerp(state["momentum"], group["momentum"])
+                for target, matrix in zip(parameter.chunk(stacked), direction.chunk(stacked), strict=True):
+                    shapes[matrix.shape].append((target, matrix))
+            for (rows, columns), pairs in shapes.items():
+                updates = orthogonal(torch.stack([matrix for _, matrix in pairs]))
+                targets = [target for target, _ in pairs]
+                if group["weight_decay"]:
+                    torch._foreach_mul_(targets, 1 - group["lr"] * group["weight_decay"])
+                scale = group["lr"] * math.sqrt(max(1.0, rows / columns))
+                torch._foreach_add_(targets, list(updates.unbind()), alpha=-scale)
+
+
+def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
+    """(n, rows, columns) -> matrices of the same singular vectors with all singular values near 1.
+
+    The quintic Newton-Schulz iteration of Muon, whose coefficients push small singular values up fastest; they end in
+    about [0.7, 1.2].
+    """
+    a, b, c = 3.4445, -4.7750, 2.0315
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+def build_optimizers(model: Architecture, settings: TrainingSettings) -> list[torch.optim.Optimizer]:
+    """The optimisers of a model; each group's `initial_lr` is its peak, which `set_learning_rates` scales."""
+    inner, stacked, outer = [], [], []
+    for _, parameter, is_matrix, count in model.parameter_groups():
+        if is_matrix:
+            inner.append(parameter)
+            stacked.append(count)
+        else:
+            outer.append(parameter)
+    decay = settings.weight_decay
+    optimizers: list[torch.optim.Optimizer] = []
+    if settings.optimizer == "sgd":
+        optimizers = [
+            torch.optim.SGD(inner, lr=settings.lr, momentum=0.9, nesterov=True, weight_decay=decay),
+            torch.optim.SGD(outer, lr=settings.outer_lr, momentum=0.9, nesterov=True),
+        ]
+    else:
+        if settings.optimizer == "muon" and inner:
+            optimizers.append(Muon([{"params": inner, "stacked": stacked}], lr=settings.lr, weight_decay=decay))
+        elif inner:
+            optimizers.append(_adamw(inner, settings.lr, decay))
+        optimizers.append(_adamw(outer, settings.outer_lr, 0.0))
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return optimizers
+
+
+def _adamw(parameters: list[torch.nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(parameters, lr=lr, betas=(0.9, 0.98), weight_decay=weight_decay, fused=True)
+
+
+def set_learning_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+    """Scale every group's learning rate to `factor` of its peak."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] * factor
+
+
+def schedule_factor(share: float, settings: TrainingSettings) -> float:
+    """The learning rate's factor after `share` (0 to 1) of the budget was used."""
+    if share < settings.warmup:
+        return share / settings.warmup
+    rest = min(1.0, (1.0 - share) / (1.0 - settings.warmup))
+    match settings.schedule:
+        case "linear":
+            return rest
+        case "cosine":
+            return 0.5 - 0.5 * math.cos(math.pi * rest)
+        case _:
+            return 1.0

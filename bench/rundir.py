@@ -1,0 +1,60 @@
+"""The folder of a run: made, or taken over where the plan agrees with the one that lies there."""
+
+import os
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.plan import Plan
+from bench.results.files import BadFile
+from bench.results.runs import PLAN, open_run, write_plan
+
+
+def prepare(plan: Plan, directory: Path, command: str) -> Plan:
+    """Write run.json, joined with what a run in this folder had planned before; the plan to run.
+
+    Raises:
+        UserError: the folder cannot be written, is not a run's, or holds a run that differs in more than architectures
+            and seeds.
+    """
+    _make(directory)
+    if not (directory / PLAN).exists():
+        if any(directory.iterdir()):
+            raise UserError(f"--out {directory}: holds other files and no {PLAN}; choose an empty or a new folder")
+        write_plan(directory, plan.as_json(command))
+        return plan
+    try:
+        there = open_run(directory).plan
+    except BadFile as error:
+        raise UserError(str(error)) from None
+    for key, mine in plan.settings().items():
+        theirs = there["settings"].get(key)
+        if mine != theirs:
+            raise UserError(
+                f"--out {directory}: holds a run with {key.replace('_', ' ')} {theirs}, not {mine}; only architectures "
+                f"and seeds may be added to a folder: choose another one"
+            )
+    for entry in plan.entries:
+        before = there["entries"].get(entry.name, entry.as_json())
+        for key, value in entry.as_json().items():
+            if value != before[key]:
+                raise UserError(
+                    f"--out {directory}: holds {entry.name} with {key} {before[key]}, not {value}; choose another folder"
+                )
+    names = [entry.name for entry in plan.entries]
+    if set(names) <= set(there["architectures"]) and set(plan.seeds) <= set(there["seeds"]):
+        return plan
+    joined = plan.as_json(command)
+    joined["architectures"] = list(dict.fromkeys([*there["architectures"], *names]))
+    joined["seeds"] = sorted({*there["seeds"], *plan.seeds})
+    joined["entries"] = there["entries"] | joined["entries"]
+    write_plan(directory, joined)
+    return plan
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {directory}: cannot be made: {error.strerror}") from None
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise UserError(f"--out {directory}: cannot be written to; choose another folder")

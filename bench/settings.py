@@ -1,0 +1,116 @@
+"""Training settings: one space for all architectures, and how `--set key=value` reaches them."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from bench.errors import UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """How a model is trained. Presets choose these by validation; `--set` overrides them."""
+
+    optimizer: Literal["muon", "adamw", "sgd"] = "muon"
+    """what updates the inner matrices; AdamW (or plain SGD) updates norms, biases, embeddings and head"""
+    lr: float = 0.02
+    """peak learning rate of the inner matrices"""
+    outer_lr: float = 0.006
+    """peak learning rate of all other parameters"""
+    batch: int = 128
+    """examples a step"""
+    warmup: float = 0.02
+    """share of the budget over which the learning rates rise from 0"""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """how the learning rates fall to 0 over the rest of the budget"""
+    weight_decay: float = 0.0
+    """decoupled decay of the inner matrices, times their learning rate"""
+    clip: float = 1.0
+    """largest norm of the whole gradient"""
+
+    def __post_init__(self) -> None:
+        rules = {
+            "lr": 0 < self.lr <= 100,
+            "outer_lr": 0 < self.outer_lr <= 100,
+            "batch": 1 <= self.batch <= 2**20,
+            "warmup": 0 <= self.warmup <= 0.9,
+            "weight_decay": 0 <= self.weight_decay <= 10,
+            "clip": 0 < self.clip <= 1e6,
+        }
+        for name, kept in rules.items():
+            if not kept:
+                raise ValueError(f"{name} {getattr(self, name)} is out of range")
+
+
+def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
+    """('lr=3e-3', 'layers=3,heads=4') -> {'lr': '3e-3', 'layers': '3', 'heads': '4'}.
+
+    Raises:
+        UserError: something is no key=value, or a key is set twice.
+    """
+    settings: dict[str, str] = {}
+    for part in (part for text in texts for part in text.split(",")):
+        key, equals, value = (piece.strip() for piece in part.partition("="))
+        if not (key and equals and value):
+            raise UserError(f"--set '{part}': expected key=value, such as lr=3e-3")
+        if key in settings:
+            raise UserError(f"--set {key}: set twice, to {settings[key]} and {value}")
+        settings[key] = value
+    return settings
+
+
+def apply_settings(defaults: Any, values: dict[str, Any], source: str) -> Any:
+    """A copy of a dataclass instance with some fields replaced; texts are converted to the fields' types.
+
+    Raises:
+        UserError: an unknown field, or a value that is not of its type or breaks the dataclass's rules.
+    """
+    hints = typing.get_type_hints(type(defaults))
+    changes = {}
+    for key, value in values.items():
+        if key not in field_names(type(defaults)):
+            raise UserError(f"{source} {key}: unknown; {suggest(key, field_names(type(defaults)))}")
+        changes[key] = _convert(value, hints[key], f"{source} {key}")
+    try:
+        return dataclasses.replace(defaults, **changes)
+    except ValueError as error:
+        raise UserError(f"{source}: {error}") from None
+
+
+def field_names(cls: type) -> list[str]:
+    """Names of a dataclass's fields."""
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def suggest(wrong: str, known: list[str]) -> str:
+    """'did you mean ...?', or the names there are."""
+    close = difflib.get_close_matches(wrong, known, 1)
+    return f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
+
+
+def _convert(value: Any, hint: Any, what: str) -> Any:
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise UserError(f"{what} '{value}': expected one of {', '.join(map(str, get_args(hint)))}")
+        return value
+    if get_origin(hint) in (types.UnionType, typing.Union):
+        if value is None or value == "none":
+            return None
+        hint = next(arg for arg in get_args(hint) if arg is not type(None))
+    try:
+        if hint is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        converted = hint(value)
+        if hint is int and float(value) != converted:
+            raise ValueError
+        if hint is float and not abs(converted) < float("inf"):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, OverflowError):
+        names = {int: "a whole number", float: "a finite number", bool: "true or false"}
+        raise UserError(f"{what} '{value}': expected {names.get(hint, hint.__name__)}") from None
+    if hint is int and converted < 1:
+        raise UserError(f"{what} '{value}': expected a whole number from 1 on")
+    return converted

@@ -1,0 +1,17 @@
+"""What a run leaves behind, and everything that is computed from it: files, records, slices, statistics, tables, reports.
+
+Running and scoring are separate programs. Nothing here trains or knows torch: each figure comes from files on disk.
+
+    files         write whole files or none; checksums
+    records       record.json, the sheet of one cell
+    predictions   predictions.csv.gz, what a cell answered
+    curves        curve.csv, how a cell learnt
+    runs          run.json, and a run folder as a whole
+    slices        predictions cut by operation, digits, signs, ...
+    collect       cells.csv and results.csv
+    statistics    estimates and their intervals
+    comparable    may these cells stand side by side, and what was held equal
+    scores        everything that the finished cells of a run scored, with estimates
+    tables        the tables, as plain cells
+    report        the tables as text, Markdown and CSV
+"""

@@ -1,0 +1,52 @@
+"""cells.csv, one row a cell, and results.csv, one row a cell and slice: written from the records and predictions."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.results.files import write_text
+from bench.results.records import Record
+from bench.results.runs import open_run
+from bench.results.slices import COLUMNS as SLICE_COLUMNS
+from bench.results.slices import slice_predictions
+
+CELLS = "cells.csv"
+RESULTS = "results.csv"
+
+CELL_COLUMNS = (
+    *("architecture", "seed", "status", "reason", "parameters", "active_parameters", "match", "examples"),
+    *("unique_problems", "tokens", "steps", "flops", "train_seconds", "tokens_per_second", "examples_per_second"),
+    *("decode_problems_per_second", "peak_memory_mb", "state_bytes", "weight_bits", "device", "threads"),
+    *("data_hash", "test_hash", "correct", "total", "exact_match", "exclusive"),
+)
+
+
+def collect(run_directory: Path) -> tuple[Path, Path]:
+    """Writes cells.csv and results.csv of a run; the same cells give the same bytes. Returns the two paths.
+
+    A cell that failed is a row of cells.csv with empty figures, and has none in results.csv. No timing enters
+    results.csv, so that two runs of one plan can be compared byte by byte. Raises BadFile.
+    """
+    run = open_run(run_directory)
+    paths = run_directory / CELLS, run_directory / RESULTS
+    done = {(record.architecture, record.seed): run.predictions(record) for record in run.records if record.done}
+    for path, frame in zip(paths, (cells_frame(run.records), results_frame(done)), strict=True):
+        write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    return paths
+
+
+def cells_frame(records: list[Record]) -> pd.DataFrame:
+    """Rows of cells.csv. Numbers are objects, lest an empty cell turns the whole numbers of its column to floats."""
+    rows = [[getattr(record, column) for column in CELL_COLUMNS] for record in records]
+    frame = pd.DataFrame(rows, columns=list(CELL_COLUMNS), dtype=object)
+    return frame.assign(exclusive=["yes" if record.exclusive else "no" for record in records])
+
+
+def results_frame(predictions: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
+    """Rows of results.csv, from the predictions of (architecture, seed)."""
+    parts = [
+        slice_predictions(frame).assign(architecture=architecture, seed=seed)
+        for (architecture, seed), frame in predictions.items()
+    ]
+    columns = ["architecture", "seed", *SLICE_COLUMNS]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
