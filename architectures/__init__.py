@@ -3,37 +3,20 @@
 To add one: write its file beside these and import it here.
 """
 
-from bench.architectures import (
-    encoder_decoder as encoder_decoder,
-)
-from bench.architectures import (
-    lstm as lstm,
-)
-from bench.architectures import (
-    transformer as transformer,
-)
-from bench.architectures.base import (
-    Architecture as Architecture,
-)
-from bench.architectures.base import (
-    Autoregressive as Autoregressive,
-)
-from bench.architectures.base import (
-    Batch as Batch,
-)
-from bench.architectures.base import (
-    Config as Config,
-)
-from bench.architectures.base import (
-    Loss as Loss,
-)
-from bench.architectures.base import (
-    Preset as Preset,
-)
-from bench.architectures.base import (
-    SequenceSpec as SequenceSpec,
-)
-from bench.architectures.registry import all_architectures as all_architectures
-from bench.architectures.registry import get as get
-from bench.architectures.registry import load_plugin as load_plugin
-from bench.architectures.registry import register as register
+from bench.architectures import encoder_decoder, lstm, transformer  # noqa: F401 - importing one registers it
+from bench.architectures.base import Architecture, Autoregressive, Batch, Config, Loss, Preset, SequenceSpec
+from bench.architectures.registry import all_architectures, get, load_plugin, register
+
+__all__ = [
+    "Architecture",
+    "Autoregressive",
+    "Batch",
+    "Config",
+    "Loss",
+    "Preset",
+    "SequenceSpec",
+    "all_architectures",
+    "get",
+    "load_plugin",
+    "register",
+]

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 import torch
@@ -100,8 +101,8 @@ class Architecture(nn.Module, ABC):
     debug: ClassVar[dict[str, Any]]
     """config values of a model of about a thousand parameters, for tests"""
     stacked: ClassVar[dict[str, int]] = {}
-    """parameters (by the end of their name) that stack several matrices by rows, such as the gates of a recurrent
-    cell, and how many"""
+    """parameters that stack several matrices by rows, such as the gates of a recurrent cell: a pattern of their names
+    (`*` is any text), and how many matrices"""
 
     def __init__(self, config: Any, spec: SequenceSpec) -> None:
         super().__init__()
@@ -129,7 +130,7 @@ class Architecture(nn.Module, ABC):
         outer |= {id(p) for p in self.head_parameters()}
         for name, parameter in self.named_parameters():
             inner = parameter.ndim == 2 and id(parameter) not in outer
-            count = next((n for ending, n in self.stacked.items() if name.endswith(ending)), 1)
+            count = next((n for pattern, n in self.stacked.items() if fnmatchcase(name, pattern)), 1)
             yield name, parameter, inner, count if inner else 1
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
@@ -142,7 +143,8 @@ class Architecture(nn.Module, ABC):
     def seeded(self, rng: torch.Generator) -> Iterator[None]:
         """A context in which torch's global generators are forks seeded from `rng`, so that dropout repeats."""
         seed = int(torch.randint(2**62, (), generator=rng))
-        with torch.random.fork_rng():
+        device = next(self.parameters()).device  # that one alone: forking all would wake every GPU of the machine
+        with torch.random.fork_rng([] if device.type in ("cpu", "meta") else [device]):
             torch.manual_seed(seed)
             yield
 
@@ -164,8 +166,12 @@ class Autoregressive(Architecture):
         with self.seeded(rng):
             logits_BAV = self.logits(batch.prompt, batch.answer)
         scored = batch.answer != self.spec.pad
+        at_least_float32 = torch.promote_types(logits_BAV.dtype, torch.float32)
         nll_sum = F.cross_entropy(
-            logits_BAV.flatten(0, 1).float(), batch.answer.flatten(), ignore_index=self.spec.pad, reduction="sum"
+            logits_BAV.flatten(0, 1).to(at_least_float32),
+            batch.answer.flatten(),
+            ignore_index=self.spec.pad,
+            reduction="sum",
         )
         return Loss(nll_sum, scored.sum(), self.auxiliary_loss(nll_sum))
 

@@ -8,8 +8,9 @@ B batch, P prompt, A answer, S keys' length, D width, H heads, K = D / H, F feed
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,9 @@ from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
 from bench.architectures.registry import register
+
+KeysValues = tuple[Tensor, Tensor]
+"""Of all symbols that are looked at, (B, H, S, K) each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,17 +34,21 @@ class EncoderDecoderConfig(Config):
     width: int = 60
     """D, a multiple of `heads`"""
     feedforward: int | None = None
-    """F; None is 5/2 x width, the ratio of T5 1.1 small to large, rounded down"""
+    """F; None is 5/2 x width, as in T5 1.1 XL, rounded down"""
     dropout: float = 0.0
     """share of activations dropped after the embedding, in attention, feed-forward and each residual branch"""
     buckets: int = 32
-    """buckets of relative distance, each with one bias a head"""
+    """buckets of relative distance, each with one bias a head; at least 4"""
     furthest: int = 128
-    """distance from which on all share the last bucket"""
+    """distance from which on all share the last bucket; more than half of `buckets`"""
 
     def __post_init__(self) -> None:
         if self.layers < 2:
             raise ValueError(f"layers {self.layers}: an encoder-decoder needs at least 2, one for each side")
+        if self.buckets < 4:
+            raise ValueError(f"buckets {self.buckets}: there must be at least 4")
+        if self.furthest <= self.buckets // 2:
+            raise ValueError(f"furthest {self.furthest}: must be more than half of buckets {self.buckets}")
 
     @property
     def size_step(self) -> int:
@@ -58,11 +66,12 @@ class RelativeBias(nn.Module):
     def forward(self, queries: Tensor, keys: int) -> Tensor:
         """Positions of the queries (T,), number of keys S -> (1, H, T, S)."""
         distance_TS = torch.arange(keys, device=queries.device) - queries[:, None]
-        return self.bias(self.bucket(distance_TS)).permute(2, 0, 1)[None]
+        bias_TSH: Tensor = self.bias(self.bucket(distance_TS))
+        return bias_TSH.permute(2, 0, 1)[None]
 
     def bucket(self, distance: Tensor) -> Tensor:
         """Key position minus query position -> bucket number, elementwise."""
-        buckets, first = self.buckets, 0
+        buckets, first = self.buckets, torch.zeros_like(distance)
         if self.both_ways:
             buckets //= 2
             first = (distance > 0).long() * buckets
@@ -81,23 +90,27 @@ class Attention(nn.Module):
 
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
+        if config.width % config.heads:
+            raise ValueError(f"width {config.width}: must be a multiple of heads {config.heads}")
         self.heads, self.dropout = config.heads, config.dropout
         self.query = nn.Linear(config.width, config.width, bias=False)
         self.key = nn.Linear(config.width, config.width, bias=False)
         self.value = nn.Linear(config.width, config.width, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
 
-    def keys_and_values(self, x_BSD: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_and_values(self, x_BSD: Tensor) -> KeysValues:
         return self._split(self.key(x_BSD)), self._split(self.value(x_BSD))
 
-    def forward(self, x_BTD: Tensor, kv: tuple[Tensor, Tensor], bias_BHTS: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, kv: KeysValues, bias_BHTS: Tensor) -> Tensor:
         mixed_BHTK = F.scaled_dot_product_attention(
             self._split(self.query(x_BTD)), *kv, bias_BHTS, dropout_p=self.dropout if self.training else 0.0, scale=1.0
         )
-        return self.out(mixed_BHTK.transpose(1, 2).flatten(-2))
+        out_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(-2))
+        return out_BTD
 
     def _split(self, x_BTD: Tensor) -> Tensor:
-        return x_BTD.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        """(B, T, D) -> (B, H, T, K)."""
+        return x_BTD.view(*x_BTD.shape[:2], self.heads, -1).transpose(1, 2)
 
 
 class FeedForward(nn.Module):
@@ -112,10 +125,13 @@ class FeedForward(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
-        return self.down(self.drop(F.gelu(self.gate(x_BTD), approximate="tanh") * self.up(x_BTD)))
+        out_BTD: Tensor = self.down(self.drop(F.gelu(self.gate(x_BTD), approximate="tanh") * self.up(x_BTD)))
+        return out_BTD
 
 
 class EncoderBlock(nn.Module):
+    """Pre-norm self-attention, then pre-norm feed-forward, each added to the residual stream."""
+
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
         self.norm_1, self.attention = nn.RMSNorm(config.width, eps=1e-6), Attention(config)
@@ -125,10 +141,13 @@ class EncoderBlock(nn.Module):
     def forward(self, x_BPD: Tensor, bias_BHPP: Tensor) -> Tensor:
         normed_BPD = self.norm_1(x_BPD)
         x_BPD = x_BPD + self.drop(self.attention(normed_BPD, self.attention.keys_and_values(normed_BPD), bias_BHPP))
-        return x_BPD + self.drop(self.feedforward(self.norm_2(x_BPD)))
+        out_BPD: Tensor = x_BPD + self.drop(self.feedforward(self.norm_2(x_BPD)))
+        return out_BPD
 
 
 class DecoderBlock(nn.Module):
+    """As `EncoderBlock`, causal, with attention to the encoded prompt in between."""
+
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
         self.norm_1, self.attention = nn.RMSNorm(config.width, eps=1e-6), Attention(config)
@@ -137,14 +156,14 @@ class DecoderBlock(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
-        self, x_BAD: Tensor, bias_BHAS: Tensor, memory_kv: tuple[Tensor, Tensor], pads_B11P: Tensor, cache: Any = None
-    ) -> Any:
+        self, x_BAD: Tensor, bias_1HAS: Tensor, memory_kv: KeysValues, pads_B11P: Tensor, cache: KeysValues | None
+    ) -> tuple[Tensor, KeysValues]:
         """Returns the output and the keys and values of all answer symbols so far."""
         normed_BAD = self.norm_1(x_BAD)
         kv = self.attention.keys_and_values(normed_BAD)
         if cache is not None:
             kv = torch.cat([cache[0], kv[0]], dim=2), torch.cat([cache[1], kv[1]], dim=2)
-        x_BAD = x_BAD + self.drop(self.attention(normed_BAD, kv, bias_BHAS))
+        x_BAD = x_BAD + self.drop(self.attention(normed_BAD, kv, bias_1HAS))
         x_BAD = x_BAD + self.drop(self.cross(self.norm_2(x_BAD), memory_kv, pads_B11P))
         return x_BAD + self.drop(self.feedforward(self.norm_3(x_BAD))), kv
 
@@ -193,8 +212,7 @@ class EncoderDecoder(Autoregressive):
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         memory_kv, pads_B11P = self._encode(prompt)
         first_B1 = answer.new_full((len(answer), 1), self.spec.bos)
-        x_BAD, _ = self._decode(torch.cat([first_B1, answer[:, :-1]], dim=1), memory_kv, pads_B11P)
-        return self.head(self.decoder_norm(x_BAD))
+        return self._decode(torch.cat([first_B1, answer[:, :-1]], dim=1), memory_kv, pads_B11P)[0]
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
         memory_kv, pads_B11P = self._encode(prompt)
@@ -202,10 +220,10 @@ class EncoderDecoder(Autoregressive):
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
         memory_kv, pads_B11P, caches = state
-        x_BAD, caches = self._decode(symbol[:, None], memory_kv, pads_B11P, caches)
-        return self.head(self.decoder_norm(x_BAD[:, -1])), (memory_kv, pads_B11P, caches)
+        logits_B1V, caches = self._decode(symbol[:, None], memory_kv, pads_B11P, caches)
+        return logits_B1V[:, 0], (memory_kv, pads_B11P, caches)
 
-    def _encode(self, prompt: Tensor) -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
+    def _encode(self, prompt: Tensor) -> tuple[list[KeysValues], Tensor]:
         """Prompt -> keys and values for each decoder block's cross-attention, and the bias that hides pads."""
         x_BPD = self.drop(self.symbols(prompt))
         hidden = torch.finfo(x_BPD.dtype).min
@@ -215,20 +233,26 @@ class EncoderDecoder(Autoregressive):
         for block in self.encoder:
             x_BPD = block(x_BPD, bias_BHPP)
         memory_BPD = self.drop(self.encoder_norm(x_BPD))
-        return [block.cross.keys_and_values(memory_BPD) for block in self.decoder], pads_B11P
+        blocks = cast(Iterable[DecoderBlock], self.decoder)
+        return [block.cross.keys_and_values(memory_BPD) for block in blocks], pads_B11P
 
-    def _decode(self, symbols_BA: Tensor, memory_kv: Any, pads_B11P: Tensor, caches: Any = None) -> Any:
-        """Answer symbols after those in `caches` -> (B, A, D), and the longer caches."""
+    def _decode(
+        self,
+        symbols_BA: Tensor,
+        memory_kv: list[KeysValues],
+        pads_B11P: Tensor,
+        caches: list[KeysValues] | None = None,
+    ) -> tuple[Tensor, list[KeysValues]]:
+        """Symbols after those in `caches` -> logits (B, A, V) of what follows each, and the longer caches."""
         past = 0 if caches is None else caches[0][0].shape[2]
         x_BAD = self.drop(self.symbols(symbols_BA))
         places_A = torch.arange(past, past + symbols_BA.shape[1], device=symbols_BA.device)
         keys = past + len(places_A)
         ahead_AS = torch.arange(keys, device=places_A.device) > places_A[:, None]
         bias_1HAS = self.decoder_bias(places_A, keys).masked_fill(ahead_AS, torch.finfo(x_BAD.dtype).min)
-        bias_BHAS = bias_1HAS.expand(len(x_BAD), -1, -1, -1)
         kept = []
         for number, block in enumerate(self.decoder):
             cache = None if caches is None else caches[number]
-            x_BAD, cache = block(x_BAD, bias_BHAS, memory_kv[number], pads_B11P.expand(-1, -1, x_BAD.shape[1], -1), cache)
+            x_BAD, cache = block(x_BAD, bias_1HAS, memory_kv[number], pads_B11P, cache)
             kept.append(cache)
-        return self.drop(x_BAD), kept
+        return self.head(self.drop(self.decoder_norm(x_BAD))), kept

@@ -42,7 +42,7 @@ class LSTM(Autoregressive):
     paper = "Hochreiter and Schmidhuber, Long Short-Term Memory, 1997"
     Config = LSTMConfig
     debug: ClassVar = {"layers": 2, "width": 8}
-    stacked: ClassVar = {f"weight_{side}_l{layer}": 4 for side in ("ih", "hh") for layer in range(64)}
+    stacked: ClassVar = {"cells.weight_ih_l*": 4, "cells.weight_hh_l*": 4}
 
     def __init__(self, config: LSTMConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
@@ -65,7 +65,8 @@ class LSTM(Autoregressive):
         state_BTH, _ = self.cells(self.drop(self.symbols(rolled_BT)))
         answers_BA = columns_T[prompt.shape[1] - 1 :] - pads_B1  # where the symbol before each answer column was read
         state_BAH = state_BTH.gather(1, answers_BA[:, :, None].expand(-1, -1, state_BTH.shape[2]))
-        return self.head(self.drop(state_BAH))
+        logits_BAV: Tensor = self.head(self.drop(state_BAH))
+        return logits_BAV
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
         pads_B1 = (prompt == self.spec.pad).sum(dim=1, keepdim=True)

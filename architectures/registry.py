@@ -8,6 +8,8 @@ from bench.architectures.base import Architecture
 
 ENTRY_POINTS = "arithbench.architectures"
 _registered: dict[str, type[Architecture]] = {}
+_plugins: set[str] = set()
+"""Modules that `load_plugin` has loaded."""
 
 
 def register(cls: type[Architecture]) -> type[Architecture]:
@@ -19,8 +21,9 @@ def register(cls: type[Architecture]) -> type[Architecture]:
     missing = [name for name in ("name", "family", "year", "paper", "Config", "debug") if not hasattr(cls, name)]
     if missing:
         raise ValueError(f"architecture {cls.__name__} lacks {', '.join(missing)}")
-    if _registered.get(cls.name, cls).__qualname__ != cls.__qualname__:
-        raise ValueError(f"architecture name '{cls.name}' is taken by {_registered[cls.name].__module__}")
+    taken = _registered.get(cls.name, cls)
+    if (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):  # equal where a module is reloaded
+        raise ValueError(f"architecture name '{cls.name}' is taken by {taken.__module__}.{taken.__qualname__}")
     _registered[cls.name] = cls
     return cls
 
@@ -29,8 +32,10 @@ def load_plugin(module: str) -> None:
     """Import a module that registers architectures.
 
     Raises:
-        ValueError: there is no such module, or it fails to import.
+        ValueError: there is no such module, it fails to import, or it registers nothing.
     """
+    if module in _plugins:
+        return
     before = set(_registered)
     try:
         importlib.import_module(module)
@@ -38,6 +43,7 @@ def load_plugin(module: str) -> None:
         raise ValueError(f"plug-in '{module}' cannot be imported: {type(error).__name__}: {error}") from error
     if set(_registered) == before and not any(cls.__module__ == module for cls in _registered.values()):
         raise ValueError(f"plug-in '{module}' registers no architecture; decorate its class with @register")
+    _plugins.add(module)
 
 
 def all_architectures() -> dict[str, type[Architecture]]:

@@ -1,9 +1,10 @@
 """Transformer decoder, the GPT line: causal self-attention over prompt and answer as one sequence.
 
 Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2), 2019: pre-norm blocks, learned positions,
-GELU, weights drawn with standard deviation 0.02 and residual outputs scaled by 1 / sqrt(2 layers).
+GELU, weights drawn with standard deviation 0.02 and residual outputs scaled by 1 / sqrt(2 layers). The head has its own
+weights, where GPT-2's are those of the symbols.
 
-B batch, T = P + A - 1 symbols, D width, H heads, K = D / H, F feed-forward, V vocabulary
+B batch, S = P + A - 1 symbols read, T <= S symbols written, D width, H heads, K = D / H, F feed-forward, V vocabulary
 """
 
 import math
@@ -16,6 +17,9 @@ from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
 from bench.architectures.registry import register
+
+Cache = tuple[Tensor, Tensor]
+"""A block's keys and values of earlier symbols, (B, H, S, K) each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,25 +43,28 @@ class TransformerConfig(Config):
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention."""
+    """Causal multi-head self-attention: all symbols are looked at, the last T look, T being the rows of the mask."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
+        if config.width % config.heads:
+            raise ValueError(f"width {config.width}: must be a multiple of heads {config.heads}")
         self.heads, self.dropout = config.heads, config.dropout
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
 
-    def forward(self, x_BTD: Tensor, mask_B1TS: Tensor, cache: tuple[Tensor, Tensor] | None = None) -> Any:
-        """Attends to `cache` (keys and values of earlier symbols) and itself; returns output and the longer cache."""
-        q_BHTK, k_BHTK, v_BHTK = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x_BTD).chunk(3, dim=-1)
+    def forward(self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
+        """Symbols after those in `cache` -> (B, T, D), and the longer cache."""
+        q_BHSK, k_BHSK, v_BHSK = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x_BSD).chunk(3, dim=-1)
         )
         if cache is not None:
-            k_BHTK, v_BHTK = torch.cat([cache[0], k_BHTK], dim=2), torch.cat([cache[1], v_BHTK], dim=2)
+            k_BHSK, v_BHSK = torch.cat([cache[0], k_BHSK], dim=2), torch.cat([cache[1], v_BHSK], dim=2)
+        q_BHTK = q_BHSK[:, :, -mask_B1TS.shape[2] :]
         mixed_BHTK = F.scaled_dot_product_attention(
-            q_BHTK, k_BHTK, v_BHTK, mask_B1TS, dropout_p=self.dropout if self.training else 0.0
+            q_BHTK, k_BHSK, v_BHSK, mask_B1TS, dropout_p=self.dropout if self.training else 0.0
         )
-        return self.out(mixed_BHTK.transpose(1, 2).flatten(-2)), (k_BHTK, v_BHTK)
+        return self.out(mixed_BHTK.transpose(1, 2).flatten(-2)), (k_BHSK, v_BHSK)
 
 
 class Block(nn.Module):
@@ -73,9 +80,10 @@ class Block(nn.Module):
         self.down = nn.Linear(feedforward, config.width)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x_BTD: Tensor, mask_B1TS: Tensor, cache: tuple[Tensor, Tensor] | None = None) -> Any:
-        mixed_BTD, cache = self.attention(self.norm_1(x_BTD), mask_B1TS, cache)
-        x_BTD = x_BTD + self.drop(mixed_BTD)
+    def forward(self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
+        """As `Attention`: reads S symbols and writes the last T."""
+        mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, cache)
+        x_BTD = x_BSD[:, -mask_B1TS.shape[2] :] + self.drop(mixed_BTD)
         hidden_BTF = F.gelu(self.up(self.norm_2(x_BTD)), approximate="tanh")
         return x_BTD + self.drop(self.down(hidden_BTF)), cache
 
@@ -90,7 +98,7 @@ class Transformer(Autoregressive):
     paper = "Radford et al., Language Models are Unsupervised Multitask Learners, 2019"
     Config = TransformerConfig
     debug: ClassVar = {"layers": 2, "heads": 2, "width": 8}
-    stacked: ClassVar = {"qkv.weight": 3}
+    stacked: ClassVar = {"*.qkv.weight": 3}
 
     def __init__(self, config: TransformerConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
@@ -101,9 +109,9 @@ class Transformer(Autoregressive):
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
         self.apply(self._initialise)
-        for block in self.blocks:
-            for linear in (block.attention.out, block.down):
-                nn.init.normal_(linear.weight, std=0.02 / math.sqrt(2 * config.layers))
+        for name, parameter in self.named_parameters():
+            if name.endswith((".out.weight", ".down.weight")):
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.layers))
 
     @staticmethod
     def _initialise(module: nn.Module) -> None:
@@ -113,37 +121,47 @@ class Transformer(Autoregressive):
             nn.init.zeros_(module.bias)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        symbols_BT = torch.cat([prompt, answer[:, :-1]], dim=1)
-        x_BTD, _ = self._run(symbols_BT, self._mask(prompt, symbols_BT.shape[1]), prompt.shape[1], 0)
-        return self.head(self.norm(x_BTD[:, prompt.shape[1] - 1 :]))
+        symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
+        mask_B1SS = self._mask(prompt, symbols_BS.shape[1])
+        return self._run(symbols_BS, self._first_place(prompt), mask_B1SS, answer.shape[1])[0]
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
-        x_BTD, caches = self._run(prompt, self._mask(prompt, prompt.shape[1]), prompt.shape[1], 0)
-        return self.head(self.norm(x_BTD[:, -1])), (prompt, caches)
+        logits_B1V, caches = self._run(prompt, self._first_place(prompt), self._mask(prompt, prompt.shape[1]), 1)
+        return logits_B1V[:, 0], (prompt, caches)
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
         prompt, caches = state
         past = caches[0][0].shape[2]
-        mask_B1TS = self._mask(prompt, past + 1)[:, :, -1:]
-        x_BTD, caches = self._run(symbol[:, None], mask_B1TS, prompt.shape[1], past, caches)
-        return self.head(self.norm(x_BTD[:, -1])), (prompt, caches)
+        mask_B11S = self._mask(prompt, past + 1)[:, :, -1:]
+        logits_B1V, caches = self._run(symbol[:, None], self._first_place(prompt) + past, mask_B11S, 1, caches)
+        return logits_B1V[:, 0], (prompt, caches)
+
+    def _first_place(self, prompt: Tensor) -> int:
+        """Position of the prompt's first column: that of the '=' is the same in prompts of all widths."""
+        return self.spec.prompt_width - prompt.shape[1]
 
     def _mask(self, prompt: Tensor, length: int) -> Tensor:
-        """(B, P) -> (B, 1, T, T), true where a symbol may look: back, and not at pads of the prompt.
+        """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt.
 
         Each pad looks at itself: a row that may look nowhere would make the softmax nan.
         """
-        causal_TT = torch.ones(length, length, dtype=torch.bool, device=prompt.device).tril()
-        visible_BT = F.pad(prompt != self.spec.pad, (0, length - prompt.shape[1]), value=True)
-        itself_TT = torch.eye(length, dtype=torch.bool, device=prompt.device)
-        return (causal_TT & visible_BT[:, None, :] | itself_TT)[:, None]
+        causal_SS = torch.ones(length, length, dtype=torch.bool, device=prompt.device).tril()
+        visible_BS = F.pad(prompt != self.spec.pad, (0, length - prompt.shape[1]), value=True)
+        itself_SS = torch.eye(length, dtype=torch.bool, device=prompt.device)
+        return (causal_SS & visible_BS[:, None, :] | itself_SS)[:, None]
 
-    def _run(self, symbols_BT: Tensor, mask: Tensor, prompt_width: int, past: int, caches: Any = None) -> Any:
-        first = self.spec.prompt_width - prompt_width + past
-        places = torch.arange(first, first + symbols_BT.shape[1], device=symbols_BT.device)
-        x_BTD = self.drop(self.symbols(symbols_BT) + self.positions(places))
+    def _run(
+        self, symbols_BS: Tensor, first: int, mask: Tensor, wanted: int, caches: list[Cache] | None = None
+    ) -> tuple[Tensor, list[Cache]]:
+        """Symbols from position `first` on, after those in `caches` -> logits (B, wanted, V) at the last of them, and
+        the longer caches.
+        """
+        places_S = torch.arange(first, first + symbols_BS.shape[1], device=symbols_BS.device)
+        x_BSD = self.drop(self.symbols(symbols_BS) + self.positions(places_S))
         kept = []
         for number, block in enumerate(self.blocks):
-            x_BTD, cache = block(x_BTD, mask, None if caches is None else caches[number])
+            if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
+                mask = mask[:, :, -wanted:]
+            x_BSD, cache = block(x_BSD, mask, None if caches is None else caches[number])
             kept.append(cache)
-        return x_BTD, kept
+        return self.head(self.norm(x_BSD)), kept

@@ -11,7 +11,7 @@ def main() -> None:
     from bench.errors import UserError
 
     try:
-        status = app(exit_on_error=False, print_error=False)
+        status = app(sys.argv[1:], exit_on_error=False, print_error=False)
     except (CycloptsError, UserError) as error:
         print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

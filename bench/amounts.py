@@ -10,7 +10,7 @@ Unit = Literal["examples", "steps", "tokens", "flops", "seconds"]
 Item = TypeVar("Item")
 UNITS: tuple[Unit, ...] = get_args(Unit)
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
-_AMOUNT = re.compile(r"(\d+(?:[._]?\d+)*)([kmgbt]?)", re.IGNORECASE)
+_AMOUNT = re.compile(r"([0-9]+(?:[._]?[0-9]+)*)([kmgbt]?)", re.IGNORECASE)
 _MOST = 10**18
 
 

@@ -5,7 +5,10 @@ same way; what it found lies in its folder, the record last.
 """
 
 import json
+import multiprocessing
+import multiprocessing.connection
 import os
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -47,6 +50,7 @@ class Work:
 def main(connection: Connection, message: bytes) -> None:
     """Entry point of the child process."""
     work = Work(**json.loads(message))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def report(event: dict[str, Any]) -> None:
         connection.send_bytes(json.dumps(event).encode())
@@ -59,6 +63,14 @@ def main(connection: Connection, message: bytes) -> None:
     except KeyboardInterrupt:
         report({"kind": "interrupted"})
     connection.close()
+
+
+def _end_with_parent() -> None:
+    """Wait until the process that started this one is gone, then end at once: nobody would read what is written."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)
 
 
 def run_cell(work: Work, report: Callable[[dict[str, Any]], None]) -> None:
@@ -129,7 +141,9 @@ def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
         versions=machine.versions(),
         machine=machine.description(),
         files={
-            path.name: sha256_of(path) for path in sorted(directory.glob("[!.]*")) if path.name != records.RECORD
+            path.name: sha256_of(path)
+            for path in sorted(directory.glob("[!.]*"))
+            if path.is_file() and path.name != records.RECORD
         },
         **(measured | outcome),
     )

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UserError
 from bench.plan import Plan
@@ -9,19 +10,38 @@ from bench.results.files import BadFile
 from bench.results.runs import PLAN, open_run, write_plan
 
 
-def prepare(plan: Plan, directory: Path, command: str) -> Plan:
-    """Write run.json, joined with what a run in this folder had planned before; the plan to run.
+def prepare(plan: Plan, directory: Path, command: str) -> None:
+    """Write run.json, joined with what a run in this folder had planned before.
 
     Raises:
         UserError: the folder cannot be written, is not a run's, or holds a run that differs in more than architectures
             and seeds.
     """
+    there = refuse_difference(plan, directory)
     _make(directory)
-    if not (directory / PLAN).exists():
-        if any(directory.iterdir()):
-            raise UserError(f"--out {directory}: holds other files and no {PLAN}; choose an empty or a new folder")
+    if there is None:
         write_plan(directory, plan.as_json(command))
-        return plan
+        return
+    names = [entry.name for entry in plan.entries]
+    if set(names) <= set(there["architectures"]) and set(plan.seeds) <= set(there["seeds"]):
+        return
+    joined = plan.as_json(command)
+    joined["architectures"] = list(dict.fromkeys([*there["architectures"], *names]))
+    joined["seeds"] = sorted({*there["seeds"], *plan.seeds})
+    joined["entries"] = there["entries"] | joined["entries"]
+    write_plan(directory, joined)
+
+
+def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
+    """The plan that lies in the folder already, None where there is none.
+
+    Raises:
+        UserError: the folder holds something else, or a run that differs in more than architectures and seeds.
+    """
+    if not (directory / PLAN).exists():
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise UserError(f"--out {directory}: is there and holds no {PLAN}; choose an empty or a new folder")
+        return None
     try:
         there = open_run(directory).plan
     except BadFile as error:
@@ -40,15 +60,7 @@ def prepare(plan: Plan, directory: Path, command: str) -> Plan:
                 raise UserError(
                     f"--out {directory}: holds {entry.name} with {key} {before[key]}, not {value}; choose another folder"
                 )
-    names = [entry.name for entry in plan.entries]
-    if set(names) <= set(there["architectures"]) and set(plan.seeds) <= set(there["seeds"]):
-        return plan
-    joined = plan.as_json(command)
-    joined["architectures"] = list(dict.fromkeys([*there["architectures"], *names]))
-    joined["seeds"] = sorted({*there["seeds"], *plan.seeds})
-    joined["entries"] = there["entries"] | joined["entries"]
-    write_plan(directory, joined)
-    return plan
+    return there
 
 
 def _make(directory: Path) -> None:

@@ -1,5 +1,6 @@
 """Training one model under one budget: the loop, its clock, and the learning curve."""
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bench.amounts import Budget
-from bench.architectures import Architecture, Batch
+from bench.architectures import Architecture, Batch, Loss
 from bench.datasets.encoding import Encoded
 from bench.datasets.stream import Stream
 from bench.optimizers import build_optimizers, schedule_factor, set_learning_rates
@@ -23,6 +24,8 @@ WARMUP_STEPS = 10
 """Steps left out of throughput figures."""
 LOSS_CHECK_STEPS = 25
 """Steps between looks at the loss: each one waits for the device."""
+REPORT_SECONDS = 0.3
+"""Least time between two reports of progress."""
 
 Validate = Callable[[], tuple[int, int]]
 Report = Callable[[dict[str, Any]], None]
@@ -74,47 +77,36 @@ def train(
     """
     optimizers = build_optimizers(model, settings)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "16")
-    done = Trained()
-    loss_sum, loss_count = torch.zeros((), device=device), torch.zeros((), device=device)
-    recent_sum, recent_count = 0.0, 0.0
+    done, losses = Trained(), _LossMeter()
     last_report = 0.0
     while True:
         started = time.perf_counter()
-        used = budget_used(budget, done)
+        used_before = budget_used(budget, done)
         encoded = next_examples(stream, budget, done, settings.batch, flops_per_example)
-        batch = Batch(*(torch.from_numpy(ids).to(device, non_blocking=True) for ids in (encoded.prompt, encoded.answer)))
         done.examples += len(encoded.prompt)
         done.tokens += int(encoded.tokens.sum())
         done.flops = done.examples * flops_per_example
-        # At the step's end for the rise, so that the first step moves; at its start for the fall, so that the last does.
-        factor = max(schedule_factor(used, settings), min(schedule_factor(budget_used(budget, done), settings), 1.0))
-        if used >= settings.warmup:
-            factor = schedule_factor(used, settings)
+        # The rise counts the step itself, so that the first one moves; the fall does not, so that the last one does.
+        rising = used_before < settings.warmup
+        share = min(budget_used(budget, done), settings.warmup) if rising else used_before
+        factor = schedule_factor(share, settings)
         set_learning_rates(optimizers, factor)
+        batch = Batch(*(torch.from_numpy(ids).to(device, non_blocking=True) for ids in (encoded.prompt, encoded.answer)))
         with autocast(device, precision):
             loss = model.loss(batch, torch.Generator().manual_seed((seed << 32) + done.steps))
-        for optimizer in optimizers:
-            optimizer.zero_grad(set_to_none=True)
-        scaler.scale(loss.mean).backward()
-        for optimizer in optimizers:
-            scaler.unscale_(optimizer)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
-        for optimizer in optimizers:
-            scaler.step(optimizer)
-        scaler.update()
-        loss_sum, loss_count = loss_sum + loss.nll_sum.detach(), loss_count + loss.count
+        _update(model, loss, optimizers, scaler, settings.clip)
+        losses.add(loss)
         done.steps += 1
-        used = budget_used(budget, done)
-        if done.steps % LOSS_CHECK_STEPS == 0 or used >= 1:
-            recent_sum, recent_count = _read_losses(loss_sum, loss_count, recent_sum, recent_count)
-            loss_sum, loss_count = torch.zeros_like(loss_sum), torch.zeros_like(loss_count)
+        if done.steps % LOSS_CHECK_STEPS == 0:
+            losses.read()
         seconds = time.perf_counter() - started
         done.train_seconds += seconds
         done.rates.append(len(encoded.prompt) / seconds)
 
-        if used >= (len(done.curve) + 1) / CURVE_POINTS or used >= 1:
-            recent_sum, recent_count = _read_losses(loss_sum, loss_count, recent_sum, recent_count)
-            loss_sum, loss_count = torch.zeros_like(loss_sum), torch.zeros_like(loss_count)
+        used = budget_used(budget, done)
+        if _curve_point(used) > _curve_point(used_before) or used >= 1:
+            train_loss = losses.read()
+            losses = _LossMeter()
             correct, total = validate()
             done.curve.append(
                 {
@@ -124,18 +116,59 @@ def train(
                     "flops": done.flops,
                     "train_seconds": done.train_seconds,
                     "learning_rate": settings.lr * factor,
-                    "train_loss": recent_sum / recent_count,
+                    "train_loss": train_loss,
                     "correct": correct,
                     "total": total,
                 }
             )
-            report({"kind": "validation", **done.curve[-1], "share": used})
-            recent_sum, recent_count = 0.0, 0.0
-        elif time.monotonic() - last_report > 0.3 and recent_count:
+            report({"kind": "validation", "share": used, **done.curve[-1]})
+        elif losses.last is not None and time.monotonic() - last_report > REPORT_SECONDS:
             last_report = time.monotonic()
-            report({"kind": "step", "share": used, "loss": recent_sum / recent_count, "rate": done.rate_quartiles()[1]})
+            report({"kind": "step", "share": used, "loss": losses.last, "rate": done.rate_quartiles()[1]})
         if used >= 1:
             return done
+
+
+def _update(
+    model: Architecture,
+    loss: Loss,
+    optimizers: list[torch.optim.Optimizer],
+    scaler: torch.amp.GradScaler,
+    clip: float,
+) -> None:
+    """One step of all optimisers down the gradient of the mean loss, its norm held to `clip`."""
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    scaler.scale(loss.mean).backward()  # type: ignore[no-untyped-call]
+    for optimizer in optimizers:
+        scaler.unscale_(optimizer)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+    for optimizer in optimizers:
+        scaler.step(optimizer)
+    scaler.update()
+
+
+class _LossMeter:
+    """Mean training loss a symbol. Sums stay on the device until they are read: each reading waits for it."""
+
+    def __init__(self) -> None:
+        self._sums: list[tuple[Tensor, Tensor]] = []
+        self._total, self._count = 0.0, 0.0
+        self.last: float | None = None
+
+    def add(self, loss: Loss) -> None:
+        self._sums.append((loss.nll_sum.detach(), loss.count))
+
+    def read(self) -> float:
+        """The mean over all losses added. Raises Diverged where it is no finite number."""
+        for nll_sum, count in self._sums:
+            self._total += float(nll_sum)
+            self._count += float(count)
+        self._sums = []
+        if not math.isfinite(self._total):
+            raise Diverged
+        self.last = self._total / self._count
+        return self.last
 
 
 def next_examples(stream: Stream, budget: Budget, done: Trained, batch: int, flops_per_example: int) -> Encoded:
@@ -164,8 +197,6 @@ def autocast(device: torch.device, precision: str) -> Any:
     return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
-def _read_losses(loss_sum: Tensor, loss_count: Tensor, recent_sum: float, recent_count: float) -> tuple[float, float]:
-    total = recent_sum + float(loss_sum)
-    if not np.isfinite(total):
-        raise Diverged
-    return total, recent_count + float(loss_count)
+def _curve_point(used: float) -> int:
+    """How many of the curve's points are passed; the tiny addend outweighs rounding at the points themselves."""
+    return int(used * CURVE_POINTS + 1e-9)

@@ -31,13 +31,14 @@ class Counter:
         return words
 
     def below(self, bounds: Integers) -> Integers:
-        """One uniform integer in [0, bound) for each bound (>= 1); the bias is at most 2**-32."""
+        """One uniform integer in [0, bound) for each bound (>= 1); the bias is at most 2**-32 of its probability."""
         if bounds.dtype != object and int(bounds.max(initial=1)) < 2**32:
-            high = self.words(len(bounds)) >> np.uint64(32)
-            return ((high * bounds.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+            words, factor, half = self.words(len(bounds)), bounds.astype(np.uint64), np.uint64(32)
+            carried = ((words & np.uint64(2**32 - 1)) * factor) >> half
+            return (((words >> half) * factor + carried) >> half).astype(np.int64)  # floor(word * bound / 2**64)
         # 64 bits more than the largest bound has, so that the remainder's bias is below 2**-64.
         value = np.zeros(len(bounds), dtype=object)
-        for _ in range(int(bounds.max()).bit_length() // 64 + 2):
+        for _ in range(int(bounds.max(initial=1)).bit_length() // 64 + 2):
             value = value * 2**64 + self.words(len(bounds)).astype(object)
         below: Integers = (value % bounds).astype(bounds.dtype)
         return below

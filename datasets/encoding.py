@@ -62,7 +62,6 @@ def _alphabet(strata: list[Stratum], division: Division) -> str:
     divides = "/" in operations
     decimals = any(s.places for s in strata) or (divides and division.rule in ("exact", "rounded") and division.places)
     symbols = "0123456789" + "".join(op for op in OPERATIONS if op in operations or op == "-")
-    symbols += "/" if divides and division.rule == "fraction" and "/" not in symbols else ""
     return symbols + "=" + ("." if decimals else "") + ("r" if divides and division.rule == "remainder" else "")
 
 

@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets.counter import Counter, key_of
-from bench.datasets.problems import Division, Problems
+from bench.datasets.problems import NO_PROBLEMS, Division, Problems
 from bench.datasets.sampling import Sampler, list_split
 from bench.datasets.split import fingerprint
 from bench.datasets.strata import Stratum, dtype_for
+
+MOST_BARREN_DRAWS = 20
 
 
 @dataclass(frozen=True)
@@ -43,32 +45,33 @@ def evaluation_set(
 ) -> EvaluationSet:
     """Up to `per_stratum` distinct problems of `split` from each stratum; a stratum with fewer is used whole."""
     dtype = dtype_for(strata, division)
-    present = [s for s in strata if not s.is_listed(division) or len(list_split(s, division, split, dtype))]
-    sampler = Sampler(present, division, split)
-    parts, counts, exhaustive = [], [], []
-    for number, stratum in enumerate(present):
+    drawn = [s for s in strata if not s.is_listed(division)]
+    sampler = Sampler(drawn, division, split)
+    parts, present, exhaustive = [NO_PROBLEMS], [], []
+    for stratum in strata:
         counter = Counter(key_of("evaluation", problem_key, split, str(stratum)))
-        everything = sampler.listed(number)
-        if everything is None:
-            chosen = _distinct(sampler, number, per_stratum, counter)
-        elif len(everything) > per_stratum:
-            chosen = everything.rows(np.sort(counter.permutation(len(everything))[:per_stratum]))
+        if stratum.is_listed(division):
+            chosen = list_split(stratum, division, split, dtype)
+            whole = len(chosen) <= per_stratum
+            if not whole:
+                chosen = chosen.rows(np.sort(counter.permutation(len(chosen))[:per_stratum]))
         else:
-            chosen = everything
-        parts.append(chosen)
-        counts.append(len(chosen))
-        exhaustive.append(everything is not None and len(everything) <= per_stratum)
-    problems = Problems.join(parts)
+            chosen, whole = _distinct(sampler, drawn.index(stratum), per_stratum, counter), False
+        if len(chosen):
+            present.append(stratum)
+            parts.append(chosen)
+            exhaustive.append(whole)
+    problems, counts = Problems.join(parts), [len(part) for part in parts[1:]]
     digest = hashlib.sha256(fingerprint(problems).astype("<u8").tobytes()).hexdigest()
     return EvaluationSet(problems, np.repeat(np.arange(len(present)), counts), present, counts, exhaustive, digest)
 
 
 def _distinct(sampler: Sampler, stratum: int, n: int, counter: Counter) -> Problems:
-    """n distinct problems of a stratum that has many more."""
-    problems = sampler.draw(np.full(n, stratum), counter)
-    while True:
-        _, first = np.unique(fingerprint(problems), return_index=True)
-        problems = problems.rows(np.sort(first))
-        if len(problems) >= n:
-            return problems.rows(slice(n))
-        problems = Problems.join([problems, sampler.draw(np.full(n, stratum), counter)])
+    """n distinct problems of a stratum, or as many as are found before draws bring nothing new."""
+    problems, barren = NO_PROBLEMS, 0
+    while len(problems) < n and barren < MOST_BARREN_DRAWS:
+        drawn = Problems.join([problems, sampler.draw(np.full(n, stratum), counter)])
+        _, first = np.unique(fingerprint(drawn), return_index=True)
+        barren = barren + 1 if len(first) == len(problems) else 0
+        problems = drawn.rows(np.sort(first))
+    return problems.rows(slice(n))

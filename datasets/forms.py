@@ -26,7 +26,7 @@ Symbols = NDArray[np.uint8]  # (n, width) codes, 0 where nothing stands
 Cells = TypeVar("Cells", NDArray[np.uint8], NDArray[np.int64])  # symbols or token ids, 0 where nothing stands
 
 _OPERATION_CODES = np.frombuffer(OPERATIONS.encode(), dtype=np.uint8)
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([/r]-?\d+(\.\d+)?)?")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([/r]-?\d+(\.\d+)?)?", re.ASCII)
 
 
 @dataclass(frozen=True)

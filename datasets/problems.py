@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from bench.datasets.decimals import Integers, canonical, digit_count, digit_matrix, powers_of_ten, write_decimal
 
 OPERATIONS = "+-*/"
-SIGNS = ("++", "+-", "-+", "--")
+Signs = Literal["++", "+-", "-+", "--"]
+SIGNS: tuple[Signs, ...] = ("++", "+-", "-+", "--")
 DivisionRule = Literal["exact", "fraction", "rounded", "remainder"]
 
 
@@ -90,6 +91,9 @@ class Problems(Columns):
             OPERATIONS[self.operation[row]],
             write_decimal(int(self.b[row]), int(self.b_places[row])),
         )
+
+
+NO_PROBLEMS = Problems(np.zeros(0, np.uint8), *(np.zeros(0, np.int64) for _ in range(4)))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from bench.datasets.counter import Counter
 from bench.datasets.decimals import Integers, canonical
-from bench.datasets.problems import OPERATIONS, Division, Problems
+from bench.datasets.problems import NO_PROBLEMS, OPERATIONS, Division, Problems
 from bench.datasets.split import SPLITS, split_of
 from bench.datasets.strata import Stratum, dtype_for, fits
 
@@ -19,7 +19,7 @@ class Sampler:
 
     Strata that are small enough are listed once and picked from; the others are drawn from the box of their operands
     until the draw is a problem of the stratum and of the split. Both are uniform over the problems of the stratum.
-    Exact division too large to list is not: there divisor and quotient are drawn and multiplied out until they fit.
+    Exact division too large to list is not quite: there the divisor is drawn first, then one of its dividends.
 
     Raises:
         ValueError: a stratum has no problem in this split.
@@ -36,36 +36,25 @@ class Sampler:
         self._span = np.array(
             [[s.a_range[1] - s.a_range[0], s.b_range[1] - s.b_range[0]] for s in strata], dtype=self.dtype
         ).T
-        self._listed = [list_split(s, division, split, self.dtype) if s.is_listed(division) else None for s in strata]
-        for stratum, listed in zip(strata, self._listed, strict=True):
-            if listed is not None and not len(listed):
+        listed = [list_split(s, division, split, self.dtype) if s.is_listed(division) else NO_PROBLEMS for s in strata]
+        for stratum, problems in zip(strata, listed, strict=True):
+            if stratum.is_listed(division) and not len(problems):
                 raise ValueError(f"stratum '{stratum}' has no {split} problem; leave it out of the suite")
-        sizes = [0 if listed is None else len(listed) for listed in self._listed]
-        self._size = np.array(sizes, dtype=np.int64)
+        self._size = np.array([len(problems) for problems in listed], dtype=np.int64)  # 0 where not listed
         self._offset = np.cumsum(self._size) - self._size
-        tables = [listed for listed in self._listed if listed is not None]
-        self._table = Problems.join(tables) if tables else None
+        self._table = Problems.join([NO_PROBLEMS, *listed])
 
     @property
     def listed_problems(self) -> int | None:
         """How many distinct problems there are in this split, or None where some strata are too many to list."""
         return int(self._size.sum()) if self._size.all() else None
 
-    def listed(self, index: int) -> Problems | None:
-        """All problems of stratum number `index` in this split, or None where they are too many to list."""
-        return self._listed[index]
-
     def draw(self, chosen: NDArray[np.int64], counter: Counter) -> Problems:
         """One problem from each chosen stratum (index into `strata`), (n,) -> n problems."""
         size = self._size[chosen]
-        if self._table is not None and size.all():
-            return self._table.rows(self._offset[chosen] + counter.below(size))
-        parts, positions = [], []
-        picked = np.flatnonzero(size)
-        if self._table is not None and len(picked):
-            parts.append(self._table.rows(self._offset[chosen[picked]] + counter.below(size[picked])))
-            positions.append(picked)
-        pending = np.flatnonzero(size == 0)
+        picked, pending = np.flatnonzero(size), np.flatnonzero(size == 0)
+        parts = [self._table.rows(self._offset[chosen[picked]] + counter.below(size[picked]))]
+        positions = [picked]
         for _ in range(MOST_ROUNDS):
             if not len(pending):
                 order = np.argsort(np.concatenate(positions), kind="stable")
@@ -89,29 +78,37 @@ class Sampler:
         b = first_b + counter.below(span_b)
         a = first_a + counter.below(span_a)
         keep = np.ones(len(chosen), dtype=bool)
-        if self._division.rule == "exact":
-            divides = self._operation[chosen] == OPERATIONS.index("/")
-            if divides.any():
-                a[divides], keep[divides] = self._exact_dividend(
-                    b[divides], first_a[divides], span_a[divides], counter
-                )
+        divides = self._operation[chosen] == OPERATIONS.index("/")
+        if self._division.rule == "exact" and divides.any():
+            a[divides], b[divides], keep[divides] = self._exact_pair(chosen[divides], counter)
         keep &= fits(a, b, places)
         negative_a, negative_b = self._negative[:, chosen]
         a, b = np.where(negative_a, -a, a), np.where(negative_b, -b, b)
         return Problems(self._operation[chosen], *canonical(a, places), *canonical(b, places)), keep
 
-    def _exact_dividend(
-        self, b: Integers, first: Integers, span: Integers, counter: Counter
-    ) -> tuple[Integers, NDArray[np.bool_]]:
-        """Dividends in [first, first + span) as quotient times divisor, and whether that came out even."""
+    def _exact_pair(self, chosen: NDArray[np.int64], counter: Counter) -> tuple[Integers, Integers, NDArray[np.bool_]]:
+        """Dividends and divisors whose quotient terminates, and whether that came out.
+
+        What 10**places and b have in common decides: b = 40 divides with two places every a that is a multiple of 2, as
+        gcd(40, 100) is 20. The common factor is drawn first, all being about equally frequent among the problems.
+        """
+        first_a, first_b = self._first[:, chosen]
+        span_a, span_b = self._span[:, chosen]
         unit = 10**self._division.places
-        lowest = -(-first * unit // b)
-        quotients = (first + span - 1) * unit // b - lowest + 1
-        possible = (quotients > 0).astype(bool)
-        quotient = lowest + counter.below(np.where(possible, quotients, 1).astype(b.dtype))
-        product = quotient * b
-        even: NDArray[np.bool_] = possible & (product % unit == 0).astype(bool)
-        return np.where(even, product // unit, first), even
+        powers = range(self._division.places + 1)
+        factors = np.array([2**two * 5**five for two in powers for five in powers], dtype=self.dtype)
+        common = factors[counter.below(np.full(len(chosen), len(factors)))]
+        b, some_b = _multiple(common, first_b, span_b, counter)
+        a, some_a = _multiple(b // common, first_a, span_a, counter)
+        keep = some_a & some_b & (np.gcd(b, unit) == common).astype(bool)
+        return np.where(keep, a, first_a), np.where(keep, b, first_b), keep
+
+
+def _multiple(unit: Integers, first: Integers, span: Integers, counter: Counter) -> tuple[Integers, NDArray[np.bool_]]:
+    """A uniform multiple of `unit` in [first, first + span), and whether there is one."""
+    lowest = -(-first // unit)
+    count = (first + span - 1) // unit - lowest + 1
+    return (lowest + counter.below(np.maximum(count, 1))) * unit, (count > 0).astype(bool)
 
 
 def list_split(stratum: Stratum, division: Division, split: str, dtype: np.dtype[Any]) -> Problems:

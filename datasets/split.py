@@ -53,7 +53,7 @@ def split_of(problems: Problems) -> NDArray[np.int64]:
 
 def fingerprint(problems: Problems) -> NDArray[np.uint64]:
     """64 bits a problem, from operation and signed operands as they stand: what data hashes are made of."""
-    state = problems.operation.astype(np.uint64)
+    state = mix(np.zeros(len(problems), np.uint64), problems.operation.astype(np.uint64))
     for mantissa, places in ((problems.a, problems.a_places), (problems.b, problems.b_places)):
         sign_and_places = places.astype(np.uint64) * np.uint64(2) + (mantissa < 0).astype(np.uint64)
         state = mix_integer(mix(state, sign_and_places), abs(mantissa))

@@ -85,11 +85,12 @@ def _magnitudes(digits: int, places: int, zero: bool) -> tuple[int, int]:
 
 
 def dtype_for(strata: list[Stratum], division: Division) -> np.dtype[Any]:
-    """int64 where every intermediate of `solve` and of drawing fits it for these strata, else object."""
+    """int64 where every number made in drawing, solving and writing problems of these strata fits it, else object."""
     widest = 0
     for s in strata:
         a, b = s.a_digits + s.places, s.b_digits + s.places
         product = a + b
-        quotient = a + division.places + 1 + max(b, division.places)
+        # 9.99 / 0.01 = 999 has as many digits as 9.99, and is written in a column beside products of twice the places.
+        quotient = a + division.places + 1 + max(b, division.places, 2 * s.places)
         widest = max(widest, product, quotient if s.operation == "/" else 0, max(a, b) + 1)
     return integer_dtype(widest)

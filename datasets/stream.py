@@ -1,7 +1,7 @@
 """Training examples: example number i of seed s is a function of (problems of the suite, s, i) alone.
 
-Examples are made in blocks of 1,024, each from its own place of a counter-based generator, so that no global seed, batch
-size, tokenizer or restart changes them. A chained hash proves it: after each block, and at the last example.
+Examples are made in blocks of 1,024, each from its own place of a counter-based generator, so that no global seed,
+batch size, tokenizer or restart changes them. A chained hash proves it: after each block, and at the last example.
 """
 
 import hashlib

@@ -7,17 +7,18 @@ import difflib
 import hashlib
 import itertools
 import json
+import reprlib
 import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.datasets.encoding import Encoding
 from bench.datasets.evaluation import EvaluationSet, evaluation_set
 from bench.datasets.forms import Form
-from bench.datasets.problems import OPERATIONS, SIGNS, Division, DivisionRule
+from bench.datasets.problems import OPERATIONS, SIGNS, Division, DivisionRule, Signs
 from bench.datasets.sampling import Sampler
 from bench.datasets.strata import Stratum
 from bench.datasets.stream import ProblemStream
@@ -25,14 +26,22 @@ from bench.datasets.stream import ProblemStream
 SUITES = Path(__file__).parent / "suites"
 MOST_DIGITS = 100
 
+
+def _no_twins(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    twins = sorted({str(item) for item in value if value.count(item) > 1})
+    if twins:
+        raise ValueError(f"{', '.join(twins)} stands there twice")
+    return value
+
+
 Operation = Literal["+", "-", "*", "/"]
-Signs = Literal["++", "+-", "-+", "--"]
-Pattern = Annotated[str, Field(pattern=r"^[1-9]\d{0,2}x[1-9]\d{0,2}$")]
+Pattern = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}x[1-9][0-9]{0,2}$")]
 Places = Annotated[int, Field(ge=0, le=20)]
+Distinct = AfterValidator(_no_twins)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class DivisionSection(_Section):
@@ -51,7 +60,7 @@ class EvaluationSection(_Section):
 
     per_stratum: Annotated[int, Field(ge=1, le=100_000)] = 100
     seen: Annotated[int, Field(ge=0, le=100_000)] = 20
-    extra_digits: tuple[Pattern, ...] = ()
+    extra_digits: Annotated[tuple[Pattern, ...], Distinct] = ()
     """patterns that are tested but never trained on"""
 
 
@@ -73,22 +82,14 @@ class Suite(_Section):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     version: Annotated[int, Field(ge=1)]
     summary: str
-    operations: Annotated[tuple[Operation, ...], Field(min_length=1)]
-    digits: Annotated[tuple[Pattern, ...], Field(min_length=1)]
-    signs: Annotated[tuple[Signs, ...], Field(min_length=1)] = SIGNS
-    places: Annotated[tuple[Places, ...], Field(min_length=1)] = (0,)
+    operations: Annotated[tuple[Operation, ...], Field(min_length=1), Distinct]
+    digits: Annotated[tuple[Pattern, ...], Field(min_length=1), Distinct]
+    signs: Annotated[tuple[Signs, ...], Field(min_length=1), Distinct] = SIGNS
+    places: Annotated[tuple[Places, ...], Field(min_length=1), Distinct] = (0,)
     division: DivisionSection = DivisionSection()
     form: FormSection = FormSection()
     evaluation: EvaluationSection = EvaluationSection()
     defaults: DefaultsSection
-
-    @field_validator("operations", "digits", "signs", "places")
-    @classmethod
-    def _no_twins(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        twins = sorted({str(item) for item in value if value.count(item) > 1})
-        if twins:
-            raise ValueError(f"{', '.join(twins)} stands there twice")
-        return value
 
     @model_validator(mode="after")
     def _possible(self) -> "Suite":
@@ -103,7 +104,7 @@ class Suite(_Section):
         return self
 
     def strata(self, patterns: tuple[str, ...] | None = None) -> list[Stratum]:
-        """The trained strata (or those of other digit patterns) that have any problem, in the suite's order."""
+        """The trained strata, or those of other digit patterns: + - * / in that order, within each in the suite's."""
         strata = []
         for operation, pattern, signs, places in itertools.product(
             self.operations, patterns or self.digits, self.signs, self.places
@@ -179,18 +180,18 @@ def load_suite(name: str) -> Suite:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ValueError(f"suite file '{path}' cannot be read: {reason}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"suite file '{path}' is not valid TOML: {error}") from None
-    except TypeError:
-        raise ValueError(f"suite file '{path}': dates and times have no place in a suite") from None
     except ValidationError as error:
         raise ValueError(f"suite file '{path}': {_first_error(error)}") from None
+    except TypeError:
+        raise ValueError(f"suite file '{path}': dates and times have no place in a suite") from None
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError, or numbers and nesting too large for any parser
+        raise ValueError(f"suite file '{path}' is not valid TOML: {error}") from None
 
 
 def _first_error(error: ValidationError) -> str:
     """The first thing wrong with a suite, as one line: key, rule, and the likely intended key."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
+    where = ".".join(str(part) for part in first["loc"]).replace("\n", " ")
     if first["type"] == "extra_forbidden":
         section: Any = Suite
         for part in first["loc"][:-1]:
@@ -199,5 +200,5 @@ def _first_error(error: ValidationError) -> str:
         close = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
         return f"unknown key '{where}'; " + (f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}")
     message = first["msg"].removeprefix("Value error, ")
-    given = "" if first["type"] in ("missing", "value_error") else f" (given: {first['input']!r})"
+    given = "" if first["type"] in ("missing", "value_error") else f" (given: {reprlib.repr(first['input'])})"
     return f"{where + ': ' if where else ''}{message}{given}"

@@ -99,4 +99,3 @@ class DigitChunks(Tokenizer):
 
 
 TOKENIZERS = {"characters": Characters, "digit-chunks": DigitChunks}
-

@@ -1,4 +1,4 @@
-"""What a run leaves behind, and everything that is computed from it: files, records, slices, statistics, tables, reports.
+"""What a run leaves behind, and everything that is computed from it, to the last table.
 
 Running and scoring are separate programs. Nothing here trains or knows torch: each figure comes from files on disk.
 
@@ -12,6 +12,7 @@ Running and scoring are separate programs. Nothing here trains or knows torch: e
     statistics    estimates and their intervals
     comparable    may these cells stand side by side, and what was held equal
     scores        everything that the finished cells of a run scored, with estimates
-    tables        the tables, as plain cells
+    entries       what a table is made of, and how a figure reads
+    tables        the tables of a report
     report        the tables as text, Markdown and CSV
 """

@@ -32,7 +32,8 @@ def read_curve(cell_directory: Path) -> pd.DataFrame:
     path = cell_directory / CURVE
     remedy = "restore it, or delete the cell's folder and run it again"
     try:
-        return _checked(pd.read_csv(path, float_precision="round_trip"))
+        # Read as text and converted by numpy, which is exact to the last bit; not every pandas 3 is.
+        return _checked(pd.read_csv(path, dtype=str, keep_default_na=False).replace("", "nan"))
     except FileNotFoundError:
         raise BadFile(path, "the file is missing", remedy) from None
     except (OSError, ValueError) as error:

@@ -62,7 +62,7 @@ def write_checked_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_checked_json(path: Path, remedy: str) -> dict[str, Any]:
-    """The object in a file of `write_checked_json`, "checksum" still in it and not yet compared: call `verify_checksum`.
+    """The object in a file of `write_checked_json`, its "checksum" not compared yet: `verify_checksum` does that.
 
     Two steps, so that a caller can first say what else is wrong (an older schema, an unknown key), which tells more.
     Raises BadFile, with `remedy` as what to do, where the file is missing or no JSON object.

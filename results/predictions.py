@@ -74,5 +74,5 @@ def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     for column, allowed in ALLOWED.items():
         wrong = frame.loc[~frame[column].isin(allowed), column]
         if len(wrong):
-            raise ValueError(f"{column} is {wrong.iloc[0]!r} in row {wrong.index[0]}, not one of {allowed}")
+            raise ValueError(f"{column} is '{wrong.iloc[0]}' in row {wrong.index[0]}, not one of {allowed}")
     return frame

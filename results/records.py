@@ -1,4 +1,4 @@
-"""The record: one JSON sheet a cell (architecture x seed) that states what was run, under which budget, and the outcome."""
+"""The record: one JSON sheet a cell (architecture x seed) that states what was run, how, and the outcome."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields

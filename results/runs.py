@@ -41,7 +41,7 @@ class Run:
     """(architecture, seed) of the cells that have no record yet, in the same order"""
 
     def predictions(self, record: Record) -> pd.DataFrame:
-        """What a cell answered. Raises BadFile where the file is not the one of the record, or does not add up to it."""
+        """What a cell answered. Raises BadFile where the file is not the one of the record or contradicts it."""
         cell = cell_directory(self.directory, record.architecture, record.seed)
         verify_files(cell, record, [PREDICTIONS])
         predictions = read_predictions(cell)
@@ -92,7 +92,9 @@ def open_run(run_directory: Path) -> Run:
         if cell not in folders:
             raise BadFile(cell, f"is a cell that is not in the plan ({PLAN})", "move it out of the run folder")
         if (record.architecture, record.seed) != folders[cell] or record.suite_hash != plan["suite"]["hash"]:
-            wrong = f"is of {record.architecture}, seed {record.seed}, suite hash {record.suite_hash}: not of this place"
+            wrong = (
+                f"is of {record.architecture}, seed {record.seed}, suite hash {record.suite_hash}: not of this place"
+            )
             raise BadFile(record_path, wrong, "put each cell back into the folder it was written to")
         records.append(record)
     records.sort(key=lambda record: planned.index((record.architecture, record.seed)))

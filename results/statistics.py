@@ -36,7 +36,7 @@ class Estimate:
 def wilson(correct: int, total: int) -> Estimate:
     """Share right of one trained model, with the Wilson score interval over items (Wilson 1927).
 
-    It speaks of other problems of the same kind, not of other seeds. Raises ValueError unless 0 <= correct <= total > 0.
+    It speaks of other problems of the kind, not of other seeds. Raises ValueError unless 0 <= correct <= total > 0.
     """
     interval = binomtest(correct, total).proportion_ci(LEVEL, method="wilson")
     return Estimate(
@@ -47,7 +47,7 @@ def wilson(correct: int, total: int) -> Estimate:
 def across_seeds(values: Sequence[float]) -> Estimate:
     """Mean of one value a seed, with Student's t interval (1908) in which the seed is the unit.
 
-    No interval, and a note that says so, with fewer than 3 seeds or where all values are equal. Raises ValueError on none.
+    No interval, and a note that says so, with fewer than 3 seeds or where all values are equal. ValueError on none.
     """
     if not values:
         raise ValueError("no seed, no estimate")

@@ -21,8 +21,7 @@ def run_command(options: RunOptions, *, retry_failed: Annotated[bool, Parameter(
     import shlex
     import sys
 
-    from rich.console import Console
-
+    from bench.cli.output import console
     from bench.engine import Interrupted, run_plan
     from bench.plan import resolve
     from bench.progress import ProgressView
@@ -32,20 +31,20 @@ def run_command(options: RunOptions, *, retry_failed: Annotated[bool, Parameter(
 
     plan = resolve(options)
     directory = options.out or plan.directory
-    plan = prepare(plan, directory, "python -m bench " + shlex.join(sys.argv[1:]))
-    console = Console()
+    prepare(plan, directory, "python -m bench " + shlex.join(sys.argv[1:]))
+    screen = console()
     cells = len(plan.entries) * len(plan.seeds)
-    console.print(
+    screen.print(
         f"{plan.suite.name}: {len(plan.entries)} architectures x {len(plan.seeds)} seeds, {plan.budget} each; "
         f"folder {directory}",
         highlight=False,
         soft_wrap=True,
     )
     try:
-        with ProgressView(console, cells) as view:
+        with ProgressView(screen, cells) as view:
             finished = run_plan(plan, directory, view, retry_failed)
     except Interrupted:
         print("bench: interrupted; finished cells are kept, and the same command continues", file=sys.stderr)
         return 130
-    print_report(open_run(directory), console)
+    print_report(open_run(directory), screen)
     return 0 if all(record.done for record in finished) else 1

@@ -1,0 +1,58 @@
+"""`check`: the plan of a run, with sizes, FLOPs and time; trains nothing."""
+
+from bench.cli.options import RunOptions
+
+
+def check_command(options: RunOptions) -> None:
+    """Resolve everything and print the plan with parameters, FLOPs and time; train nothing."""
+    from bench.amounts import short_count
+    from bench.cli.output import console, print_rows
+    from bench.estimate import training_seconds
+    from bench.plan import resolve
+    from bench.rundir import refuse_difference
+
+    plan = resolve(options)
+    directory = options.out or plan.directory
+    refuse_difference(plan, directory)
+    rows = []
+    seconds = 0.0
+    for entry in plan.entries:
+        cell_seconds = training_seconds(plan, entry)
+        seconds += cell_seconds * len(plan.seeds)
+        examples = cell_examples(plan.budget.unit, plan.budget.amount, entry.flops_per_example, entry.training.batch)
+        rows.append(
+            {
+                "architecture": entry.name,
+                "parameters": entry.parameters,
+                "size": f"{entry.parameters / plan.parameters - 1:+.2%}" + (" !" if entry.match == "unequal" else ""),
+                "FLOPs/example": short_count(entry.flops_per_example),
+                "FLOPs/cell": short_count(entry.flops_per_example * examples) if examples else "-",
+                "about": f"{cell_seconds:,.0f} s",
+                "tuned for": entry.preset + ("" if entry.tuned else " !") if entry.preset else "nothing !",
+            }
+        )
+    suite = plan.suite
+    target = console()
+    target.print(f"{suite.name} {suite.version}: {suite.summary}", soft_wrap=True)
+    target.print(
+        f"seeds {', '.join(map(str, plan.seeds))}; budget {plan.budget} a cell; {plan.parameters:,} parameters "
+        f"({plan.match}); training problems {f'{plan.training_problems:,}' if plan.training_problems else 'endless'}; "
+        f"{plan.device}, precision {plan.precision}, {plan.threads} threads; folder {directory}",
+        soft_wrap=True,
+    )
+    print_rows("Cells", rows)
+    for entry in plan.entries:
+        settings = entry.as_json()["config"] | entry.as_json()["training"]
+        target.print(f"{entry.name}: {' '.join(f'{key}={value}' for key, value in settings.items())}", soft_wrap=True)
+    if any(not entry.tuned for entry in plan.entries):
+        target.print("! not tuned for this suite, size, budget and settings, or of another size than asked")
+    target.print(
+        f"about {seconds:,.0f} s of training in all, by {len(rows)} x {len(plan.seeds)} cells one after another "
+        f"(from a few passes with throwaway weights, without evaluation)"
+    )
+
+
+def cell_examples(unit: str, amount: int, flops_per_example: int, batch: int) -> float | None:
+    """Examples that a budget buys; None where that is known only afterwards."""
+    return {"examples": amount, "flops": amount / flops_per_example, "steps": amount * batch}.get(unit)
+

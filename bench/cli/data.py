@@ -1,0 +1,108 @@
+"""`data`: look at the problems of a suite."""
+
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+
+def data_command(
+    *,
+    suite: str = "quick",
+    split: Literal["train", "validation", "test"] = "train",
+    n: int = 20,
+    seed: int = 0,
+    training_problems: str | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    csv: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Look at the problems of a suite as a model is given them.
+
+    Parameters
+    ----------
+    suite
+        Suite by name, or the path of a TOML file.
+    split
+        'train' shows the stream of --seed in its order, the others the fixed evaluation set in its order.
+    n
+        How many.
+    seed
+        Of the training stream.
+    training_problems
+        As for `run`: the stream over so many distinct problems.
+    json
+        One JSON document on standard output.
+    csv
+        The same as CSV.
+    """
+    import sys
+
+    from bench.amounts import parse_count
+    from bench.cli.output import print_csv, print_json, print_rows
+    from bench.datasets.stream import BLOCK
+    from bench.datasets.suites import load_suite
+    from bench.errors import UserError
+
+    if n < 1:
+        raise UserError(f"--n {n}: expected a whole number from 1 on")
+    if not 0 <= seed < 2**31:
+        raise UserError(f"--seed {seed}: expected 0 to 2147483647")
+    if json and csv:
+        raise UserError("--json and --csv: take one of them")
+    limit = parse_count(training_problems, "--training-problems") if training_problems else None
+    try:
+        chosen = load_suite(suite)
+        if split == "train":
+            stream = chosen.stream(seed, limit)
+            blocks = [stream.block(number) for number in range(-(-n // BLOCK))]
+            problems = type(blocks[0]).join(blocks).rows(slice(n))
+        else:
+            problems = chosen.evaluation_set(split).problems
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    if len(problems) < n:
+        print(f"bench: the {split} set of {chosen.name} has {len(problems):,} problems; all are shown", file=sys.stderr)
+    rows = _rows(chosen, problems.rows(slice(n)), split)
+    if json or csv:
+        (print_json if json else print_csv)([{key: row[key] for key in _FOR_PROGRAMS} for row in rows])
+        return
+    print_rows(
+        f"{chosen.name}, {split}: {len(rows):,} problems ({chosen.form.answer} answers, {chosen.form.tokenizer})",
+        [{key: row[key] for key in _FOR_PEOPLE} for row in rows],
+    )
+
+
+_FOR_PROGRAMS = ("a", "op", "b", "answer", "digits", "signs", "split", "prompt", "target")
+_FOR_PEOPLE = ("prompt", "target", "answer", "symbols", "token ids", "stratum", "split")
+
+
+def _rows(suite: Any, problems: Any, split: str) -> list[dict[str, Any]]:
+    from bench.datasets.problems import OPERATIONS, SIGNS, solve
+
+    encoding = suite.encoding
+    vocabulary = encoding.tokenizer.vocabulary
+    encoded, answers = encoding.encode(problems), solve(problems, suite.rule)
+    a_digits, b_digits, signs, places = problems.a_digits, problems.b_digits, problems.signs, problems.places
+    rows = []
+    for row in range(len(problems)):
+        a, op, b = problems.texts(row)
+        prompt = [int(i) for i in encoded.prompt[row] if i]
+        target = [int(i) for i in encoded.answer[row] if i]
+        digits = f"{a_digits[row]}x{b_digits[row]}"
+        sign_pair = SIGNS[signs[row]]
+        rows.append(
+            {
+                "a": a,
+                "op": op,
+                "b": b,
+                "answer": answers.text(row),
+                "digits": digits,
+                "signs": sign_pair,
+                "split": split,
+                "prompt": encoding.tokenizer.decode(prompt),
+                "target": encoding.tokenizer.decode(target),
+                "symbols": " ".join(vocabulary[i] for i in prompt + target),
+                "token ids": " ".join(map(str, prompt + target)),
+                "stratum": f"{OPERATIONS[problems.operation[row]]} {digits} {sign_pair} {places[row]}",
+            }
+        )
+    return rows

@@ -1,0 +1,97 @@
+"""`list`: what there is."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+Kind = Literal["architectures", "suites", "runs"]
+
+
+def list_command(
+    kind: Kind | None = None,
+    /,
+    *,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    plugin: str | None = None,
+) -> None:
+    """What there is: architectures, suites, or the runs under ./runs; all three if none is named.
+
+    Parameters
+    ----------
+    kind
+        What to list.
+    json
+        One JSON document on standard output.
+    plugin
+        Module(s) that register architectures of your own.
+    """
+    from bench.cli.output import print_json, print_rows
+
+    listings = {name: lister(plugin) for name, lister in _LISTERS.items() if kind in (None, name)}
+    if json:
+        print_json(listings[kind] if kind else listings)
+        return
+    for name, rows in listings.items():
+        print_rows(name.capitalize(), rows, empty=f"no {name} here")
+
+
+def _architectures(plugin: str | None) -> list[dict[str, Any]]:
+    from bench import architectures
+    from bench.amounts import parse_names
+    from bench.errors import UserError
+
+    try:
+        for module in parse_names(plugin, "--plugin") if plugin else ():
+            architectures.load_plugin(module)
+        known = architectures.all_architectures()
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return [
+        {"name": cls.name, "family": cls.family, "year": cls.year, "paper": cls.paper} for cls in known.values()
+    ]
+
+
+def _suites(_: str | None) -> list[dict[str, Any]]:
+    from bench.datasets.suites import load_suite, suite_names
+
+    suites = [load_suite(name) for name in suite_names()]
+    return [
+        {
+            "name": suite.name,
+            "version": suite.version,
+            "strata": len(suite.strata()),
+            "budget": suite.defaults.budget,
+            "parameters": suite.defaults.parameters,
+            "summary": suite.summary,
+        }
+        for suite in suites
+    ]
+
+
+def _runs(_: str | None) -> list[dict[str, Any]]:
+    from bench.results.files import BadFile
+    from bench.results.runs import PLAN, open_run
+
+    rows = []
+    for path in sorted(Path("runs").glob(f"*/{PLAN}")):
+        try:
+            run = open_run(path.parent)
+        except BadFile as error:
+            rows.append({"run": str(path.parent), "state": f"unusable: {error}"})
+            continue
+        cells = len(run.records) + len(run.missing)
+        rows.append(
+            {
+                "run": str(run.directory),
+                "state": f"{sum(record.done for record in run.records)} of {cells} cells done",
+                "suite": run.plan["suite"]["name"],
+                "architectures": ",".join(run.plan["architectures"]),
+                "seeds": len(run.plan["seeds"]),
+                "budget": run.plan["budget"],
+            }
+        )
+    return rows
+
+
+_LISTERS = {"architectures": _architectures, "suites": _suites, "runs": _runs}

@@ -1,0 +1,53 @@
+"""How commands print: tables for people, JSON and CSV for programs."""
+
+import csv
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+NARROWEST = 120
+"""Columns when standard output is no terminal, so that nothing is cut in a file or a pipe."""
+
+
+def console() -> Console:
+    """Standard output, never narrower than tables need where it is no terminal."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=max(found.width, NARROWEST))
+
+
+def print_json(document: Any) -> None:
+    """One JSON document and nothing else."""
+    print(json.dumps(document, indent=1, ensure_ascii=False))
+
+
+def print_csv(rows: list[dict[str, Any]]) -> None:
+    """Rows with equal keys, the keys as header."""
+    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def print_rows(title: str, rows: list[dict[str, Any]], empty: str = "none") -> None:
+    """A table of rows; numbers to the right, everything else to the left."""
+    target = console()
+    if not rows:
+        target.print(f"{title}: {empty}")
+        return
+    table = Table(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    for column in columns:
+        numeric = all(isinstance(row.get(column, 0), int | float) for row in rows)
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_shown(column, row.get(column, ""))) for column in columns))
+    target.print(table)
+    target.print()
+
+
+def _shown(column: str, value: Any) -> str:
+    grouped = isinstance(value, int) and not isinstance(value, bool) and column != "year"
+    return f"{value:,}" if grouped else str(value)

@@ -1,0 +1,42 @@
+"""How long a cell will take: measured on a few passes with throwaway weights; nothing is trained."""
+
+import time
+
+import torch
+
+from bench.architectures import Batch
+from bench.datasets.stream import Stream
+from bench.plan import Entry, Plan, sequence_spec
+from bench.training import autocast
+
+PASSES = 3
+MOST_SECONDS = 0.5
+
+
+def training_seconds(plan: Plan, entry: Entry) -> float:
+    """About how many seconds one cell of this architecture trains, from forward and backward passes alone."""
+    if plan.budget.unit == "seconds":
+        return float(plan.budget.amount)
+    torch.set_num_threads(plan.threads)
+    device = torch.device(plan.device)
+    stream = Stream(plan.suite.stream(plan.seeds[0], plan.training_problems), plan.suite.encoding)
+    model = entry.cls(entry.config, sequence_spec(plan.suite)).to(device)
+    seconds = []
+    for number in range(PASSES):
+        encoded = stream.take(min(entry.training.batch, 64 if number == 0 else 512))
+        batch = Batch(torch.from_numpy(encoded.prompt).to(device), torch.from_numpy(encoded.answer).to(device))
+        started = time.perf_counter()
+        with autocast(device, plan.precision):
+            loss = model.loss(batch, torch.Generator().manual_seed(0))
+        loss.mean.backward()
+        seconds.append((time.perf_counter() - started) / len(encoded.prompt))
+        if sum(seconds) * len(encoded.prompt) > MOST_SECONDS:
+            break
+    tokens = float(encoded.tokens.mean())
+    examples = {
+        "examples": plan.budget.amount,
+        "steps": plan.budget.amount * entry.training.batch,
+        "tokens": plan.budget.amount / tokens,
+        "flops": plan.budget.amount / entry.flops_per_example,
+    }[plan.budget.unit]
+    return min(seconds) * examples

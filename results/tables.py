@@ -1,0 +1,285 @@
+"""The tables of a report: what stands where, in which words. How they look is `report`'s matter.
+
+Every figure comes from `Scores`, that is from records and predictions on disk.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from bench.results.entries import NO_VALUE, SHARED, Entry, Table, number_entry, share_entry
+from bench.results.predictions import OPERATIONS
+from bench.results.records import Record
+from bench.results.scores import Scores
+from bench.results.statistics import ALL_EQUAL, ALL_UNSEEN, ONE_SEED, Estimate
+
+BUDGET_TOLERANCE = 0.01
+"""A budget missed by a larger share is marked."""
+
+
+def all_tables(scores: Scores) -> list[Table]:
+    """The tables of a report, in order. Tables that have nothing to say are left out."""
+    tables = [summary(scores), unfinished(scores)]
+    if scores.records:
+        tables += [by_operation(scores), *by_digits(scores), by_signs(scores), few_problems(scores)]
+        tables += [by_places(scores), by_range(scores), seen_digits(scores)]
+    said: set[str] = set()
+    kept = []
+    for table in tables:
+        if table is not None:
+            # What a note explains holds for the tables below it too: once is enough.
+            kept.append(replace(table, notes=[note for note in table.notes if note not in said]))
+            said.update(table.notes)
+    return kept
+
+
+def summary(scores: Scores) -> Table:
+    """Table (a): one row an architecture. Scores are across seeds; times, rates and memory are medians over seeds."""
+    columns = [
+        "architecture",
+        f"exact match %{_n(scores, 'all', 'all')}",
+        "mean over strata %",
+        "digits right %",
+        "seeds",
+    ]
+    columns += ["parameters", "examples", "FLOPs", "train s", "tokens/s", "examples/s", "decode/s", "peak MB"]
+    rows, estimates, shared = [], [], False
+    for name in scores.planned:
+        done, planned = scores.of(name), len(scores.run.plan["seeds"])
+        seeds = Entry(text=str(planned) if len(done) == planned else f"{len(done)} of {planned}", value=len(done))
+        if not done:
+            rows.append([Entry(text=name), *[Entry(text=NO_VALUE)] * 3, seeds, *[Entry(text=NO_VALUE)] * 8])
+            continue
+        shares = [scores.share_right(name, "all", "all"), scores.mean_over_strata(name), scores.digits_right(name)]
+        estimates += shares
+        alone = all(record.exclusive for record in done)
+        shared |= not alone
+        median = partial(scores.median, name)
+        rows.append(
+            [
+                Entry(text=label(done)),
+                *[share_entry(share, scores.asked("all", "all")) for share in shares],
+                seeds,
+                _parameters(done[0]),
+                number_entry(median(lambda record: record.examples)),
+                number_entry(median(lambda record: record.flops), power=True),
+                number_entry(median(lambda record: record.train_seconds), alone, decimals=1),
+                number_entry(median(lambda record: record.tokens_per_second), alone),
+                number_entry(median(lambda record: record.examples_per_second), alone),
+                number_entry(median(lambda record: record.decode_problems_per_second), alone),
+                number_entry(median(lambda record: record.peak_memory_mb), decimals=1),
+            ]
+        )
+    notes = [
+        *_estimate_notes(estimates),
+        "Times, rates and memory: medians over seeds. FLOPs: matrix products only, forward and backward.",
+        *([f"{SHARED} the machine was shared while this was measured (exclusive = no)."] if shared else []),
+        *_marks(scores),
+    ]
+    return Table(title="Summary", columns=columns, rows=rows, notes=notes)
+
+
+def unfinished(scores: Scores) -> Table | None:
+    """The cells that are in no figure, and why."""
+    failed = [(r.architecture, r.seed, r.status, r.reason) for r in scores.run.records if not r.done]
+    missing = [(architecture, seed, "not run", "") for architecture, seed in scores.run.missing]
+    if not failed and not missing:
+        return None
+    rows = [
+        [Entry(text=f"{name} seed {seed}"), Entry(text=status), Entry(text=reason)]
+        for name, seed, status, reason in [*failed, *missing]
+    ]
+    columns = ["cell", "status", "reason"]
+    return Table(
+        title="Cells without a result, in no figure here", columns=columns, rows=rows, left=frozenset({0, 1, 2})
+    )
+
+
+def by_operation(scores: Scores) -> Table:
+    """Table (b): exact match by operation."""
+    whole = {value: scores.all_unseen(operation=value) for value in OPERATIONS}
+    return _by_value(scores, "Exact match %, by operation", "operation", whole)
+
+
+def by_signs(scores: Scores) -> Table:
+    """Table (d): exact match by the signs of both operands."""
+    whole = {value: scores.all_unseen(signs=value) for value in scores.values("signs")}
+    return _by_value(scores, "Exact match %, by signs of a and b", "signs", whole)
+
+
+def by_places(scores: Scores) -> Table | None:
+    """Exact match by decimal places, where the suite has more than one number of them."""
+    whole = {value: scores.all_unseen(places=int(value)) for value in scores.values("places")}
+    return _by_value(scores, "Exact match %, by decimal places", "places", whole) if len(whole) > 1 else None
+
+
+def by_range(scores: Scores) -> Table | None:
+    """Exact match inside and beyond the patterns trained on, where the suite tests both."""
+    whole = dict.fromkeys(scores.values("range"), False)
+    return (
+        _by_value(scores, "Exact match %, patterns trained on and beyond", "range", whole) if len(whole) > 1 else None
+    )
+
+
+def by_digits(scores: Scores) -> list[Table]:
+    """Tables (c): exact match by digit pattern, one grid an architecture."""
+    patterns = scores.values("digits")
+    a_digits, b_digits = (sorted({int(pattern.split("x")[side]) for pattern in patterns}) for side in (0, 1))
+    tables = []
+    for name in scores.architectures:
+        rows, estimates = [], []
+        for a in a_digits:
+            row = [Entry(text=str(a))]
+            for b in b_digits:
+                pattern = f"{a}x{b}"
+                if pattern not in patterns:
+                    row.append(Entry(text=NO_VALUE))
+                    continue
+                whole = scores.all_unseen(digits=pattern)
+                share = scores.share_right(name, "digits", pattern, whole)
+                estimates.append(share)
+                row.append(share_entry(share, scores.asked("digits", pattern), whole, show_n=True))
+            rows.append(row)
+        title = f"Exact match %, digits of a (rows) x digits of b (columns): {label(scores.of(name))}"
+        columns = ["digits of a", *(f"b: {b}" for b in b_digits)]
+        tables.append(Table(title=title, columns=columns, rows=rows, notes=_estimate_notes(estimates)))
+    return tables
+
+
+def few_problems(scores: Scores) -> Table | None:
+    """The patterns with so few distinct problems that a stratum, or all of them, are asked whole.
+
+    Sign variants of one pair of magnitudes count once: they are not independent of each other.
+    """
+    rows = []
+    for value in scores.values("operation x digits"):
+        operation, digits = value.split(" ")
+        whole, strata = scores.exhaustive(operation=operation, digits=digits)
+        if not whole:
+            continue
+        distinct, asked = scores.distinct(operation, digits), scores.asked("operation x digits", value)
+        cover = f"all {distinct:,} unseen problems" if whole == strata else f"{whole} of {strata} strata are all unseen"
+        rows.append(
+            [
+                Entry(text=value),
+                Entry(text=f"{distinct:,}", value=distinct),
+                Entry(text=f"{asked:,}", n=asked),
+                Entry(text=cover),
+            ]
+        )
+    if not rows:
+        return None
+    return Table(
+        title="Patterns with few distinct problems",
+        columns=["pattern", "distinct", "asked", "what the test set holds"],
+        rows=rows,
+        notes=[
+            "Distinct: pairs of magnitudes. Their sign variants are asked too, and are not independent of each other."
+        ],
+        left=frozenset({0, 3}),
+    )
+
+
+def seen_digits(scores: Scores) -> Table | None:
+    """Exact match on problems of the training split: who asks for 1 + 1 means those too."""
+    values = scores.values("seen digits")
+    if not values:
+        return None
+    rows, estimates = [], []
+    for value in values:
+        asked = scores.asked("seen digits", value)
+        shares = [scores.share_right(name, "seen digits", value) for name in scores.architectures]
+        estimates += shares
+        cells = [share_entry(share, asked) for share in shares]
+        rows.append([Entry(text=value), Entry(text=f"{asked:,}", value=asked), *cells])
+    return Table(
+        title="Exact match % on problems of the training split (`seen digits`; in no other figure)",
+        columns=["digits", "n", *(label(scores.of(name)) for name in scores.architectures)],
+        rows=rows,
+        notes=_estimate_notes(estimates),
+    )
+
+
+def label(done: list[Record]) -> str:
+    """An architecture's name as every table shows it, with the marks that its figures need."""
+    marks = [" !"] if not all(record.tuned for record in done) else []
+    if any(record.match == "unequal" for record in done):
+        marks.append(" (unequal)")
+    if deviations := [deviation for record in done if (deviation := _missed_budget(record))]:
+        marks.append(f" (budget {100 * max(deviations, key=abs):+.1f} %)")
+    return done[0].architecture + "".join(marks)
+
+
+def _by_value(scores: Scores, title: str, slice_name: str, whole: dict[str, bool]) -> Table:
+    """One row an architecture, one column a value; `whole`: the values whose problems are all there are."""
+    values = scores.values(slice_name)
+    rows, estimates = [], []
+    for name in scores.architectures:
+        shares = [scores.share_right(name, slice_name, value, whole[value]) for value in values]
+        estimates += shares
+        cells = [
+            share_entry(share, scores.asked(slice_name, value), whole[value])
+            for share, value in zip(shares, values, strict=True)
+        ]
+        rows.append([Entry(text=label(scores.of(name))), *cells])
+    columns = ["architecture", *(f"{value}{_n(scores, slice_name, value)}" for value in values)]
+    return Table(title=title, columns=columns, rows=rows, notes=_estimate_notes(estimates))
+
+
+def _n(scores: Scores, slice_name: str, value: str) -> str:
+    return f" (n = {scores.asked(slice_name, value):,})" if scores.records else ""
+
+
+def _parameters(record: Record) -> Entry:
+    text = f"{record.parameters:,}"
+    if record.active_parameters != record.parameters:
+        text += f" ({record.active_parameters:,} active)"
+    return Entry(text=text, value=record.parameters)
+
+
+def _missed_budget(record: Record) -> float | None:
+    """How far off its budget a cell ended, if that is far enough to be marked."""
+    deviation = record.budget_deviation
+    return deviation if deviation is not None and abs(deviation) > BUDGET_TOLERANCE else None
+
+
+def _marks(scores: Scores) -> list[str]:
+    """What the marks behind the names of architectures mean, where there are any."""
+    notes = []
+    for name in scores.architectures:
+        done = scores.of(name)
+        if not all(record.tuned for record in done):
+            presets = sorted({record.preset or "nothing" for record in done})
+            notes.append(f"! {name}: not tuned for this (its settings were tuned for: {'; '.join(presets)}).")
+        if any(record.match == "unequal" for record in done):
+            notes.append(f"unequal: {name} was not fitted to the number of parameters asked.")
+        for record in done:
+            if deviation := _missed_budget(record):
+                why = f", {record.reason}" if record.reason else ""
+                missed = f"missed the budget {record.budget} by {100 * deviation:+.1f} %"
+                notes.append(f"budget: {name} seed {record.seed} {missed}{why}.")
+    return notes
+
+
+def _estimate_notes(estimates: Sequence[Estimate]) -> list[str]:
+    """Which intervals a table shows and which it cannot, in words, once each."""
+    seeds = sorted({estimate.n for estimate in estimates if estimate.unit == "seeds" and estimate.low is not None})
+    notes = []
+    if seeds:
+        counts = " or ".join(map(str, seeds))
+        notes.append(
+            f"Mean over {counts} seeds with a 95 % t interval: the seed is the unit. n: problems asked, per seed."
+        )
+    for note in dict.fromkeys(estimate.note for estimate in estimates):
+        if note == ONE_SEED:
+            notes.append(
+                "One seed: 95 % Wilson interval over the problems asked of this one trained model. It says nothing of "
+                "other seeds, and is rather too narrow, since sign variants of one problem are not independent."
+            )
+        elif note == ALL_EQUAL:
+            notes.append("No interval where all seeds scored the same.")
+        elif note == ALL_UNSEEN:
+            notes.append("No interval where one seed was asked all unseen problems there are: nothing was sampled.")
+        elif note:
+            notes.append(f"{note[0].upper()}{note[1:]} (that takes 3 seeds).")
+    return notes

@@ -1,0 +1,334 @@
+"""What every architecture promises to the bench, tested for each one that is registered.
+
+The golden loss curves lie in golden.json. They change only when a model, its birth or its loss does. Where that is
+meant, and for a new architecture, write them anew and look at the difference:
+
+    WRITE_GOLDEN=1 python -m pytest tests/architectures -k golden && git diff tests/architectures/golden.json
+"""
+
+import ast
+import dataclasses
+import inspect
+import json
+import os
+import re
+import textwrap
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.architectures import Architecture, Autoregressive, Batch, Config, SequenceSpec
+
+GOLDEN = Path(__file__).parent / "golden.json"
+Build = Callable[..., Any]
+Problems = Callable[..., Batch]
+
+
+def assert_equal(found: Tensor, expected: Tensor) -> None:
+    """Equal but for the order of sums."""
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
+
+
+def unpadded(ids: Tensor, pad: int) -> Tensor:
+    """(W,) -> (1, length), pads taken away."""
+    return ids[ids != pad][None]
+
+
+# --- what goes in and out ---------------------------------------------------------------------------------------------
+
+
+def test_logits_have_the_shape_and_are_finite(
+    cls: type[Architecture], build: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    batch = problems(12)
+    logits = build(cls).logits(batch.prompt, batch.answer)
+    assert logits.shape == (12, spec.answer_width, spec.vocabulary)
+    assert logits.isfinite().all()
+
+
+def test_generate_gives_symbols_then_the_end_token_then_pads(
+    cls: type[Architecture], build_learnt: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    answers = build_learnt(cls).generate(problems(64, 1).prompt, spec.answer_width)
+    assert answers.shape == (64, spec.answer_width)
+    assert answers.dtype == torch.long
+    ended_before = (answers == spec.eos).cumsum(dim=1) - (answers == spec.eos).long()
+    assert (answers[ended_before > 0] == spec.pad).all()
+    assert len(ended_before.sum(dim=1).unique()) > 1, "all answers have one length: this test sees nothing"
+
+
+def test_left_padding_is_invisible(
+    cls: type[Architecture], build_stirred: Build, build_learnt: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    model, learnt = build_stirred(cls), build_learnt(cls)
+    batch = problems(24)
+    logits, answers = model.logits(batch.prompt, batch.answer), learnt.generate(batch.prompt, spec.answer_width)
+    for row in range(len(batch.prompt)):
+        bare = unpadded(batch.prompt[row], spec.pad)
+        for prompt in (bare, F.pad(bare, (1, 0), value=spec.pad)):
+            if prompt.shape[1] <= spec.prompt_width:
+                assert_equal(model.logits(prompt, batch.answer[row][None])[0], logits[row])
+                assert torch.equal(learnt.generate(prompt, spec.answer_width)[0], answers[row])
+
+
+def test_batch_mates_are_invisible(
+    cls: type[Architecture], build_stirred: Build, build_learnt: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    model, learnt = build_stirred(cls), build_learnt(cls)
+    batch = problems(24)
+    logits, answers = model.logits(batch.prompt, batch.answer), learnt.generate(batch.prompt, spec.answer_width)
+    for rows in ([0], [5], [23, 1], [7, 7, 2]):
+        assert_equal(model.logits(batch.prompt[rows], batch.answer[rows]), logits[rows])
+        assert torch.equal(learnt.generate(batch.prompt[rows], spec.answer_width), answers[rows])
+
+
+# --- autoregressive models --------------------------------------------------------------------------------------------
+
+
+def test_no_logit_sees_its_own_or_a_later_symbol(
+    autoregressive: type[Autoregressive], build_stirred: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    model = build_stirred(autoregressive)
+    prompt, answer = problems(12).prompt, problems(12).answer
+    logits = model.logits(prompt, answer)
+    for column in range(spec.answer_width):
+        changed = torch.cat([answer[:, :column], 4 + (answer[:, column:] + 1) % 10], dim=1)
+        assert_equal(model.logits(prompt, changed)[:, : column + 1], logits[:, : column + 1])
+        later = slice(column + 1, None)
+        assert (model.logits(prompt, changed)[:, later] != logits[:, later]).any(dim=-1).all(), "sees no symbol at all"
+
+
+def test_generate_is_the_argmax_of_logits(
+    autoregressive: type[Autoregressive],
+    build_stirred: Build,
+    build_learnt: Build,
+    problems: Problems,
+    spec: SequenceSpec,
+) -> None:
+    prompt = problems(64, 1).prompt
+    for model in (build_learnt(autoregressive), build_stirred(autoregressive)):
+        answers = model.generate(prompt, spec.answer_width)
+        best = model.logits(prompt, answers).argmax(dim=-1)
+        ended_before = (answers == spec.eos).cumsum(dim=1) - (answers == spec.eos).long()
+        assert torch.equal(answers, best.masked_fill(ended_before > 0, spec.pad))
+        for width in (1, spec.answer_width - 2):
+            assert torch.equal(model.generate(prompt, width), answers[:, :width])
+
+
+def test_each_step_of_decoding_equals_the_naive_one(
+    autoregressive: type[Autoregressive], build_stirred: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    model = build_stirred(autoregressive)
+    batch = problems(12)
+    with torch.no_grad():
+        fast, fast_state = model.begin(batch.prompt, spec.answer_width)
+        naive, naive_state = Autoregressive.begin(model, batch.prompt, spec.answer_width)
+        assert_equal(fast, naive)
+        for symbol in batch.answer[:, :-1].unbind(1):
+            fast, fast_state = model.advance(symbol, fast_state)
+            naive, naive_state = Autoregressive.advance(model, symbol, naive_state)
+            assert_equal(fast, naive)
+
+
+def test_loss_is_the_log_likelihood_of_all_symbols_but_pads(
+    autoregressive: type[Autoregressive], build_stirred: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    model = build_stirred(autoregressive)
+    batch = problems(12)
+    loss = model.loss(batch, torch.Generator())
+    likelihoods = model.logits(batch.prompt, batch.answer).softmax(-1).gather(2, batch.answer[..., None])[..., 0]
+    scored = batch.answer != spec.pad
+    assert loss.count == scored.sum()
+    assert_equal(loss.nll_sum, -likelihoods[scored].log().sum())
+    assert_equal(loss.mean, loss.nll_sum / loss.count + loss.auxiliary)
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_gradient_reaches_every_parameter(cls: type[Architecture], build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(cls).train()
+    model.loss(problems(24), torch.Generator()).mean.backward()
+    assert [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().max() > 1e-12] == []
+
+
+def test_learns_16_problems_by_heart(
+    cls: type[Architecture], build_learnt: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    batch = problems(16)
+    assert torch.equal(build_learnt(cls).generate(batch.prompt, spec.answer_width), batch.answer)
+
+
+def test_golden_loss_curve(own: type[Architecture], build: Build, problems: Problems) -> None:
+    model = build(own).train()
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    curve = []
+    for step in range(20):
+        loss = model.loss(problems(16, seed=step), torch.Generator().manual_seed(step)).mean
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        curve.append(loss.item())
+    golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    if os.environ.get("WRITE_GOLDEN"):
+        golden[own.name] = [float(f"{loss:.10g}") for loss in curve]
+        lines = [f"{json.dumps(name)}: {json.dumps(losses)}" for name, losses in sorted(golden.items())]
+        GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    assert own.name in golden, "no curve yet; on top of this file stands how to write one"
+    assert curve == pytest.approx(golden[own.name], rel=1e-6)
+
+
+def test_bfloat16_comes_close(cls: type[Architecture], build: Build, problems: Problems) -> None:
+    model = build(cls).float().train()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = model.loss(problems(16), torch.Generator())
+    loss.mean.backward()
+    assert loss.nll_sum.dtype == torch.float32
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+    assert loss.mean.item() == pytest.approx(model.loss(problems(16), torch.Generator()).mean.item(), rel=0.05)
+
+
+# --- chance -----------------------------------------------------------------------------------------------------------
+
+
+def variants(cls: type[Architecture]) -> dict[str, Any]:
+    """Changes to the debug config that bring chance into training, where the class knows any."""
+    return {"dropout": 0.3} if "dropout" in {field.name for field in dataclasses.fields(cls.Config)} else {}
+
+
+def test_same_seed_same_loss(cls: type[Architecture], build: Build, problems: Problems) -> None:
+    model = build(cls, **variants(cls)).train()
+    losses = []
+    for global_seed in (0, 1):
+        torch.manual_seed(global_seed)
+        losses.append(model.loss(problems(16), torch.Generator().manual_seed(7)).nll_sum.item())
+    assert losses[0] == losses[1]
+
+
+def test_loss_leaves_the_global_generator_alone(cls: type[Architecture], build: Build, problems: Problems) -> None:
+    model = build(cls, **variants(cls)).train()
+    before = torch.get_rng_state()
+    model.loss(problems(16), torch.Generator())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_other_seed_other_dropout(with_dropout: type[Architecture], build: Build, problems: Problems) -> None:
+    model = build(with_dropout, dropout=0.3).train()
+    rng = torch.Generator().manual_seed(0)
+    losses = {model.loss(problems(16), rng).nll_sum.item() for _ in range(5)}
+    assert len(losses) == 5
+
+
+def test_dropout_acts_in_training_only(with_dropout: type[Architecture], build: Build, problems: Problems) -> None:
+    batch = problems(16)
+    without, model = build(with_dropout, dropout=0.0), build(with_dropout, dropout=0.3)
+    logits = without.logits(batch.prompt, batch.answer)
+    assert torch.equal(without.train().logits(batch.prompt, batch.answer), logits)
+    assert torch.equal(model.logits(batch.prompt, batch.answer), logits)
+    assert not torch.equal(model.train().logits(batch.prompt, batch.answer), logits)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+def test_state_survives_a_file(
+    cls: type[Architecture], build: Build, build_stirred: Build, problems: Problems, tmp_path: Path
+) -> None:
+    model, other = build_stirred(cls), build(cls)
+    save_file(model.state_dict(), tmp_path / "model.safetensors")
+    other.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    batch = problems(12)
+    assert torch.equal(other.logits(batch.prompt, batch.answer), model.logits(batch.prompt, batch.answer))
+
+
+# --- what a class states about itself ---------------------------------------------------------------------------------
+
+
+def test_class_is_described(cls: type[Architecture]) -> None:
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", cls.name)
+    assert cls.family
+    assert cls.paper.endswith(f", {cls.year}")
+    assert inspect.getdoc(inspect.getmodule(cls))
+
+
+def test_config_is_frozen_and_keyword_only(cls: type[Architecture]) -> None:
+    assert issubclass(cls.Config, Config)
+    assert all(field.kw_only for field in dataclasses.fields(cls.Config))
+    assert all(field.default is not dataclasses.MISSING for field in dataclasses.fields(cls.Config))
+    config = cls.Config()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(config, config.size_fields[0], 1)
+
+
+def test_each_field_of_the_config_is_explained(cls: type[Architecture]) -> None:
+    explained = set()
+    for base in cls.Config.__mro__[:-1]:
+        [definition] = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        for statement, after in pairwise(definition.body):
+            match statement, after:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str())):
+                    explained.add(name)
+    assert {field.name for field in dataclasses.fields(cls.Config)} - explained == set()
+
+
+def test_presets_are_configs(cls: type[Architecture]) -> None:
+    for preset in cls.presets:
+        cls.Config(**preset.config)
+
+
+# --- sizes ------------------------------------------------------------------------------------------------------------
+
+
+def count(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def test_debug_model_is_small_and_nothing_is_hidden(cls: type[Architecture], build: Build) -> None:
+    model = build(cls).float()
+    assert 100 < count(model) < 10_000
+    assert 0 < model.active_parameters() <= count(model)
+    assert 0 < model.weight_bits <= 32
+
+
+def test_both_size_fields_grow_the_model(cls: type[Architecture], build: Build) -> None:
+    first, second = cls.Config.size_fields
+    step = cls.Config(**cls.debug).size_step
+    assert cls.debug[first] % step == 0
+    widths = [count(build(cls, **{first: cls.debug[first] + n * step})) for n in range(4)]
+    rests = [count(build(cls, **{second: n})) for n in range(8, 12)]
+    assert widths == sorted(set(widths))
+    assert rests == sorted(set(rests))
+    assert rests[1] - rests[0] < widths[1] - widths[0], "the second size field is the one for small steps"
+
+
+def test_nothing_is_allocated_on_the_meta_device(cls: type[Architecture], build: Build) -> None:
+    with torch.device("meta"):
+        model = build(cls)
+    assert all(tensor.is_meta for tensor in model.state_dict().values())
+    assert count(model) == count(build(cls))
+
+
+def test_parameter_groups_take_each_parameter_once(cls: type[Architecture], build: Build) -> None:
+    model = build(cls)
+    groups = list(model.parameter_groups())
+    assert sorted(name for name, *_ in groups) == sorted(dict(model.named_parameters()))
+    assert len({id(parameter) for _, parameter, _, _ in groups}) == len(groups)
+    for name, parameter, is_matrix, stacked in groups:
+        assert parameter is model.get_parameter(name)
+        assert not is_matrix or parameter.ndim == 2
+        assert len(parameter) % stacked == 0
+        assert is_matrix or stacked == 1
+    inner = {name for name, _, is_matrix, _ in groups if is_matrix}
+    outer_modules = [module for module in model.modules() if isinstance(module, nn.Embedding)]
+    outer = {id(p) for module in outer_modules for p in module.parameters()} | {id(p) for p in model.head_parameters()}
+    assert inner, "no inner matrix at all"
+    assert not {id(model.get_parameter(name)) for name in inner} & outer
+    assert [pattern for pattern in cls.stacked if not any(fnmatchcase(name, pattern) for name in inner)] == []

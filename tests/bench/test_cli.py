@@ -1,0 +1,179 @@
+"""The command line as a user meets it: what it prints where, exit status, and how bad input is met."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main
+from bench.cli import COMMANDS
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of one command, in this process."""
+    monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    captured = capsys.readouterr()
+    return int(exit_.value.code or 0), captured.out, captured.err
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_help_is_fast_and_imports_nothing_heavy(command: list[str]) -> None:
+    program = (
+        "import sys, time; sys.argv = ['bench', *sys.argv[1:], '--help']\n"
+        "from bench.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'scipy', 'pydantic'} & set(sys.modules)\n"
+        "print(f'HEAVY {sorted(heavy)} CPU {time.process_time()}')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True, check=True)
+    assert "Usage" in done.stdout
+    assert "HEAVY []" in done.stdout
+    # 0.3 s is the promise on a quiet machine; here it must only not be an import of torch (seconds).
+    assert float(done.stdout.rsplit("CPU ", 1)[1]) < 1.5
+
+
+BAD = [
+    ("run --arch lsmt", "lsmt", "did you mean 'lstm'"),
+    ("run --arch lstm,lstm", "lstm", "twice"),
+    ("run --arch ,", "--arch", "at least one name"),
+    ("run", "--arch", "requires an argument"),
+    ("run --arch lstm --suite quik", "quik", "did you mean 'quick'"),
+    ("run --arch lstm --suite nowhere.toml", "nowhere.toml", "cannot be read"),
+    ("run --arch lstm --sedes 3", "--sedes", "Did you mean --seeds"),
+    ("run --arch lstm --budget epochs=3", "epochs=3", "examples=N"),
+    ("run --arch lstm --budget examples=-3", "-3", "whole number from 1 on"),
+    ("run --arch lstm --budget examples=0", "0", "whole number from 1 on"),
+    ("run --arch lstm --seeds 0", "0", "at least one seed"),
+    ("run --arch lstm --params 3", "3 parameters", "cannot be met within 2%"),
+    ("run --arch lstm --params -5", "-5", "whole number from 1 on"),
+    ("run --arch lstm --training-problems 0", "0", "whole number from 1 on"),
+    ("run --arch lstm --training-problems 1M", "1,000,000", "there are only"),
+    ("run --arch lstm --threads 0", "--threads 0", "expected 1 to 1024"),
+    ("run --arch lstm --threads many", "--threads", "many"),
+    ("run --arch lstm --precision 8", "8", "Choose from"),
+    ("run --arch lstm --set foo=3", "foo", "unknown"),
+    ("run --arch lstm --set lr=abc", "abc", "finite number"),
+    ("run --arch lstm --set layers=0", "layers", "from 1 on"),
+    ("run --arch encoder-decoder --set layers=1", "layers 1", "at least 2"),
+    ("run --arch transformer --set width=65,heads=4", "width", "multiple"),
+    ("run --arch lstm --plugin no_such_module", "no_such_module", "cannot be imported"),
+    ("run --arch lstm --out {file}/below", "--out", "cannot be made"),
+    ("run --arch lstm --out {full}", "--out", "holds no run.json"),
+    ("check --arch lsmt", "lsmt", "did you mean"),
+    ("list suits", "suits", "Choose from"),
+    ("data --n 0", "--n 0", "from 1 on"),
+    ("data --seed -1", "--seed -1", "expected 0"),
+    ("data --split tset", "tset", "Choose from"),
+    ("data --suite quik", "quik", "did you mean"),
+    ("data --json --csv", "--csv", "one of them"),
+    ("report {full}", "{full}", "no run folder"),
+    ("report {full}/none", "none", "no such folder"),
+    ("report {full} --format pdf", "pdf", "text, md, csv"),
+    ("frobnicate", "frobnicate", "Available commands"),
+]
+
+
+@pytest.mark.parametrize(("line", "value", "rule"), BAD)
+def test_bad_input_is_one_clear_line_and_writes_nothing(
+    line: str,
+    value: str,
+    rule: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "file").write_text("a file")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "other").write_text("something else")
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    places = {"file": "file", "full": "full"}
+    status, out, err = call(capsys, monkeypatch, *line.format(**places).split())
+    assert status == 2
+    assert out == ""
+    assert err.startswith("bench: ")
+    assert err.count("\n") == 1
+    assert value.format(**places) in err
+    assert rule in err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_cannot_be_written_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root, who runs tests in containers, may write anywhere
+    status, _, err = call(capsys, monkeypatch, "run", "--arch", "lstm", "--out", str(tmp_path / "locked"))
+    assert status == 2
+    assert "cannot be written to" in err
+
+
+def test_list_as_json_is_one_document(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    status, out, _ = call(capsys, monkeypatch, "list", "architectures", "--json")
+    assert status == 0
+    listed = json.loads(out)
+    assert {"lstm", "transformer", "encoder-decoder"} <= {row["name"] for row in listed}
+    assert all({"name", "family", "year", "paper"} <= set(row) for row in listed)
+    suites = json.loads(call(capsys, monkeypatch, "list", "suites", "--json")[1])
+    assert {"quick", "addition3", "standard", "longer", "large"} == {row["name"] for row in suites}
+    assert set(json.loads(call(capsys, monkeypatch, "list", "--json")[1])) == {"architectures", "suites", "runs"}
+
+
+def test_list_shows_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs" / "broken").mkdir(parents=True)
+    (tmp_path / "runs" / "broken" / "run.json").write_text("{")
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = call(capsys, monkeypatch, "list", "runs")
+    assert status == 0
+    assert "unusable" in out
+
+
+def test_data_shows_problems_as_a_model_is_given_them(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, out, _ = call(capsys, monkeypatch, "data", "--n", "3")
+    assert status == 0
+    for part in ("prompt", "target", "token ids", "stratum", "<eos>"):
+        assert part in out
+    rows = json.loads(call(capsys, monkeypatch, "data", "--n", "50", "--json")[1])
+    assert len(rows) == 50
+    for row in rows:
+        assert row["prompt"] == f"{row['a']}{row['op']}{row['b']}="
+        assert row["target"] == row["answer"][::-1]
+        assert row["split"] == "train"
+    csv = call(capsys, monkeypatch, "data", "--n", "2", "--csv")[1].splitlines()
+    assert csv[0] == "a,op,b,answer,digits,signs,split,prompt,target"
+    assert len(csv) == 3
+
+
+def test_data_shows_the_evaluation_set_in_its_order_and_says_when_that_is_all(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.datasets.suites import load_suite
+
+    status, out, err = call(
+        capsys, monkeypatch, "data", "--suite", "addition3", "--split", "test", "--n", "9999", "--json"
+    )
+    assert status == 0
+    assert "1,000 problems; all are shown" in err
+    problems = load_suite("addition3").evaluation_set("test").problems
+    assert [(row["a"], row["op"], row["b"]) for row in json.loads(out)] == [
+        problems.texts(row) for row in range(len(problems))
+    ]
+
+
+def test_check_prints_the_plan_and_trains_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = call(
+        capsys, monkeypatch, "check", "--arch", "lstm,encoder-decoder", "--budget", "flops=1T", "--set", "lr=0.01"
+    )
+    assert status == 0
+    for part in ("lstm", "encoder-decoder", "parameters", "FLOPs/cell", "lr=0.01", "not tuned", "budget flops=1000000"):
+        assert part in out
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,215 @@
+"""The main job, end to end: real runs in child processes, their files, and what may and may not be joined."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.cell import run_cell
+from bench.cli.options import RunOptions
+from bench.engine import _run_in_child, _work, run_plan
+from bench.errors import UserError
+from bench.plan import Plan, resolve
+from bench.results import records
+from bench.results.collect import collect
+from bench.results.runs import cell_directory, open_run
+from bench.rundir import prepare
+
+SETTINGS = ("--threads", "1", "--set", "batch=30")
+NAMES = ("lstm", "transformer", "encoder-decoder")
+
+
+class Silent:
+    """Watches a run without a word, and remembers which cells were started."""
+
+    def __init__(self) -> None:
+        self.started: list[str] = []
+        self.events: list[str] = []
+
+    def start(self, architecture: str, seed: int) -> None:
+        self.started.append(f"{architecture}-s{seed}")
+
+    def event(self, event: dict[str, object]) -> None:
+        self.events.append(str(event["kind"]))
+
+    def finish(self, record: records.Record) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> tuple[Path, str]:
+    """A run of three architectures by the command itself, from a folder of its own, and what it printed."""
+    folder = tmp_path_factory.mktemp("run with spaces ü")
+    done = command(folder, "run", "--arch", ",".join(NAMES), "--suite", str(tiny_path), "--out", "out", *SETTINGS)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return folder / "out", done.stdout
+
+
+def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    root = Path(__file__).resolve().parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *arguments], cwd=folder, capture_output=True, text=True, env=environment
+    )
+
+
+def plan_of(tiny_path: Path, arch: str = "lstm", **options: Any) -> Plan:
+    settings: dict[str, Any] = {"threads": 1, "set": ("batch=30",)}
+    return resolve(RunOptions(arch=arch, suite=str(tiny_path), **(settings | options)))
+
+
+def test_every_cell_is_done_with_the_same_data_and_size(finished: tuple[Path, str]) -> None:
+    cells = pd.read_csv(finished[0] / "cells.csv")
+    assert list(cells["architecture"]) == list(NAMES)
+    assert set(cells["status"]) == {"done"}
+    assert cells["data_hash"].nunique() == cells["test_hash"].nunique() == 1
+    assert (abs(cells["parameters"] / 5000 - 1) <= 0.02).all()
+    assert set(cells["examples"]) == {600}
+    assert cells["unique_problems"].nunique() == cells["tokens"].nunique() == 1
+
+
+def test_the_run_leaves_the_files_that_are_promised(finished: tuple[Path, str]) -> None:
+    directory, out = finished
+    assert {path.name for path in directory.iterdir()} == {"run.json", "cells", "cells.csv", "results.csv"}
+    for name in NAMES:
+        files = {path.name for path in cell_directory(directory, name, 0).iterdir()}
+        assert files == {"record.json", "curve.csv", "predictions.csv.gz", "model.safetensors"}
+    run = open_run(directory)
+    for record in run.records:
+        records.verify_files(cell_directory(directory, record.architecture, 0), record)
+        assert len(run.curve(record)) == 20
+        assert record.preset == ""  # nothing was tuned for this suite...
+        assert not record.tuned  # ... and the record says so
+    for part in ("Summary", "by operation", "digits of a", "by signs", "python -m bench report"):
+        assert part in out
+
+
+def test_every_figure_can_be_recomputed_from_the_predictions(finished: tuple[Path, str]) -> None:
+    directory, _ = finished
+    results = pd.read_csv(directory / "results.csv")
+    cells = pd.read_csv(directory / "cells.csv").set_index("architecture")
+    for name in NAMES:
+        with gzip.open(cell_directory(directory, name, 0) / "predictions.csv.gz", "rt") as file:
+            predictions = pd.read_csv(file, dtype={"prediction": str, "raw": str, "answer": str})
+        test = predictions[predictions["split"] == "test"]
+        right = (test["raw"].fillna("") == test["answer"].str[::-1]).astype(int)
+        assert (right == test["right"]).all()
+        assert (cells.loc[name, "correct"], cells.loc[name, "total"]) == (right.sum(), len(test))
+        mine = results[results["architecture"] == name].set_index(["slice", "value"])
+        for slice_, columns in (("operation", ["op"]), ("digits", ["digits"]), ("signs", ["signs"])):
+            for values, rows in test.groupby(columns):
+                row = mine.loc[(slice_, values[0])]
+                assert (row["correct"], row["total"]) == (right[rows.index].sum(), len(rows))
+
+
+def test_the_plan_states_what_was_run(finished: tuple[Path, str]) -> None:
+    plan = json.loads((finished[0] / "run.json").read_text())
+    assert plan["command"].startswith("python -m bench run --arch lstm,transformer,encoder-decoder")
+    assert plan["suite"]["content"]["operations"] == ["+", "-", "/"]
+    assert plan["versions"]["torch"].startswith("2.")
+    assert sum(stratum["test"] for stratum in plan["strata"]) == pd.read_csv(finished[0] / "cells.csv")["total"][0]
+
+
+def test_the_same_plan_gives_the_same_bytes(finished: tuple[Path, str], tmp_path: Path, tiny_path: Path) -> None:
+    """Another folder, another choice of architectures."""
+    plan = plan_of(tiny_path, "lstm,encoder-decoder")
+    prepare(plan, tmp_path / "again", "test")
+    run_plan(plan, tmp_path / "again", Silent())
+    for name in ("lstm", "encoder-decoder"):
+        for file in ("predictions.csv.gz", "model.safetensors"):
+            first, second = (cell_directory(d, name, 0) / file for d in (finished[0], tmp_path / "again"))
+            assert first.read_bytes() == second.read_bytes()
+    first, second = (pd.read_csv(d / "results.csv", dtype=str) for d in (finished[0], tmp_path / "again"))
+    pd.testing.assert_frame_equal(
+        first[first["architecture"] != "transformer"].reset_index(drop=True), second.reset_index(drop=True)
+    )
+
+
+def test_finished_cells_are_skipped_and_new_ones_added(finished: tuple[Path, str], tiny_path: Path) -> None:
+    directory, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in directory.glob("cells/*/record.json")}
+    plan = plan_of(tiny_path, "lstm", seeds="2")
+    prepare(plan, directory, "test")
+    watcher = Silent()
+    run_plan(plan, directory, watcher)
+    assert watcher.started == ["lstm-s1"]
+    assert watcher.events.count("validation") == 20
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    run = open_run(directory)
+    assert [(r.architecture, r.seed) for r in run.records][:2] == [("lstm", 0), ("lstm", 1)]
+    assert run.missing == [("transformer", 1), ("encoder-decoder", 1)]
+
+
+@pytest.mark.parametrize(
+    ("options", "difference"),
+    [
+        ({"budget": "examples=601"}, "budget examples=600, not examples=601"),
+        ({"params": "6k"}, "parameters 5000, not 6000"),
+        ({"threads": 2}, "threads 1, not 2"),
+        ({"training_problems": "50"}, "training problems None, not 50"),
+        ({"set": ("batch=31",)}, "lstm with training"),
+    ],
+)
+def test_any_other_difference_is_refused_by_name(
+    finished: tuple[Path, str], tiny_path: Path, options: dict[str, Any], difference: str
+) -> None:
+    before = (finished[0] / "run.json").read_bytes()
+    with pytest.raises(UserError, match=difference):
+        prepare(plan_of(tiny_path, **options), finished[0], "test")
+    assert (finished[0] / "run.json").read_bytes() == before
+
+
+def test_a_cell_that_diverges_is_a_row_with_its_reason(tiny_path: Path, tmp_path: Path) -> None:
+    plan = plan_of(tiny_path, set=("optimizer=sgd,lr=100,outer_lr=100,clip=1000000,batch=10",))
+    work = _work(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
+    prepare(plan, tmp_path, "test")
+    Path(work.directory).mkdir(parents=True)
+    run_cell(work, lambda event: None)
+    collect(tmp_path)
+    row = pd.read_csv(tmp_path / "cells.csv").iloc[0]
+    assert (row["status"], row["reason"]) == ("diverged", "the loss became nan or infinite")
+    assert pd.isna(row["exact_match"])
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RuntimeError("a bug"), "failed"),
+        (MemoryError(), "out-of-memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "out-of-memory"),
+    ],
+)
+def test_a_cell_that_raises_is_a_row_with_its_reason(
+    error: Exception, status: str, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    plan = plan_of(tiny_path)
+    work = _work(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
+    Path(work.directory).mkdir(parents=True)
+    monkeypatch.setattr("bench.training.train", fail)
+    run_cell(work, lambda event: None)
+    record = records.read_record(Path(work.directory))
+    assert record.status == status
+    assert record.reason
+
+
+def test_a_cell_whose_process_dies_is_a_row_with_its_reason(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_of(tiny_path)
+    work = _work(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
+    Path(work.directory).mkdir(parents=True)
+    monkeypatch.setattr("bench.engine.main", os.abort)  # takes no argument: the child fails before it starts
+    _run_in_child(work, Silent())
+    record = records.read_record(Path(work.directory))
+    assert record.status == "failed"
+    assert "exit status 1" in record.reason

@@ -1,0 +1,118 @@
+"""Budgets, the learning curve and the loop, on a model of a few hundred parameters."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bench.amounts import parse_budget
+from bench.architectures import Architecture, get
+from bench.datasets.stream import Stream
+from bench.datasets.suites import Suite
+from bench.evaluation import answer
+from bench.plan import sequence_spec
+from bench.settings import TrainingSettings
+from bench.sizing import count_flops
+from bench.training import CURVE_POINTS, Diverged, Trained, train
+
+
+def build(suite: Suite, name: str = "transformer", seed: int = 0) -> Architecture:
+    cls = get(name)
+    torch.manual_seed(seed)
+    return cls(cls.Config(**cls.debug), sequence_spec(suite)).train()
+
+
+def run(suite: Suite, budget: str, model: Architecture | None = None, **settings: Any) -> tuple[Trained, Stream]:
+    model = model or build(suite)
+    stream = Stream(suite.stream(0), suite.encoding)
+    trained = train(
+        model,
+        stream,
+        parse_budget(budget),
+        TrainingSettings(**({"batch": 32} | settings)),
+        seed=0,
+        flops_per_example=count_flops(type(model), model.config, model.spec),
+        device=torch.device("cpu"),
+        precision="32",
+        validate=lambda: (1, 4),
+        report=lambda event: None,
+    )
+    return trained, stream
+
+
+def test_examples_and_steps_are_met_exactly(tiny: Suite) -> None:
+    trained, stream = run(tiny, "examples=1001")
+    assert (trained.examples, trained.steps, stream.position) == (1001, 32, 1001)
+    assert run(tiny, "steps=7")[0].examples == 7 * 32
+
+
+def test_tokens_and_flops_are_met_within_one_example(tiny: Suite) -> None:
+    trained, stream = run(tiny, "tokens=5000")
+    again = Stream(tiny.stream(0), tiny.encoding).take(trained.examples)
+    assert trained.tokens == again.tokens.sum()
+    assert 0 <= trained.tokens - 5000 < again.tokens[-1]
+    assert stream.position == trained.examples
+    each = run(tiny, "examples=1")[0].flops
+    trained, _ = run(tiny, f"flops={each * 100 + 1}")
+    assert trained.examples == 101
+
+
+def test_seconds_run_on_the_training_clock_alone(tiny: Suite) -> None:
+    trained, _ = run(tiny, "seconds=1")
+    assert 1 <= trained.train_seconds < 1.5
+
+
+def test_the_curve_has_twenty_points_evenly_over_the_budget(tiny: Suite) -> None:
+    trained, _ = run(tiny, "examples=3000")
+    examples = [point["examples"] for point in trained.curve]
+    assert len(examples) == CURVE_POINTS
+    assert examples[-1] == 3000
+    assert all(0 <= e - 3000 * (k + 1) / CURVE_POINTS < 32 for k, e in enumerate(examples))
+    assert all(math.isfinite(point["train_loss"]) and point["total"] == 4 for point in trained.curve)
+
+
+def test_the_loss_of_the_curve_is_the_mean_since_the_point_before(tiny: Suite) -> None:
+    """Recomputed with a learning rate too small to move anything: each point is then a plain mean over its examples."""
+    trained, _ = run(tiny, "examples=640", lr=1e-30, outer_lr=1e-30)
+    model, stream = build(tiny), Stream(tiny.stream(0), tiny.encoding)
+    for point in trained.curve:
+        batch = stream.take(32)
+        logits = model.logits(torch.from_numpy(batch.prompt), torch.from_numpy(batch.answer)).detach()
+        target = torch.from_numpy(batch.answer)
+        nll = -logits.log_softmax(-1).gather(-1, target[..., None])[..., 0][target != 0]
+        assert point["train_loss"] == pytest.approx(float(nll.mean()), rel=1e-5)
+
+
+def test_the_learning_rate_follows_the_share_of_the_budget(tiny: Suite) -> None:
+    trained, _ = run(tiny, "examples=6400", lr=0.1, warmup=0.1)
+    rates = [point["learning_rate"] for point in trained.curve]
+    assert rates[0] == pytest.approx(0.05)  # the first point, at 5 %, is halfway up
+    assert rates[1] == pytest.approx(0.1, rel=0.01)
+    assert rates[-1] == pytest.approx(0.1 * 32 / 6400 / 0.9)  # the last step still moves
+
+
+def test_a_loss_that_is_no_number_stops_the_cell(tiny: Suite) -> None:
+    with pytest.raises(Diverged):
+        run(tiny, "examples=6400", optimizer="sgd", lr=100.0, outer_lr=100.0, clip=1e6)
+
+
+def test_the_same_seed_gives_the_same_weights_whatever_else_is_random(tiny: Suite) -> None:
+    first = build(tiny)
+    run(tiny, "examples=320", first)
+    second = build(tiny)
+    torch.manual_seed(99)
+    np.random.default_rng(99)
+    run(tiny, "examples=320", second)
+    for (name, one), two in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
+        assert torch.equal(one, two), name
+
+
+def test_it_learns(tiny: Suite) -> None:
+    cls = get("transformer")
+    torch.manual_seed(0)
+    model = cls(cls.Config(width=32, heads=2, layers=1), sequence_spec(tiny))
+    run(tiny, "examples=20k", model)
+    items = tiny.encoding.encode(tiny.evaluation_set("seen").problems)
+    assert answer(model, items, torch.device("cpu"), "32").right.mean() > 0.7
