@@ -154,6 +154,10 @@ class Architecture(nn.Module, ABC):
         sizes = [(p.numel(), 8 * p.element_size()) for p in self.parameters()]
         return sum(n * bits for n, bits in sizes) / sum(n for n, _ in sizes)
 
+    def state_bytes(self, prompt: Tensor) -> int:
+        """Bytes that decoding keeps for one problem, (1, P), when its answer is at full width; by default none."""
+        return 0
+
     def active_parameters(self) -> int:
         """Parameters that one symbol meets; fewer than all only in sparse models."""
         return sum(p.numel() for p in self.parameters())
@@ -196,6 +200,13 @@ class Autoregressive(Architecture):
         return self.logits(prompt, answer)[:, column + 1], (prompt, answer, column + 1)
 
     @torch.no_grad()
+    def state_bytes(self, prompt: Tensor) -> int:
+        _, state = self.begin(prompt, self.spec.answer_width)
+        for _ in range(self.spec.answer_width - 1):
+            _, state = self.advance(prompt[:, -1], state)
+        return _tensor_bytes(state)
+
+    @torch.no_grad()
     def generate(self, prompt: Tensor, width: int) -> Tensor:
         answer = prompt.new_full((len(prompt), width), self.spec.pad)
         logits_BV, state = self.begin(prompt, width)
@@ -208,3 +219,12 @@ class Autoregressive(Architecture):
                 break
             logits_BV, state = self.advance(symbol, state)
         return answer
+
+
+def _tensor_bytes(state: Any) -> int:
+    """Bytes of all tensors in nested tuples, lists and dictionaries."""
+    if isinstance(state, Tensor):
+        return state.numel() * state.element_size()
+    if isinstance(state, dict):
+        return sum(map(_tensor_bytes, state.values()))
+    return sum(map(_tensor_bytes, state)) if isinstance(state, list | tuple) else 0

@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,10 @@ def main(connection: Connection, message: bytes) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
     def report(event: dict[str, Any]) -> None:
-        connection.send_bytes(json.dumps(event).encode())
+        try:
+            connection.send_bytes(json.dumps(event).encode())
+        except OSError:  # nobody listens any more: the parent is gone, and this cell with it
+            os._exit(1)
 
     # Before torch is imported: its thread pools and its deterministic CUDA products read these.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(work.threads)
@@ -106,47 +109,25 @@ def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
 
     suite = Suite.model_validate_json(json.dumps(work.suite))
     directory = Path(work.directory)
-    measured = {
-        **dict.fromkeys(
-            (
-                *("examples", "unique_problems", "tokens", "steps", "flops", "train_seconds", "tokens_per_second"),
-                *("examples_per_second", "examples_per_second_quartiles", "decode_problems_per_second"),
-                *("peak_memory_mb", "state_bytes", "weight_bits", "data_hash", "test_hash", "validation_hash"),
-                *("correct", "total", "exact_match", "validation_correct", "validation_total"),
-            )
-        ),
-        "status": "failed",
+    content: dict[str, Any] = dict.fromkeys(field.name for field in fields(records.Record))
+    content |= {
+        "schema": records.SCHEMA_VERSION,
+        "suite": suite.name,
+        "suite_version": suite.version,
+        "suite_hash": suite.hash,
         "reason": "",
         "exclusive": False,
         "data_chain": [],
-    }
-    record = records.Record(
-        schema=records.SCHEMA_VERSION,
-        architecture=work.architecture,
-        seed=work.seed,
-        suite=suite.name,
-        suite_version=suite.version,
-        suite_hash=suite.hash,
-        budget=work.budget,
-        config=work.config,
-        training=work.training,
-        preset=work.preset,
-        tuned=work.tuned,
-        match=work.match,  # type: ignore[arg-type]
-        parameters=work.parameters,
-        active_parameters=work.active_parameters,
-        device=work.device,
-        precision=work.precision,
-        threads=work.threads,
-        versions=machine.versions(),
-        machine=machine.description(),
-        files={
+        "versions": machine.versions(),
+        "machine": machine.description(),
+        "files": {
             path.name: sha256_of(path)
             for path in sorted(directory.glob("[!.]*"))
             if path.is_file() and path.name != records.RECORD
         },
-        **(measured | outcome),
-    )
+    }
+    content |= {key: value for key, value in asdict(work).items() if key in content and key != "suite"}
+    record = records.Record(**(content | outcome))
     records.write_record(directory, record)
 
 
@@ -159,7 +140,7 @@ def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) ->
     from bench.amounts import parse_budget
     from bench.datasets.stream import Stream
     from bench.datasets.suites import Suite
-    from bench.evaluation import answer, predictions, state_bytes
+    from bench.evaluation import answer, predictions
     from bench.plan import sequence_spec
     from bench.results.curves import write_curve
     from bench.results.predictions import write_predictions
@@ -230,7 +211,7 @@ def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) ->
         "examples_per_second_quartiles": [low, high],
         "decode_problems_per_second": len(answered.right) / answered.seconds,
         "peak_memory_mb": None if peak_mb is None or before_mb is None else max(0.0, peak_mb - before_mb),
-        "state_bytes": state_bytes(model, torch.from_numpy(asked.prompt[:1]).to(device), spec.answer_width),
+        "state_bytes": model.state_bytes(torch.from_numpy(asked.prompt[:1]).to(device)),
         "weight_bits": model.weight_bits,
         "exclusive": busy >= EXCLUSIVE_SHARE,
         "data_hash": stream.data_hash,

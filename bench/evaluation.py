@@ -2,13 +2,11 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from bench.architectures import Architecture
 from bench.datasets.encoding import Encoded, Encoding
@@ -87,21 +85,3 @@ def digits_right(encoding: Encoding, answer: str, raw: str) -> int:
     """Digits of the answer that stand at their place in the generated text, counted from where it starts."""
     target = answer[::-1] if encoding.form.answer == "reversed" else answer
     return sum(symbol.isdigit() and symbol == given for symbol, given in zip(target, raw, strict=False))
-
-
-def state_bytes(model: Architecture, prompt: Tensor, width: int) -> int:
-    """Bytes that decoding keeps for one problem when its answer has reached full width: (1, P) -> bytes."""
-    model.eval()
-    with torch.no_grad():
-        _, state = model.begin(prompt, width)  # type: ignore[attr-defined]
-        for _ in range(width - 1):
-            _, state = model.advance(prompt.new_full((1,), model.spec.eos + 2), state)  # type: ignore[attr-defined]
-    return _tensor_bytes(state)
-
-
-def _tensor_bytes(state: Any) -> int:
-    if isinstance(state, Tensor):
-        return state.numel() * state.element_size()
-    if isinstance(state, dict):
-        return sum(map(_tensor_bytes, state.values()))
-    return sum(map(_tensor_bytes, state)) if isinstance(state, list | tuple) else 0

@@ -180,7 +180,7 @@ def resolve(options: RunOptions) -> Plan:
     try:
         suite.stream(seeds[0], limit)
         for split in ("validation", "test"):
-            if not len(suite.evaluation_set(split)):  # type: ignore[arg-type]
+            if not len(suite.evaluation_set(split)):
                 raise ValueError(f"suite '{suite.name}' has no {split} problem")
     except ValueError as error:
         raise UserError(str(error)) from None

@@ -66,7 +66,8 @@ class ProgressView:
             self._progress.remove_task(self._task)
             self._task = None
         if record.done:
-            assert record.exact_match is not None and record.train_seconds is not None
+            assert record.exact_match is not None
+            assert record.train_seconds is not None
             tail = f"{record.exact_match:.1%} of {record.total:,} right, trained {record.train_seconds:.1f} s"
         else:
             tail = f"{record.status}: {record.reason}"

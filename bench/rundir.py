@@ -58,7 +58,7 @@ def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
         for key, value in entry.as_json().items():
             if value != before[key]:
                 raise UserError(
-                    f"--out {directory}: holds {entry.name} with {key} {before[key]}, not {value}; choose another folder"
+                    f"--out {directory}: holds {entry.name} with {key} {before[key]}, not {value}: choose another"
                 )
     return there
 

@@ -2,8 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from functools import cache, partial
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -12,6 +11,8 @@ from bench.architectures import Architecture, Batch, Config, SequenceSpec
 
 TOLERANCE = 0.02
 """Largest relative deviation from the size asked."""
+CLOSE = 0.005
+"""A deviation at which no other width is tried."""
 
 
 def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec) -> tuple[int, int]:
@@ -36,30 +37,36 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
 
 
 def fit(
-    cls: type[Architecture], config: Config, spec: SequenceSpec, target: int, match: str = "total", fixed: frozenset[str] = frozenset()
+    cls: type[Architecture],
+    config: Config,
+    spec: SequenceSpec,
+    target: int,
+    match: str = "total",
+    fixed: frozenset[str] = frozenset(),
 ) -> Config:
     """The config nearest to `target` parameters: the first size field in its steps, then the second for the rest.
 
+    Widths next to the nearest are tried too, since the second field moves in steps of a few percent in tiny models.
     Fields in `fixed` stay as they are.
     """
     first, second = config.size_fields
+    step = config.size_step
 
-    @lru_cache(maxsize=None)
-    def size(values: tuple[tuple[str, int | None], ...]) -> int:
-        total, active = count_parameters(cls, dataclasses.replace(config, **dict(values)), spec)
-        return active if match == "active" else total
+    @cache
+    def size(first_value: int, second_value: int | None) -> int:
+        candidate = dataclasses.replace(config, **{first: first_value, second: second_value})
+        return count_parameters(cls, candidate, spec)[match == "active"]
 
-    chosen: dict[str, Any] = {name: getattr(config, name) for name in (first, second)}
-    if first not in fixed:
-        step = config.size_step
-        free = {} if second in fixed else {second: None}
-        chosen |= free
-        units = _nearest(lambda n: size(tuple(({**chosen, first: n * step}).items())), target)
-        chosen[first] = units * step
-    if second not in fixed:
-        exact = _nearest(lambda n: size(tuple(({**chosen, second: n}).items())), target)
-        chosen[second] = exact
-    return dataclasses.replace(config, **chosen)
+    start = getattr(config, second) if second in fixed else None
+    if first in fixed:
+        widths = [getattr(config, first)]
+    else:
+        units = _nearest(lambda n: size(n * step, start), target)
+        widths = [n * step for n in (units, units - 1, units + 1) if n >= 1]
+    sizes = [(width, start if second in fixed else _nearest(partial(size, width), target)) for width in widths]
+    best = next((pair for pair in sizes if abs(size(*pair) / target - 1) <= CLOSE), None)
+    chosen = best or min(sizes, key=lambda pair: abs(size(*pair) - target))
+    return dataclasses.replace(config, **{first: chosen[0], second: chosen[1]})
 
 
 def _nearest(size: Callable[[int], int], target: int) -> int:

@@ -91,7 +91,9 @@ def train(
         share = min(budget_used(budget, done), settings.warmup) if rising else used_before
         factor = schedule_factor(share, settings)
         set_learning_rates(optimizers, factor)
-        batch = Batch(*(torch.from_numpy(ids).to(device, non_blocking=True) for ids in (encoded.prompt, encoded.answer)))
+        batch = Batch(
+            *(torch.from_numpy(ids).to(device, non_blocking=True) for ids in (encoded.prompt, encoded.answer))
+        )
         with autocast(device, precision):
             loss = model.loss(batch, torch.Generator().manual_seed((seed << 32) + done.steps))
         _update(model, loss, optimizers, scaler, settings.clip)
@@ -139,7 +141,7 @@ def _update(
     """One step of all optimisers down the gradient of the mean loss, its norm held to `clip`."""
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
-    scaler.scale(loss.mean).backward()  # type: ignore[no-untyped-call]
+    scaler.scale(loss.mean).backward()
     for optimizer in optimizers:
         scaler.unscale_(optimizer)
     torch.nn.utils.clip_grad_norm_(model.parameters(), clip)

@@ -77,21 +77,23 @@ def _prompt_symbols(stratum: Stratum, form: Form) -> int:
 
 
 def _answer_symbols(stratum: Stratum, division: Division) -> int:
-    """A bound on the longest answer of a stratum, without the end token; reached but for rare corners."""
+    """A bound on the longest answer of a stratum, without the end token; reached but in corners."""
     a, b, places = stratum.a_digits, stratum.b_digits, stratum.places
-    positive = stratum.signs == "++" and stratum.operation != "-"
-    sign = 0 if positive else 1
+    negative_a, same_signs = stratum.signs[0] == "-", stratum.signs in ("++", "--")
     match stratum.operation:
+        case "+" | "-" if same_signs == (stratum.operation == "+"):  # magnitudes are added
+            return negative_a + _number_symbols(max(a, b) + 1, places)
         case "+" | "-":
-            return sign + _number_symbols(max(a, b) + 1, places)
+            return 1 + _number_symbols(max(a, b), places)
         case "*":
-            return sign + _number_symbols(a + b, 2 * places)
+            return (not same_signs) + _number_symbols(a + b, 2 * places)
+    sign = int(not same_signs)
     # |b| is at least 10**(b - 1), or 10**-places where b has one digit, whose integer part may be 0.
     quotient = a + places if b == 1 else max(a - b + 1, 1)
     if division.rule == "fraction":
         return sign + (a + places) + 1 + (b + places)
     if division.rule == "remainder":
-        return sign + quotient + 1 + sign + _number_symbols(b, places)
+        return sign + quotient + 1 + negative_a + _number_symbols(b, places)
     # Rounding may carry into one digit more: 99 / 1 at places 0 does not, 9.99 / 1 at one place does.
     carry = 1 if division.rule == "rounded" else 0
     return sign + _number_symbols(quotient + carry, division.places)

@@ -5,7 +5,7 @@ are, so every problem that can be asked can be encoded.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,4 +98,4 @@ class DigitChunks(Tokenizer):
         return symbols  # signs, points and operators between digits may leave no chunk longer than one
 
 
-TOKENIZERS = {"characters": Characters, "digit-chunks": DigitChunks}
+TOKENIZERS: dict[str, Callable[[str], Tokenizer]] = {"characters": Characters, "digit-chunks": DigitChunks}

@@ -55,4 +55,3 @@ def check_command(options: RunOptions) -> None:
 def cell_examples(unit: str, amount: int, flops_per_example: int, batch: int) -> float | None:
     """Examples that a budget buys; None where that is known only afterwards."""
     return {"examples": amount, "flops": amount / flops_per_example, "steps": amount * batch}.get(unit)
-

@@ -47,9 +47,7 @@ def _architectures(plugin: str | None) -> list[dict[str, Any]]:
         known = architectures.all_architectures()
     except ValueError as error:
         raise UserError(str(error)) from None
-    return [
-        {"name": cls.name, "family": cls.family, "year": cls.year, "paper": cls.paper} for cls in known.values()
-    ]
+    return [{"name": cls.name, "family": cls.family, "year": cls.year, "paper": cls.paper} for cls in known.values()]
 
 
 def _suites(_: str | None) -> list[dict[str, Any]]:
@@ -73,7 +71,7 @@ def _runs(_: str | None) -> list[dict[str, Any]]:
     from bench.results.files import BadFile
     from bench.results.runs import PLAN, open_run
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for path in sorted(Path("runs").glob(f"*/{PLAN}")):
         try:
             run = open_run(path.parent)

@@ -138,6 +138,15 @@ def test_each_step_of_decoding_equals_the_naive_one(
             assert_equal(fast, naive)
 
 
+def test_state_of_decoding_has_a_size(
+    autoregressive: type[Autoregressive], build: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    model = build(autoregressive)
+    prompt = problems(1).prompt
+    in_float64, in_float32 = model.state_bytes(prompt), model.float().state_bytes(prompt)
+    assert 0 < in_float32 <= in_float64 < 1_000_000
+
+
 def test_loss_is_the_log_likelihood_of_all_symbols_but_pads(
     autoregressive: type[Autoregressive], build_stirred: Build, problems: Problems, spec: SequenceSpec
 ) -> None:

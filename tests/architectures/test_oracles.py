@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
 
-from bench.architectures import Batch, SequenceSpec
+from bench.architectures import Batch
 from bench.architectures.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, RelativeBias
 from bench.architectures.lstm import LSTM
 from bench.architectures.transformer import Transformer

@@ -2,7 +2,7 @@ import torch
 
 from bench.architectures import get
 from bench.datasets.suites import Suite
-from bench.evaluation import Answered, answer, digits_right, predictions, state_bytes
+from bench.evaluation import Answered, answer, digits_right, predictions
 from bench.plan import sequence_spec
 
 
@@ -65,8 +65,8 @@ def test_state_bytes_are_what_decoding_keeps(tiny: Suite) -> None:
     spec = sequence_spec(tiny)
     prompt = torch.full((1, spec.prompt_width), 5)
     lstm = get("lstm")
-    assert state_bytes(lstm(lstm.Config(layers=2, width=8), spec), prompt, spec.answer_width) == 2 * 2 * 8 * 4
+    assert lstm(lstm.Config(layers=2, width=8), spec).state_bytes(prompt) == 2 * 2 * 8 * 4
     transformer = get("transformer")
     model = transformer(transformer.Config(layers=2, width=8, heads=2), spec)
     cached = 2 * 2 * 8 * 4 * (spec.prompt_width + spec.answer_width - 1)
-    assert state_bytes(model, prompt, spec.answer_width) == cached + 8 * spec.prompt_width
+    assert model.state_bytes(prompt) == cached + 8 * spec.prompt_width

@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from bench.optimizers import Muon, build_optimizers, orthogonal, schedule_factor, set_learning_rates
-from bench.plan import sequence_spec
 from bench.architectures import all_architectures
 from bench.datasets.suites import Suite
+from bench.optimizers import Muon, build_optimizers, orthogonal, schedule_factor, set_learning_rates
+from bench.plan import sequence_spec
 from bench.settings import TrainingSettings
 
 

@@ -167,8 +167,8 @@ def test_any_other_difference_is_refused_by_name(
 
 
 def test_a_cell_that_diverges_is_a_row_with_its_reason(tiny_path: Path, tmp_path: Path) -> None:
-    plan = plan_of(tiny_path, set=("optimizer=sgd,lr=100,outer_lr=100,clip=1000000,batch=10",))
-    work = _work(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
+    plan = plan_of(tiny_path, "transformer", set=("optimizer=sgd,lr=100,outer_lr=100,clip=1000000,batch=10",))
+    work = _work(plan, plan.entries[0], 0, cell_directory(tmp_path, "transformer", 0))
     prepare(plan, tmp_path, "test")
     Path(work.directory).mkdir(parents=True)
     run_cell(work, lambda event: None)

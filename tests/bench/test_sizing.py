@@ -30,11 +30,17 @@ def test_a_fixed_width_stays_and_the_feedforward_size_makes_up_for_it() -> None:
 
 
 def transformer_flops(layers: int, width: int, feedforward: int, spec: SequenceSpec) -> int:
-    """Multiply-adds twice; the backward pass costs two products for each forward one."""
-    length = spec.prompt_width + spec.answer_width - 1
-    block = 2 * length * (4 * width**2 + 2 * width * feedforward) + 4 * length**2 * width
-    head = 2 * spec.answer_width * width * spec.vocabulary
-    return 3 * (layers * block + head)
+    """Multiply-adds twice; the backward pass costs two products for each forward one.
+
+    The last block computes queries' mixing and feed-forward for the answer's columns alone.
+    """
+    length, answer = spec.prompt_width + spec.answer_width - 1, spec.answer_width
+
+    def block(written: int) -> int:
+        attention = length * 6 * width**2 + 4 * written * length * width + written * 2 * width**2
+        return attention + written * 4 * width * feedforward
+
+    return 3 * ((layers - 1) * block(length) + block(answer) + 2 * answer * width * spec.vocabulary)
 
 
 def lstm_flops(layers: int, width: int, hidden: int, spec: SequenceSpec) -> int:

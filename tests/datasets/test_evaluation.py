@@ -102,6 +102,15 @@ def test_at_most_per_stratum(twins: Any) -> None:
         assert any(whole) == (split != "seen")
 
 
+def test_a_stratum_of_just_as_many_is_whole(twins: Any) -> None:
+    pairs = [(str(a), "+", str(b)) for a in range(10) for b in range(10)]
+    count = sum(twins.split(pair) == "test" for pair in pairs)
+    for most, whole in ((count - 1, False), (count, True), (count + 1, True)):
+        suite = twins.suite(digits=["1x1"], signs=["++"], evaluation={"per_stratum": most})
+        evaluation = suite.evaluation_set("test")
+        assert (evaluation.counts, evaluation.exhaustive) == ([min(most, count)], [whole])
+
+
 def every_problem_of_quick(twins: Any) -> dict[tuple[Stratum, str], int]:
     """How many problems each stratum of `quick` has in each split, by brute force."""
     tally: Tally[tuple[Stratum, str]] = Tally()

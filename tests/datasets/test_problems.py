@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.datasets.problems import NO_PROBLEMS, SIGNS, Division, Problems, carries, solve, terminates
+from bench.datasets.problems import NO_PROBLEMS, SIGNS, Division, DivisionRule, Problems, carries, solve, terminates
 from bench.datasets.strata import Stratum, dtype_for
 
 WRITTEN = re.compile(r"(?!-0$)-?(0|[1-9]\d*)(\.\d*[1-9])?")
 """0 has one digit and no sign; no '+', no zeros at either end, no bare point"""
-RULES = ("exact", "rounded", "fraction", "remainder")
+RULES: tuple[DivisionRule, ...] = ("exact", "rounded", "fraction", "remainder")
 
 
 @st.composite

@@ -79,9 +79,17 @@ def test_global_random_states_do_not_matter(quick: Suite) -> None:
             part = stream.take(100)
             assert np.array_equal(part.prompt, expected.prompt[100 * number : 100 * number + 100])
             random.random(), np.random.rand(), torch.rand(1)
-        before = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+        before = (
+            random.getstate(),
+            np.random.get_state(legacy=False)["state"]["key"].tolist(),
+            torch.get_rng_state().tolist(),
+        )
         stream.take(2000), fresh.evaluation_set("test")
-        after = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist())
+        after = (
+            random.getstate(),
+            np.random.get_state(legacy=False)["state"]["key"].tolist(),
+            torch.get_rng_state().tolist(),
+        )
         assert before == after  # and the data disturb nobody else
 
 

@@ -1,0 +1,35 @@
+"""A config that no model can have is refused with value and rule: by the config, or by the model that it builds."""
+
+from typing import Any
+
+import pytest
+
+from bench.architectures import Architecture, SequenceSpec
+from bench.architectures.encoder_decoder import EncoderDecoder
+from bench.architectures.lstm import LSTM
+from bench.architectures.transformer import Transformer
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes", "message"),
+    [
+        (Transformer, {"width": 65}, "width 65: must be a multiple of heads 4"),
+        (Transformer, {"dropout": 1.5}, "1.5"),
+        (LSTM, {"dropout": -0.1}, "-0.1"),
+        (EncoderDecoder, {"width": 61}, "width 61: must be a multiple of heads 4"),
+        (EncoderDecoder, {"layers": 1}, "layers 1: an encoder-decoder needs at least 2"),
+        (EncoderDecoder, {"buckets": 3}, "buckets 3: there must be at least 4"),
+        (EncoderDecoder, {"furthest": 16}, "furthest 16: must be more than half of buckets 32"),
+    ],
+)
+def test_impossible_config_is_refused(
+    architecture: type[Architecture], changes: dict[str, Any], message: str, spec: SequenceSpec
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        architecture(architecture.Config(**changes), spec)
+
+
+@pytest.mark.parametrize("architecture", [Transformer, EncoderDecoder])
+def test_heads_may_be_chosen_before_the_width(architecture: type[Architecture]) -> None:
+    """The width is fitted later, in steps that the heads divide."""
+    assert architecture.Config(heads=7).size_step == 7
