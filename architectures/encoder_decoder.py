@@ -1,8 +1,11 @@
 """Encoder-decoder transformer, the T5 line: the prompt is encoded once, the answer decoded with cross-attention.
 
 Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer", 2020, in the form of
-T5 1.1 (Shazeer, "GLU Variants Improve Transformer", 2020): RMS norms before each sublayer, no biases, attention without
-1 / sqrt(K), relative position biases shared by all layers of a stack, GELU-gated feed-forward, untied head.
+T5 1.1 (Shazeer, "GLU Variants Improve Transformer", 2020): RMS norms before each sublayer, no biases, relative position
+biases shared by all layers of a stack, GELU-gated feed-forward, untied head. T5 leaves 1 / sqrt(K) out of attention and
+starts its queries smaller by that factor; here it stands in attention, and queries start as large as keys. That is the
+same function from the start on, but T5's optimiser, Adafactor, made steps in proportion to each matrix, and those used
+here make equally large ones.
 
 B batch, P prompt, A answer, S keys' length, D width, H heads, K = D / H, F feed-forward, V vocabulary
 """
@@ -86,7 +89,7 @@ class RelativeBias(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention without scaling; `bias` carries positions and mask."""
+    """Multi-head attention; `bias` carries positions and mask."""
 
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
@@ -103,7 +106,7 @@ class Attention(nn.Module):
 
     def forward(self, x_BTD: Tensor, kv: KeysValues, bias_BHTS: Tensor) -> Tensor:
         mixed_BHTK = F.scaled_dot_product_attention(
-            self._split(self.query(x_BTD)), *kv, bias_BHTS, dropout_p=self.dropout if self.training else 0.0, scale=1.0
+            self._split(self.query(x_BTD)), *kv, bias_BHTS, dropout_p=self.dropout if self.training else 0.0
         )
         out_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(-2))
         return out_BTD
@@ -194,20 +197,13 @@ class EncoderDecoder(Autoregressive):
         self._initialise()
 
     def _initialise(self) -> None:
-        """The reference's standard deviations: 1 for symbols, fan-in for matrices, queries smaller by sqrt(K)."""
-        width = self.config.width
+        """The reference's standard deviations: 1 for symbols, 1 / sqrt(fan-in) for matrices, 1 / sqrt(D) for biases."""
         nn.init.normal_(self.symbols.weight, std=1.0)
-        nn.init.normal_(self.head.weight, std=width**-0.5)
         for module in self.modules():
-            if isinstance(module, Attention):
-                nn.init.normal_(module.query.weight, std=(width * (width // module.heads)) ** -0.5)
-                for linear in (module.key, module.value, module.out):
-                    nn.init.normal_(linear.weight, std=width**-0.5)
-            if isinstance(module, FeedForward):
-                for linear in (module.gate, module.up, module.down):
-                    nn.init.normal_(linear.weight, std=linear.in_features**-0.5)
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=module.in_features**-0.5)
             if isinstance(module, RelativeBias):
-                nn.init.normal_(module.bias.weight, std=width**-0.5)
+                nn.init.normal_(module.bias.weight, std=self.config.width**-0.5)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         memory_kv, pads_B11P = self._encode(prompt)

@@ -233,6 +233,8 @@ def t5_weights(model: EncoderDecoder) -> dict[str, Tensor]:
                 for part in ("query", "key", "value", "out"):
                     name = f"{side}.block.{number}.layer.{layer}.{theirs}.{'o' if part == 'out' else part[0]}.weight"
                     weights[name] = getattr(ours, part).weight
+                    if part == "query":  # ours are divided in attention, theirs are smaller from the start
+                        weights[name] = weights[name] * (len(weights[name]) // ours.heads) ** -0.5
             for theirs, part in (("wi_0", "gate"), ("wi_1", "up"), ("wo", "down")):
                 name = f"{side}.block.{number}.layer.{len(attentions)}.DenseReluDense.{theirs}.weight"
                 weights[name] = getattr(block.feedforward, part).weight
