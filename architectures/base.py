@@ -145,7 +145,9 @@ class Architecture(nn.Module, ABC):
         seed = int(torch.randint(2**62, (), generator=rng))
         device = next(self.parameters()).device  # that one alone: forking all would wake every GPU of the machine
         with torch.random.fork_rng([] if device.type in ("cpu", "meta") else [device]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed formats a stack trace for CUDA's sake
+            if device.type in ("cuda", "mps"):
+                getattr(torch, device.type).manual_seed(seed)
             yield
 
     @property

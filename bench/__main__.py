@@ -1,10 +1,14 @@
 """`python -m bench`, and the console script `arithbench`."""
 
 import sys
+from pathlib import Path
 
 
 def main() -> None:
     """Run one command and exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted."""
+    # A module named by --plugin may lie in the working folder; `python -m` puts that on the path, a script does not.
+    sys.path.append(str(Path.cwd()))
+
     from cyclopts import CycloptsError
 
     from bench.cli import app

@@ -34,7 +34,7 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
-            shapes: dict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+            shapes: dict[torch.Size, list[tuple[Tensor, Tensor, float]]] = defaultdict(list)
             for parameter, stacked in zip(group["params"], group["stacked"], strict=True):
                 if parameter.grad is None:
                     continue
@@ -43,31 +43,31 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(parameter)
                 state["momentum"].lerp_(parameter.grad, 1 - group["momentum"])
                 direction = parameter.grad.lerp(state["momentum"], group["momentum"])
-                for target, matrix in zip(parameter.chunk(stacked), direction.chunk(stacked), strict=True):
-                    shapes[matrix.shape].append((target, matrix))
-            for (rows, columns), pairs in shapes.items():
-                updates = orthogonal(torch.stack([matrix for _, matrix in pairs]))
-                targets = [target for target, _ in pairs]
                 if group["weight_decay"]:
-                    torch._foreach_mul_(targets, 1 - group["lr"] * group["weight_decay"])
-                scale = group["lr"] * math.sqrt(max(1.0, rows / columns))
-                torch._foreach_add_(targets, list(updates.unbind()), alpha=-scale)
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                for target, matrix in zip(parameter.chunk(stacked), direction.chunk(stacked), strict=True):
+                    scale = math.sqrt(max(1.0, matrix.shape[0] / matrix.shape[1]))
+                    if matrix.shape[0] > matrix.shape[1]:  # turned, so that tall and wide ones share a batch
+                        target, matrix = target.mT, matrix.mT
+                    shapes[matrix.shape].append((target, matrix, scale))
+            for batch in shapes.values():
+                updates = orthogonal(torch.stack([matrix for _, matrix, _ in batch]))
+                for (target, _, scale), update in zip(batch, updates, strict=True):
+                    target.add_(update, alpha=-group["lr"] * scale)
 
 
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:
-    """(n, rows, columns) -> matrices of the same singular vectors with all singular values near 1.
+    """(n, rows, columns), rows <= columns -> matrices of the same singular vectors with all singular values near 1.
 
     The quintic Newton-Schulz iteration of Muon, whose coefficients push small singular values up fastest; they end in
     about [0.7, 1.2].
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.mT if tall else matrices
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x: Tensor = matrices / (matrices.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(steps):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if tall else x
+    return x
 
 
 def build_optimizers(model: Architecture, settings: TrainingSettings) -> list[torch.optim.Optimizer]:

@@ -171,6 +171,9 @@ def resolve(options: RunOptions) -> Plan:
         classes = [architectures.get(name) for name in names]
     except ValueError as error:
         raise UserError(str(error)) from None
+    device = _device(options.device)
+    if options.precision == "16" and device == "cpu":
+        raise UserError("--precision 16: half precision needs a GPU; take 32 or bf16 on the CPU")
     seeds = tuple(range(suite.defaults.seeds)) if options.seeds is None else parse_seeds(options.seeds)
     budget = parse_budget(options.budget or suite.defaults.budget)
     parameters = parse_count(options.params, "--params") if options.params else suite.defaults.parameters
@@ -198,7 +201,7 @@ def resolve(options: RunOptions) -> Plan:
         parameters=parameters,
         match=options.match,
         training_problems=limit,
-        device=_device(options.device),
+        device=device,
         precision=options.precision,
         threads=_threads(options.threads),
         plugins=plugins,

@@ -13,7 +13,7 @@ COMMANDS = {
 }
 
 app = App(
-    name="bench",
+    name="python -m bench",
     help="Which neural architecture learns arithmetic best for a given budget?",
     version=__version__,
     help_format="plaintext",

@@ -56,6 +56,7 @@ BAD = [
     ("run --arch lstm --threads 0", "--threads 0", "expected 1 to 1024"),
     ("run --arch lstm --threads many", "--threads", "many"),
     ("run --arch lstm --precision 8", "8", "Choose from"),
+    ("run --arch lstm --precision 16", "16", "take 32 or bf16"),
     ("run --arch lstm --set foo=3", "foo", "unknown"),
     ("run --arch lstm --set lr=abc", "abc", "finite number"),
     ("run --arch lstm --set layers=0", "layers", "from 1 on"),
