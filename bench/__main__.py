@@ -1,5 +1,6 @@
 """`python -m bench`, and the console script `arithbench`."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,24 +9,48 @@ def main() -> None:
     """Run one command and exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted."""
     # A module named by --plugin may lie in the working folder; `python -m` puts that on the path, a script does not.
     sys.path.append(str(Path.cwd()))
+    if sys.stdout is None:  # closed by the caller, who wants to read nothing
+        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - it stays open to the end
 
     from cyclopts import CycloptsError
 
     from bench.cli import app
     from bench.errors import UserError
 
+    for word in sys.argv[1:]:
+        if not word.isascii() and "\\udc" in ascii(word):
+            _say(f"{word!a}: is not UTF-8; name files and folders in text")
+            sys.exit(2)
     try:
         status = app(sys.argv[1:], exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except (CycloptsError, UserError) as error:
-        print(f"bench: {' '.join(str(error).split())}", file=sys.stderr)
+        _say(str(error))
         sys.exit(2)
     except KeyboardInterrupt:
-        print("bench: interrupted; the same command continues", file=sys.stderr)
+        _say("interrupted; the same command continues")
         sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe (head, say) has enough
-        sys.stderr.close()
+        _write_no_more()
         sys.exit(0)
+    except OSError as error:  # a full disk, a folder that may not be written
+        _say(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        _write_no_more()
+        sys.exit(2)
+    except UnicodeEncodeError as error:  # a name that the terminal has no letters for
+        wrong = ascii(error.object[error.start : error.end])
+        _say(f"standard output: {wrong} cannot be written as {error.encoding}; set PYTHONIOENCODING=utf-8")
+        sys.exit(2)
     sys.exit(status or 0)
+
+
+def _say(text: str) -> None:
+    print(f"bench: {' '.join(text.split())}", file=sys.stderr)
+
+
+def _write_no_more() -> None:
+    """Let what standard output still holds go nowhere: writing it as Python ends would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

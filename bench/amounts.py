@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal, TypeVar, get_args
 
 from bench.errors import UserError
@@ -10,8 +11,9 @@ Unit = Literal["examples", "steps", "tokens", "flops", "seconds"]
 Item = TypeVar("Item")
 UNITS: tuple[Unit, ...] = get_args(Unit)
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
-_AMOUNT = re.compile(r"([0-9]+(?:[._]?[0-9]+)*)([kmgbt]?)", re.IGNORECASE)
+_AMOUNT = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)([kmgbt]?)", re.IGNORECASE)
 _MOST = 10**18
+_MOST_SEEDS = 10_000
 
 
 def parse_count(text: str, what: str) -> int:
@@ -22,12 +24,9 @@ def parse_count(text: str, what: str) -> int:
     """
     match = _AMOUNT.fullmatch(text.strip())
     if match:
-        try:
-            value = float(match[1].replace("_", "")) * _SUFFIXES[match[2].lower()]
-        except ValueError:
-            value = 0
-        if 1 <= value <= _MOST and value == round(value):
-            return round(value)
+        value = Decimal(match[1].replace("_", "")) * _SUFFIXES[match[2].lower()]  # never a float: 16.1 * 1000 is none
+        if 1 <= value <= _MOST and value == int(value):
+            return int(value)
     raise UserError(f"{what} '{text}': expected a whole number from 1 on, such as 5000, 300k or 1.5M")
 
 
@@ -42,7 +41,7 @@ class Budget:
         return f"{self.unit}={self.amount}"
 
 
-def parse_budget(text: str) -> Budget:
+def parse_budget(text: str, what: str = "--budget") -> Budget:
     """'examples=300k' -> Budget('examples', 300000).
 
     Raises:
@@ -50,8 +49,8 @@ def parse_budget(text: str) -> Budget:
     """
     unit, equals, amount = text.partition("=")
     if not equals or unit not in UNITS:
-        raise UserError(f"--budget '{text}': expected one of {', '.join(u + '=N' for u in UNITS)}")
-    return Budget(unit, parse_count(amount, f"--budget {unit}"))
+        raise UserError(f"{what} '{text}': expected one of {', '.join(u + '=N' for u in UNITS)}")
+    return Budget(unit, parse_count(amount, f"{what} {unit}"))
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -65,7 +64,9 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     except ValueError:
         raise UserError(f"--seeds '{text}': expected a count such as 3, or a list with a comma such as 0,4,7") from None
     if "," not in text:
-        seeds = list(range(seeds[0])) if seeds and seeds[0] <= 10_000 else []
+        if seeds and seeds[0] > _MOST_SEEDS:
+            raise UserError(f"--seeds '{text}': expected at most {_MOST_SEEDS:,} seeds (seed {text} alone is {text},)")
+        seeds = list(range(seeds[0])) if seeds else []
     if not seeds or min(seeds) < 0 or max(seeds) >= 2**31:
         raise UserError(f"--seeds '{text}': expected at least one seed of 0 to 2147483647 (seed 0 alone is written 0,)")
     return tuple(_no_twins(seeds, "--seeds", text))

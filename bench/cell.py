@@ -61,10 +61,7 @@ def main(connection: Connection, message: bytes) -> None:
     # Before torch is imported: its thread pools and its deterministic CUDA products read these.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(work.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    try:
-        run_cell(work, report)
-    except KeyboardInterrupt:
-        report({"kind": "interrupted"})
+    run_cell(work, report)
     connection.close()
 
 
@@ -162,6 +159,7 @@ def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) ->
     asked = encoding.encode(type(test.problems).join([test.problems, seen.problems]))
     stream = Stream(suite.stream(work.seed, work.training_problems), encoding)
 
+    machine.forget_peak()  # what preparing the data took
     before_mb = machine.resident_mb()
     torch.manual_seed(work.seed)  # before the model is built: initialisation is part of what a seed decides
     cls = architectures.get(work.architecture)

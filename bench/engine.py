@@ -41,7 +41,8 @@ def run_plan(plan: Plan, directory: Path, watcher: Watcher, retry_failed: bool =
             cell = cell_directory(directory, entry.name, seed)
             record = records.read_record(cell) if (cell / records.RECORD).exists() else None
             if record is None or (retry_failed and not record.done):
-                shutil.rmtree(cell, ignore_errors=True)
+                if cell.exists():
+                    shutil.rmtree(cell)
                 cell.mkdir(parents=True)
                 watcher.start(entry.name, seed)
                 _run_in_child(_work(plan, entry, seed, cell), watcher)
@@ -80,35 +81,36 @@ def _run_in_child(work: Work, watcher: Watcher) -> None:
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=main, args=(theirs, as_message(work)), name=f"{work.architecture}-s{work.seed}")
-    child.start()
+    # A terminal sends Ctrl-C to both processes; only this one answers, and then ends the other. Whether a signal is
+    # ignored is inherited, so that the child never hears of it, not even while it starts.
+    answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        child.start()
+    finally:
+        signal.signal(signal.SIGINT, answer)
     theirs.close()  # so that the pipe ends when the child does
-    interrupted = False
     try:
         while True:
             try:
                 event = json.loads(ours.recv_bytes())
             except EOFError:
                 break
-            interrupted |= event["kind"] == "interrupted"
             watcher.event(event)
         child.join()
     except KeyboardInterrupt:
-        interrupted = True
-        child.join(timeout=5)
+        raise Interrupted from None
     finally:
-        if child.is_alive():
-            child.kill()
-            child.join()
+        child.kill()  # nothing, where it has ended
+        child.join()
         ours.close()
-    if interrupted:
-        raise Interrupted
     if not (Path(work.directory) / records.RECORD).exists():
         write_outcome(work, {"status": "failed", "reason": _death(child.exitcode)} | _killed(child.exitcode))
 
 
 def _death(exit_code: int | None) -> str:
     if exit_code is not None and exit_code < 0:
-        return f"its process was ended by {signal.Signals(-exit_code).name}"
+        name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
+        return f"its process was ended by {name}"
     return f"its process ended with exit status {exit_code} and left no record"
 
 

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -54,22 +55,38 @@ def git_state() -> dict[str, Any]:
 
 
 def resident_mb() -> float | None:
-    """Memory of this process now, in MB; None where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except (OSError, ValueError, AttributeError):
-        return peak_resident_mb()
+    """Memory of this process now, in MB (10^6 bytes); elsewhere than on Linux its peak so far, or None."""
+    now = _linux_mb("VmRSS")
+    return peak_resident_mb() if now is None else now
+
+
+def forget_peak() -> None:
+    """Let `peak_resident_mb` begin anew from here, where the system can (Linux)."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_resident_mb() -> float | None:
-    """Largest memory of this process so far, in MB; None where the system does not say."""
+    """Largest memory of this process so far, in MB (10^6 bytes); None where the system does not say."""
+    # On Linux not from `getrusage`: that starts at the peak of the process that this one was started from.
+    peak_mb = _linux_mb("VmHWM")
+    if peak_mb is not None:
+        return peak_mb
     try:
         import resource
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def _linux_mb(name: str) -> float | None:
+    """A figure of /proc/self/status, in MB (10^6 bytes); None where there is none."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(f"{name}:")), None)
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from bench import __version__, architectures, machine
 from bench.amounts import Budget, parse_budget, parse_count, parse_names, parse_seeds
 from bench.architectures import Architecture, Config, Preset, SequenceSpec
 from bench.cli.options import RunOptions
-from bench.datasets.suites import Suite, load_suite
+from bench.datasets.suites import Suite, load_suite, suite_names
 from bench.datasets.tokenizers import BOS, EOS, MASK, PAD
 from bench.errors import UserError
 from bench.results.records import SCHEMA_VERSION
@@ -57,7 +58,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Plan:
-    """A resolved run. Everything that decides its results is here, and nothing else does."""
+    """A resolved run. Everything that decides its results is here."""
 
     suite: Suite
     entries: tuple[Entry, ...]
@@ -70,6 +71,8 @@ class Plan:
     precision: str
     threads: int
     plugins: tuple[str, ...]
+    suite_source: str
+    """the suite as typed, name or path; for commands that a person goes on with, decides nothing"""
 
     def settings(self) -> dict[str, Any]:
         """What two runs must share to lie in one folder: all but architectures and seeds."""
@@ -85,17 +88,13 @@ class Plan:
             "precision": self.precision,
             "threads": self.threads,
             "plugins": list(self.plugins),
+            "version": __version__,
         }
 
     @property
     def hash(self) -> str:
         """SHA-256 of all that decides the results."""
-        content = self.settings() | {
-            "entries": {entry.name: entry.as_json() for entry in self.entries},
-            "seeds": list(self.seeds),
-            "version": __version__,
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        return plan_hash(self.settings(), {entry.name: entry.as_json() for entry in self.entries}, list(self.seeds))
 
     @property
     def directory(self) -> Path:
@@ -115,6 +114,7 @@ class Plan:
                 "version": self.suite.version,
                 "hash": self.suite.hash,
                 "summary": self.suite.summary,
+                "source": self.suite_source,
                 "content": self.suite.model_dump(mode="json"),
             },
             "architectures": [entry.name for entry in self.entries],
@@ -139,6 +139,12 @@ class Plan:
         }
 
 
+def plan_hash(settings: dict[str, Any], entries: dict[str, Any], seeds: list[int]) -> str:
+    """SHA-256 of a plan's settings, its architectures (name -> `Entry.as_json`) and its seeds."""
+    content = settings | {"entries": entries, "seeds": seeds}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def sequence_spec(suite: Suite) -> SequenceSpec:
     """What an architecture is told of a suite."""
     encoding = suite.encoding
@@ -161,7 +167,7 @@ def resolve(options: RunOptions) -> Plan:
     Raises:
         UserError: an option is unknown, impossible, or at odds with another.
     """
-    plugins = parse_names(options.plugin, "--plugin") if options.plugin else ()
+    plugins = parse_names(options.plugin, "--plugin") if options.plugin is not None else ()
     try:
         for module in plugins:
             architectures.load_plugin(module)
@@ -175,10 +181,11 @@ def resolve(options: RunOptions) -> Plan:
     if options.precision == "16" and device == "cpu":
         raise UserError("--precision 16: half precision needs a GPU; take 32 or bf16 on the CPU")
     seeds = tuple(range(suite.defaults.seeds)) if options.seeds is None else parse_seeds(options.seeds)
-    budget = parse_budget(options.budget or suite.defaults.budget)
-    parameters = parse_count(options.params, "--params") if options.params else suite.defaults.parameters
+    default = f"suite {suite.name}: defaults.budget"
+    budget = parse_budget(suite.defaults.budget, default) if options.budget is None else parse_budget(options.budget)
+    parameters = suite.defaults.parameters if options.params is None else parse_count(options.params, "--params")
     limit = suite.defaults.training_problems
-    if options.training_problems:
+    if options.training_problems is not None:
         limit = parse_count(options.training_problems, "--training-problems")
     try:
         suite.stream(seeds[0], limit)
@@ -188,10 +195,13 @@ def resolve(options: RunOptions) -> Plan:
     except ValueError as error:
         raise UserError(str(error)) from None
     assignments = parse_assignments(options.set)
-    _check_known(assignments, classes)
+    _check_known(assignments, classes, "--set")
+    _check_known(suite.defaults.settings, list(known.values()), f"suite {suite.name}: settings")
+    usual = _is_genuine(suite) and limit == suite.defaults.training_problems and options.precision == "32"
     spec = sequence_spec(suite)
     entries = tuple(
-        _entry(cls, spec, suite, budget, parameters, options.match, assignments, options.unequal) for cls in classes
+        _entry(cls, spec, suite, budget, parameters, options.match, assignments, options.unequal, usual)
+        for cls in classes
     )
     return Plan(
         suite=suite,
@@ -205,6 +215,7 @@ def resolve(options: RunOptions) -> Plan:
         precision=options.precision,
         threads=_threads(options.threads),
         plugins=plugins,
+        suite_source=options.suite,
     )
 
 
@@ -217,29 +228,30 @@ def _entry(
     match: str,
     assignments: dict[str, str],
     unequal: bool,
+    usual: bool,
 ) -> Entry:
-    preset = _nearest_preset(cls, suite, parameters)
-    training = TrainingSettings()
-    config = cls.Config()
+    """One architecture under the options; `usual`: data and precision are what presets for this suite mean."""
+    preset = _nearest_preset(cls, suite, parameters, budget)
+    training = apply_settings(TrainingSettings(), preset.training if preset else {}, f"preset of {cls.name}")
+    config = apply_settings(cls.Config(), preset.config if preset else {}, f"preset of {cls.name}")
     common: dict[str, Any] = dict(suite.defaults.settings)
     # Later ones win: the preset, what the suite asks of all, the command line.
-    for values, source in (
-        ((preset.config | preset.training) if preset else {}, f"preset of {cls.name}"),
-        (common, f"suite {suite.name}: settings"),
-        (assignments, "--set"),
-    ):
+    for values, source in ((common, f"suite {suite.name}: settings"), (assignments, "--set")):
         mine = {key: value for key, value in values.items() if key in field_names(type(training))}
         training = apply_settings(training, mine, source)
         own = {key: value for key, value in values.items() if key in field_names(cls.Config)}
         config = apply_settings(config, own, source)
     if budget.unit == "steps" and "batch" not in assignments:
         training = dataclasses.replace(training, batch=suite.defaults.batch)
-    fixed = frozenset(name for name in config.size_fields if name in assignments)
+    fixed = frozenset(name for name in config.size_fields if name in common | assignments)
     try:
         config = fit(cls, config, spec, parameters, match, fixed)
         total, active = count_parameters(cls, config, spec)
+        flops_per_example = count_flops(cls, config, spec)
     except (ValueError, AssertionError, RuntimeError) as error:
         raise UserError(f"{cls.name}: {error}") from None
+    except Exception as error:  # a mistake in an architecture, most likely in a plug-in
+        raise UserError(f"{cls.name}: {type(error).__name__}: {error}") from error
     held = active if match == "active" else total
     met = abs(held / parameters - 1) <= TOLERANCE
     if not met and not unequal:
@@ -247,11 +259,8 @@ def _entry(
             f"{cls.name}: {parameters:,} parameters cannot be met within {TOLERANCE:.0%}; the nearest is {held:,} "
             f"(ask for that with --params, or run it unequal with --unequal)"
         )
-    meant = preset is not None and (preset.suite, preset.parameters, preset.budget) == (
-        suite.name,
-        parameters,
-        str(budget),
-    )
+    asked = (suite.name, parameters, str(budget))
+    meant = preset is not None and (preset.suite, preset.parameters, preset.budget) == asked
     return Entry(
         name=cls.name,
         config=config,
@@ -259,26 +268,32 @@ def _entry(
         parameters=total,
         active_parameters=active,
         match=match if met else "unequal",
-        flops_per_example=count_flops(cls, config, spec),
+        flops_per_example=flops_per_example,
         preset=f"{preset.suite}, {preset.parameters:,} parameters, {preset.budget}" if preset else "",
-        tuned=meant and not assignments,
+        tuned=meant and usual and (match == "total" or active == total) and not assignments,
     )
 
 
-def _nearest_preset(cls: type[Architecture], suite: Suite, parameters: int) -> Preset | None:
-    """The preset for this suite whose size is nearest, else the nearest of any suite."""
+def _nearest_preset(cls: type[Architecture], suite: Suite, parameters: int, budget: Budget) -> Preset | None:
+    """The preset for this suite whose size is nearest, else the nearest of any; of equals the one for this budget."""
 
-    def distance(preset: Preset) -> tuple[bool, float]:
-        return preset.suite != suite.name, abs(preset.parameters / parameters - 1)
+    def distance(preset: Preset) -> tuple[bool, float, bool]:
+        return preset.suite != suite.name, abs(preset.parameters / parameters - 1), preset.budget != str(budget)
 
     return min(cls.presets, key=distance, default=None)
 
 
-def _check_known(assignments: dict[str, str], classes: list[type[Architecture]]) -> None:
+def _is_genuine(suite: Suite) -> bool:
+    """False where a file of the user's own goes by the name of a suite of the project and differs from it."""
+    return suite.name not in suite_names() or load_suite(suite.name).hash == suite.hash
+
+
+def _check_known(values: Iterable[str], classes: list[type[Architecture]], source: str) -> None:
+    """Raises UserError for a key that is a setting of none of the classes."""
     known = set(field_names(TrainingSettings)).union(*(field_names(cls.Config) for cls in classes))
-    for key in assignments:
+    for key in values:
         if key not in known:
-            raise UserError(f"--set {key}: unknown; {suggest(key, sorted(known))}")
+            raise UserError(f"{source} {key}: unknown; {suggest(key, sorted(known))}")
 
 
 def _device(name: str) -> str:

@@ -49,10 +49,11 @@ class ProgressView:
             rate = event["examples"] / event["train_seconds"]
             figures = f"loss {event['train_loss']:.3f}{self._accuracy}, {rate:,.0f} examples/s"
             self._progress.update(self._task, completed=event["share"], figures=figures)
+            share = min(1.0, event["share"])  # the last step may go beyond the budget
             # A few lines a cell where there is no bar: every quarter of the budget.
-            if not self._live and int(event["share"] * 4 + 1e-9) > int((event["share"] - 0.05) * 4 + 1e-9):
-                left = (time.monotonic() - self._started) * (1 / event["share"] - 1)
-                self._console.print(f"{self._describe()}: {event['share']:.0%}, {figures}, {left:.0f} s left")
+            if not self._live and int(share * 4 + 1e-9) > int((share - 0.05) * 4 + 1e-9):
+                left = (time.monotonic() - self._started) * (1 / share - 1)
+                self._console.print(f"{self._describe()}: {share:.0%}, {figures}, {left:.0f} s left")
         elif event["kind"] == "step":
             figures = f"loss {event['loss']:.3f}{self._accuracy}, {event['rate']:,.0f} examples/s"
             self._progress.update(self._task, completed=event["share"], figures=figures)

@@ -1,11 +1,12 @@
 """The folder of a run: made, or taken over where the plan agrees with the one that lies there."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.plan import Plan
+from bench.plan import Plan, plan_hash
 from bench.results.files import BadFile
 from bench.results.runs import PLAN, open_run, write_plan
 
@@ -29,7 +30,22 @@ def prepare(plan: Plan, directory: Path, command: str) -> None:
     joined["architectures"] = list(dict.fromkeys([*there["architectures"], *names]))
     joined["seeds"] = sorted({*there["seeds"], *plan.seeds})
     joined["entries"] = there["entries"] | joined["entries"]
+    joined["command"] = _for_all(command, joined["architectures"], joined["seeds"])
+    joined["plan_hash"] = plan_hash(joined["settings"], joined["entries"], joined["seeds"])
     write_plan(directory, joined)
+
+
+def _for_all(command: str, architectures: list[str], seeds: list[int]) -> str:
+    """The command that runs every cell of a joined plan: the last one given, for all architectures and seeds."""
+    words = iter(shlex.split(command))
+    kept = []
+    for word in words:
+        if word in ("--arch", "--seeds"):
+            next(words)  # its value
+        elif not word.startswith(("--arch=", "--seeds=")):
+            kept.append(word)
+    seed_list = ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
+    return shlex.join([*kept, "--arch", ",".join(architectures), "--seeds", seed_list])
 
 
 def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
@@ -46,19 +62,22 @@ def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
         there = open_run(directory).plan
     except BadFile as error:
         raise UserError(str(error)) from None
+    settings, entries = (there.get(key) for key in ("settings", "entries"))
+    if not isinstance(settings, dict) or not isinstance(entries, dict):
+        raise UserError(f"--out {directory}: {PLAN} was not written by `run`; choose another folder")
     for key, mine in plan.settings().items():
-        theirs = there["settings"].get(key)
+        theirs = settings.get(key)
         if mine != theirs:
             raise UserError(
                 f"--out {directory}: holds a run with {key.replace('_', ' ')} {theirs}, not {mine}; only architectures "
                 f"and seeds may be added to a folder: choose another one"
             )
     for entry in plan.entries:
-        before = there["entries"].get(entry.name, entry.as_json())
+        before = entries.get(entry.name, entry.as_json())
         for key, value in entry.as_json().items():
-            if value != before[key]:
+            if value != before.get(key):
                 raise UserError(
-                    f"--out {directory}: holds {entry.name} with {key} {before[key]}, not {value}: choose another"
+                    f"--out {directory}: holds {entry.name} with {key} {before.get(key)}, not {value}: choose another"
                 )
     return there
 

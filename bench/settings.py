@@ -27,7 +27,7 @@ class TrainingSettings:
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """how the learning rates fall to 0 over the rest of the budget"""
     weight_decay: float = 0.0
-    """decoupled decay of the inner matrices, times their learning rate"""
+    """of the inner matrices, times their learning rate; decoupled, but for sgd, where momentum gathers it"""
     clip: float = 1.0
     """largest norm of the whole gradient"""
 

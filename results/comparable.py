@@ -71,7 +71,7 @@ def held_equal(records: list[Record]) -> str:
     for name, field in (("examples", "examples"), ("FLOPs", "flops"), ("training seconds", "train_seconds")):
         used = [median(values) for values in _by_architecture(records, field)]
         if used and min(used) > 0 and max(used) / min(used) > 1.01:
-            unequal.append(f"{name} (up to {max(used) / min(used):.1f} x)")
+            unequal.append(f"{name} (up to {max(used) / min(used):.2f} x)")
     line = f"Held equal: {'; '.join(equal)}."
     return f"{line} Not equal: {'; '.join(unequal)}." if unequal else line
 

@@ -26,6 +26,10 @@ def write_bytes(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is not None:
+            error.filename = str(path)  # nobody knows the temporary one
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

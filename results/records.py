@@ -84,7 +84,7 @@ class Record:
     train_seconds: float | None
     """wall seconds of training with its data, less evaluation and compilation"""
     tokens_per_second: float | None
-    """in training, median over the steps after warm-up"""
+    """in training: `examples_per_second` times the mean tokens of an example"""
     examples_per_second: float | None
     """in training, median over the steps after warm-up"""
     examples_per_second_quartiles: list[float] | None

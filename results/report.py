@@ -49,6 +49,7 @@ def print_report(run: Run, console: Console) -> None:
     scores = Scores(run)
     _print(console, _head(scores), all_tables(scores))
     folder = shlex.quote(str(run.directory))
+    suite = run.plan["suite"].get("source", run.plan["suite"]["name"])
     finish = [("finish the run:", run.plan["command"])] if run.missing else []
     lines = [
         (
@@ -58,7 +59,7 @@ def print_report(run: Run, console: Console) -> None:
         *finish,
         ("these tables:", f"python -m bench report {folder}"),
         ("as files:", f"python -m bench report {folder} --format md,csv --out {folder}"),
-        ("the problems:", f"python -m bench data --suite {shlex.quote(run.plan['suite']['name'])} --split test"),
+        ("the problems:", f"python -m bench data --suite {shlex.quote(suite)} --split test"),
     ]
     for name, value in lines:
         # Never wrapped: a person copies these.

@@ -35,6 +35,7 @@ def all_tables(scores: Scores) -> list[Table]:
 
 def summary(scores: Scores) -> Table:
     """Table (a): one row an architecture. Scores are across seeds; times, rates and memory are medians over seeds."""
+    whole = scores.all_unseen()
     columns = [
         "architecture",
         f"exact match %{_n(scores, 'all', 'all')}",
@@ -50,7 +51,8 @@ def summary(scores: Scores) -> Table:
         if not done:
             rows.append([Entry(text=name), *[Entry(text=NO_VALUE)] * 3, seeds, *[Entry(text=NO_VALUE)] * 8])
             continue
-        shares = [scores.share_right(name, "all", "all"), scores.mean_over_strata(name), scores.digits_right(name)]
+        right = scores.share_right(name, "all", "all", whole)
+        shares = [right, scores.mean_over_strata(name), scores.digits_right(name)]
         estimates += shares
         alone = all(record.exclusive for record in done)
         shared |= not alone
@@ -58,7 +60,8 @@ def summary(scores: Scores) -> Table:
         rows.append(
             [
                 Entry(text=label(done)),
-                *[share_entry(share, scores.asked("all", "all")) for share in shares],
+                share_entry(right, scores.asked("all", "all"), whole),
+                *[share_entry(share, scores.asked("all", "all")) for share in shares[1:]],
                 seeds,
                 _parameters(done[0]),
                 number_entry(median(lambda record: record.examples)),

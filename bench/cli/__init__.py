@@ -18,6 +18,7 @@ app = App(
     version=__version__,
     help_format="plaintext",
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # `main` answers it, in one line
 )
 for name, summary in COMMANDS.items():
     app.command(f"bench.cli.{name}:{name}_command", name=name, help=summary)

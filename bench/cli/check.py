@@ -7,6 +7,7 @@ def check_command(options: RunOptions) -> None:
     """Resolve everything and print the plan with parameters, FLOPs and time; train nothing."""
     from bench.amounts import short_count
     from bench.cli.output import console, print_rows
+    from bench.errors import UserError
     from bench.estimate import training_seconds
     from bench.plan import resolve
     from bench.rundir import refuse_difference
@@ -17,7 +18,12 @@ def check_command(options: RunOptions) -> None:
     rows = []
     seconds = 0.0
     for entry in plan.entries:
-        cell_seconds = training_seconds(plan, entry)
+        try:
+            cell_seconds = training_seconds(plan, entry)
+        except (MemoryError, RuntimeError) as error:
+            raise UserError(
+                f"{entry.name}: cannot run here: {' '.join(str(error).split()) or 'no memory left'}"
+            ) from None
         seconds += cell_seconds * len(plan.seeds)
         examples = cell_examples(plan.budget.unit, plan.budget.amount, entry.flops_per_example, entry.training.batch)
         rows.append(

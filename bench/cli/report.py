@@ -17,6 +17,8 @@ def report_command(run: Path, /, *, format: str = "text", out: Path | None = Non
     out
         Folder to write report.txt, report.md, report.csv into. Default: print.
     """
+    import os
+
     from bench.amounts import parse_names
     from bench.cli.output import console
     from bench.errors import UserError
@@ -33,7 +35,8 @@ def report_command(run: Path, /, *, format: str = "text", out: Path | None = Non
         opened = open_run(run)
         if not opened.records:
             raise UserError(f"{run}: no cell of this run has ended yet; run it first")
-        collect(run)
+        if os.access(run, os.W_OK):  # a run that one may only read has tables too
+            collect(run)
         if out is None and formats == ("text",):
             report.print_report(opened, console())
         elif out is None:
@@ -44,5 +47,3 @@ def report_command(run: Path, /, *, format: str = "text", out: Path | None = Non
                 print(path)
     except ValueError as error:
         raise UserError(str(error)) from None
-    except OSError as error:
-        raise UserError(f"{error.filename or run}: {error.strerror}") from None

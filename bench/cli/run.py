@@ -23,8 +23,11 @@ def run_command(options: RunOptions, *, retry_failed: Annotated[bool, Parameter(
 
     from bench.cli.output import console
     from bench.engine import Interrupted, run_plan
+    from bench.errors import UserError
     from bench.plan import resolve
     from bench.progress import ProgressView
+    from bench.results.comparable import NotComparable
+    from bench.results.files import BadFile
     from bench.results.report import print_report
     from bench.results.runs import open_run
     from bench.rundir import prepare
@@ -43,8 +46,10 @@ def run_command(options: RunOptions, *, retry_failed: Annotated[bool, Parameter(
     try:
         with ProgressView(screen, cells) as view:
             finished = run_plan(plan, directory, view, retry_failed)
+        print_report(open_run(directory), screen)
     except Interrupted:
         print("bench: interrupted; finished cells are kept, and the same command continues", file=sys.stderr)
         return 130
-    print_report(open_run(directory), screen)
+    except (BadFile, NotComparable) as error:
+        raise UserError(str(error)) from None
     return 0 if all(record.done for record in finished) else 1

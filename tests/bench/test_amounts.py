@@ -12,6 +12,17 @@ def test_counts_are_read_as_people_write_them(text: str, value: int) -> None:
     assert parse_count(text, "--n") == value
 
 
+def test_decimal_counts_are_exact() -> None:
+    """16.1 * 1000 is no whole number in floats."""
+    for thousandths in range(1000, 20_000, 7):
+        assert parse_count(f"{thousandths / 1000:.3f}k", "--n") == thousandths
+
+
+def test_a_long_wrong_count_is_refused_at_once() -> None:
+    with pytest.raises(UserError):
+        parse_count("1" * 60 + "x", "--n")
+
+
 @pytest.mark.parametrize("text", ["", "0", "-3", "1.5", "3.0001k", "k", "1e5", "nan", "inf", "1 000", "9" * 30, "٣"])
 def test_what_is_no_positive_whole_number_is_refused_by_value(text: str) -> None:
     with pytest.raises(UserError, match="expected a whole number from 1 on") as error:
@@ -41,6 +52,11 @@ def test_a_comma_makes_a_list_of_seeds(text: str, seeds: tuple[int, ...]) -> Non
 def test_no_seeds_negative_ones_and_twins_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="--seeds"):
         parse_seeds(text)
+
+
+def test_too_many_seeds_are_refused_by_that_rule() -> None:
+    with pytest.raises(UserError, match="at most 10,000 seeds"):
+        parse_seeds("20000")
 
 
 def test_names_are_a_list_without_twins() -> None:

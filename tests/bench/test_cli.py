@@ -1,9 +1,11 @@
 """The command line as a user meets it: what it prints where, exit status, and how bad input is met."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,6 +49,11 @@ BAD = [
     ("run --arch lstm --sedes 3", "--sedes", "Did you mean --seeds"),
     ("run --arch lstm --budget epochs=3", "epochs=3", "examples=N"),
     ("run --arch lstm --budget examples=-3", "-3", "whole number from 1 on"),
+    ("run --arch lstm --budget=", "--budget ''", "examples=N"),
+    ("run --arch lstm --params=", "--params ''", "whole number from 1 on"),
+    ("run --arch lstm --training-problems=", "--training-problems ''", "whole number from 1 on"),
+    ("run --arch lstm --plugin=", "--plugin ''", "at least one name"),
+    ("run --arch lstm --out \udcff", "udcff", "is not UTF-8"),
     ("run --arch lstm --budget examples=0", "0", "whole number from 1 on"),
     ("run --arch lstm --seeds 0", "0", "at least one seed"),
     ("run --arch lstm --params 3", "3 parameters", "cannot be met within 2%"),
@@ -113,6 +120,26 @@ def test_a_folder_that_cannot_be_written_is_refused(
     assert "cannot be written to" in err
 
 
+@pytest.mark.parametrize(
+    ("place", "status", "error"),
+    [(">&-", 0, ""), (">/dev/full", 2, "bench: standard output: No space left on device\n")],
+)
+def test_standard_output_may_be_closed_or_full(place: str, status: int, error: str) -> None:
+    line = f"exec {shlex.quote(sys.executable)} -m bench list suites --json {place}"
+    done = subprocess.run(["sh", "-c", line], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (status, error)
+
+
+def test_an_interrupt_is_one_line_whatever_it_meets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bench.datasets.suites.load_suite", interrupt)
+    assert call(capsys, monkeypatch, "data") == (130, "", "bench: interrupted; the same command continues\n")
+
+
 def test_list_as_json_is_one_document(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     status, out, _ = call(capsys, monkeypatch, "list", "architectures", "--json")
     assert status == 0
@@ -120,7 +147,7 @@ def test_list_as_json_is_one_document(capsys: pytest.CaptureFixture[str], monkey
     assert {"lstm", "transformer", "encoder-decoder"} <= {row["name"] for row in listed}
     assert all({"name", "family", "year", "paper"} <= set(row) for row in listed)
     suites = json.loads(call(capsys, monkeypatch, "list", "suites", "--json")[1])
-    assert {"quick", "addition3", "standard", "longer", "large"} == {row["name"] for row in suites}
+    assert {"quick", "addition3", "standard", "longer", "large"} <= {row["name"] for row in suites}
     assert set(json.loads(call(capsys, monkeypatch, "list", "--json")[1])) == {"architectures", "suites", "runs"}
 
 
@@ -178,3 +205,29 @@ def test_check_prints_the_plan_and_trains_nothing(
     for part in ("lstm", "encoder-decoder", "parameters", "FLOPs/cell", "lr=0.01", "not tuned", "budget flops=1000000"):
         assert part in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_check_says_in_one_line_what_cannot_run_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bench.estimate.training_seconds", fail)
+    status, out, err = call(capsys, monkeypatch, "check", "--arch", "lstm", "--suite", "addition3")
+    assert (status, out, err) == (2, "", "bench: lstm: cannot run here: no memory left\n")
+
+
+def test_a_run_that_may_only_be_read_is_reported_without_writing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[object] = []
+    monkeypatch.setattr("bench.results.runs.open_run", lambda _: SimpleNamespace(records=[1]))
+    monkeypatch.setattr("bench.results.report.print_report", lambda *_: None)
+    monkeypatch.setattr("bench.results.collect.collect", written.append)
+    assert call(capsys, monkeypatch, "report", str(tmp_path))[0] == 0
+    assert written == [tmp_path]
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert call(capsys, monkeypatch, "report", str(tmp_path))[0] == 0
+    assert written == [tmp_path]

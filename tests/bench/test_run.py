@@ -2,9 +2,13 @@
 
 import gzip
 import json
+import multiprocessing
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +17,13 @@ import pytest
 
 from bench.cell import run_cell
 from bench.cli.options import RunOptions
-from bench.engine import _run_in_child, _work, run_plan
+from bench.cli.run import run_command
+from bench.engine import Interrupted, _run_in_child, _work, run_plan
 from bench.errors import UserError
 from bench.plan import Plan, resolve
 from bench.results import records
 from bench.results.collect import collect
-from bench.results.runs import cell_directory, open_run
+from bench.results.runs import cell_directory, open_run, write_plan
 from bench.rundir import prepare
 
 SETTINGS = ("--threads", "1", "--set", "batch=30")
@@ -164,6 +169,55 @@ def test_any_other_difference_is_refused_by_name(
     with pytest.raises(UserError, match=difference):
         prepare(plan_of(tiny_path, **options), finished[0], "test")
     assert (finished[0] / "run.json").read_bytes() == before
+
+
+def test_a_joined_plan_keeps_the_command_that_runs_all_its_cells(tiny_path: Path, tmp_path: Path) -> None:
+    prepare(plan_of(tiny_path, "lstm", seeds="2"), tmp_path, "bench run --arch lstm --seeds 2 --out here")
+    prepare(
+        plan_of(tiny_path, "transformer", seeds="4,"), tmp_path, "bench run --arch=transformer --seeds 4, --out here"
+    )
+    plan = open_run(tmp_path).plan
+    assert plan["command"] == "bench run --out here --arch lstm,transformer --seeds 0,1,4"
+    assert plan["plan_hash"] == plan_of(tiny_path, "lstm,transformer", seeds="0,1,4").hash
+    assert plan["suite"]["source"] == str(tiny_path)
+
+
+def test_a_plan_that_run_did_not_write_is_refused(tiny_path: Path, tmp_path: Path) -> None:
+    plan = plan_of(tiny_path)
+    content = plan.as_json("test")
+    del content["settings"]
+    write_plan(tmp_path, content)
+    with pytest.raises(UserError, match="was not written by `run`"):
+        prepare(plan, tmp_path, "test")
+
+
+def test_a_damaged_run_is_refused_in_one_line(finished: tuple[Path, str], tmp_path: Path, tiny_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished[0], out)
+    (cell_directory(out, "lstm", 0) / "predictions.csv.gz").unlink()
+    with pytest.raises(UserError, match="the file is missing"):
+        run_command(RunOptions(arch="lstm", suite=str(tiny_path), out=out, threads=1, set=("batch=30",)))
+
+
+def test_an_interrupt_ends_the_child_at_once_and_only_by_our_hand(tiny_path: Path, tmp_path: Path) -> None:
+    class Impatient(Silent):
+        def event(self, event: dict[str, object]) -> None:
+            super().event(event)
+            [child] = multiprocessing.active_children()
+            if len(self.events) > 1:
+                self.since = time.monotonic()
+                raise KeyboardInterrupt
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGINT)  # as a terminal does; the child leaves the answer to its parent
+
+    plan = plan_of(tiny_path, budget="seconds=60")
+    work = _work(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
+    watcher = Impatient()
+    with pytest.raises(Interrupted):
+        _run_in_child(work, watcher)
+    assert time.monotonic() - watcher.since < 1
+    assert not multiprocessing.active_children()
+    assert not (Path(work.directory) / records.RECORD).exists()
 
 
 def test_a_cell_that_diverges_is_a_row_with_its_reason(tiny_path: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_what_was_held_equal_and_what_not(make_record: MakeRecord) -> None:
     assert line == (
         "Held equal: budget examples=3000 (met within 0.00 %); parameters within 1.5 %; the same training problems in "
         "the same order (data hash seed 0 d0); the same test problems (test hash eeeeeeeeeeee). "
-        "Not equal: training seconds (up to 2.0 x)."
+        "Not equal: training seconds (up to 2.00 x)."
     )
 
 

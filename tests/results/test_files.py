@@ -13,6 +13,16 @@ def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) ->
     assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
 
 
+def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left") as error:
+        files.write_bytes(tmp_path / "file.txt", b"text")
+    assert error.value.filename == str(tmp_path / "file.txt")
+
+
 def test_a_write_that_breaks_off_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

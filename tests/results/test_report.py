@@ -97,6 +97,16 @@ def test_the_end_of_a_run_says_where_the_files_are_and_how_to_go_on(
     assert lines[-1] == "the problems:   python -m bench data --suite tiny --split test"
 
 
+def test_the_next_command_names_a_suite_of_ones_own_by_its_file(
+    run_directory: Path, make_plan: Callable[..., dict[str, Any]]
+) -> None:
+    plan = make_plan()
+    write_plan(run_directory, plan | {"suite": plan["suite"] | {"source": "my suites/tiny.toml"}})
+    file = io.StringIO()
+    print_report(open_run(run_directory), Console(file=file, width=120))
+    assert "bench data --suite 'my suites/tiny.toml' --split test" in file.getvalue()
+
+
 def _written(console: Console) -> str:
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()

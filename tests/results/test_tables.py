@@ -103,6 +103,16 @@ def test_every_share_equals_the_one_counted_from_the_predictions(run_directory: 
         assert (row[architecture], int(row["n"])) == share_right(seen, digits=digits_pattern)
 
 
+def test_the_summary_says_too_when_all_unseen_problems_are_asked(
+    run_directory: Path, make_plan: Callable[..., dict[str, Any]]
+) -> None:
+    strata = [stratum | {"exhaustive": True} for stratum in make_plan()["strata"]]
+    write_plan(run_directory, make_plan(strata=strata))
+    row = texts(tables_of(run_directory)["Summary"])["lstm"]
+    assert row["exact match % (n = 288)"] == f"{share_right(rows_on_disk(run_directory, 'lstm'))[0]} all unseen"
+    assert "all unseen" not in row["mean over strata %"]
+
+
 def test_costs_are_medians_over_seeds(run_directory: Path) -> None:
     row = texts(tables_of(run_directory)["Summary"])["transformer"]
     costs = {"parameters": "10,100", "examples": "3,000", "FLOPs": "6.00e9", "train s": "6.5", "tokens/s": "12,000"}
