@@ -162,7 +162,7 @@ class Architecture(nn.Module, ABC):
 
     def active_parameters(self) -> int:
         """Parameters that one symbol meets; fewer than all only in sparse models."""
-        return sum(p.numel() for p in self.parameters())
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
 
 class Autoregressive(Architecture):

@@ -149,6 +149,7 @@ def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) ->
     torch.set_num_threads(work.threads)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(device.type == "cpu")
+    torch.backends.cudnn.allow_tf32 = False  # precision 32 means that, in recurrent cells too
     for module in work.plugins:
         architectures.load_plugin(module)
     suite = Suite.model_validate_json(json.dumps(work.suite))
@@ -182,7 +183,9 @@ def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) ->
         validate=validate,
         report=report,
     )
-    busy = (time.process_time() - processor) / ((time.perf_counter() - clock) * work.threads)
+    # A GPU takes one thread to feed it; more threads than cores can never all be busy.
+    busy_threads = min(work.threads, machine.cores()) if device.type == "cpu" else 1
+    busy = (time.process_time() - processor) / ((time.perf_counter() - clock) * busy_threads)
     peak_mb = machine.peak_resident_mb()
     if device.type == "cuda":
         before_mb, peak_mb = 0.0, torch.cuda.max_memory_allocated() / 1e6

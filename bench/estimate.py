@@ -31,6 +31,8 @@ def training_seconds(plan: Plan, entry: Entry) -> float:
         with autocast(device, plan.precision):
             loss = model.loss(batch, torch.Generator().manual_seed(0))
         loss.mean.backward()
+        if device.type != "cpu":
+            torch.accelerator.synchronize(device)
         seconds.append((time.perf_counter() - started) / len(encoded.prompt))
     tokens = float(encoded.tokens.mean())
     examples = {

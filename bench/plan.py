@@ -45,6 +45,7 @@ class Entry:
 
     def as_json(self) -> dict[str, Any]:
         return {
+            "module": self.cls.__module__,
             "config": dataclasses.asdict(self.config),
             "training": dataclasses.asdict(self.training),
             "parameters": self.parameters,
@@ -87,8 +88,8 @@ class Plan:
             "device": self.device,
             "precision": self.precision,
             "threads": self.threads,
-            "plugins": list(self.plugins),
             "version": __version__,
+            "torch": torch.__version__,
         }
 
     @property

@@ -101,6 +101,8 @@ def train(
         done.steps += 1
         if done.steps % LOSS_CHECK_STEPS == 0:
             losses.read()
+        if device.type != "cpu":  # a GPU is still at work when its last command is given
+            torch.accelerator.synchronize(device)
         seconds = time.perf_counter() - started
         done.train_seconds += seconds
         done.rates.append(len(encoded.prompt) / seconds)

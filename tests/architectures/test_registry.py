@@ -102,6 +102,12 @@ def test_missing_attribute_is_refused(missing: str) -> None:
     assert "mine" not in all_architectures()
 
 
+@pytest.mark.parametrize("name", ["", "Mine", "mine_2", "a/b", "..", "a b", "2a", "ü"])
+def test_a_name_that_could_not_name_a_folder_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="expected small letters, digits and hyphens"):
+        register(type("Mine", (Autoregressive,), attributes(name=name)))
+
+
 def test_all_that_is_missing_is_named() -> None:
     with pytest.raises(ValueError, match=r"lacks name, family, year, paper, Config, debug$"):
         register(type("Mine", (Architecture,), {}))
