@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.base import Autoregressive, Config, Preset, SequenceSpec
 from bench.architectures.registry import register
 
 
@@ -41,6 +41,15 @@ class LSTM(Autoregressive):
     year = 1997
     paper = "Hochreiter and Schmidhuber, Long Short-Term Memory, 1997"
     Config = LSTMConfig
+    presets = (
+        Preset(
+            suite="quick",
+            parameters=100_000,
+            budget="examples=300000",
+            config={"layers": 2},
+            training={"optimizer": "muon", "lr": 0.02, "batch": 64},
+        ),
+    )
     debug: ClassVar = {"layers": 2, "width": 8}
     stacked: ClassVar = {"cells.weight_ih_l*": 4, "cells.weight_hh_l*": 4}
 
