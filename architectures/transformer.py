@@ -84,7 +84,7 @@ class Block(nn.Module):
         """As `Attention`: reads S symbols and writes the last T."""
         mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, cache)
         x_BTD = x_BSD[:, -mask_B1TS.shape[2] :] + self.drop(mixed_BTD)
-        hidden_BTF = F.gelu(self.up(self.norm_2(x_BTD)), approximate="tanh")
+        hidden_BTF = F.gelu(self.up(self.norm_2(x_BTD)))
         return x_BTD + self.drop(self.down(hidden_BTF)), cache
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from bench.architectures import Architecture
 from bench.settings import TrainingSettings
@@ -49,11 +50,15 @@ class Muon(torch.optim.Optimizer):
                     scale = math.sqrt(max(1.0, matrix.shape[0] / matrix.shape[1]))
                     if matrix.shape[0] > matrix.shape[1]:  # turned, so that tall and wide ones share a batch
                         target, matrix = target.mT, matrix.mT
-                    shapes[matrix.shape].append((target, matrix, scale))
+                    rows, columns = matrix.shape
+                    # Zeros stay zeros, and matrix products of multiples of 8 run up to 1.7 x faster.
+                    padded = F.pad(matrix, (0, -columns % 8, 0, -rows % 8))
+                    shapes[padded.shape].append((target, padded, scale))
             for batch in shapes.values():
-                updates = orthogonal(torch.stack([matrix for _, matrix, _ in batch]))
+                updates = orthogonal(torch.stack([padded for _, padded, _ in batch]))
                 for (target, _, scale), update in zip(batch, updates, strict=True):
-                    target.add_(update, alpha=-group["lr"] * scale)
+                    rows, columns = target.shape
+                    target.add_(update[:rows, :columns], alpha=-group["lr"] * scale)
 
 
 def orthogonal(matrices: Tensor, steps: int = 5) -> Tensor:

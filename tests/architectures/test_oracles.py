@@ -113,7 +113,7 @@ def gpt2(model: Transformer) -> GPT2LMHeadModel:
             n_layer=config.layers,
             n_head=config.heads,
             n_inner=config.feedforward or 4 * config.width,
-            activation_function="gelu_new",
+            activation_function="gelu",
             **dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), config.dropout),
             tie_word_embeddings=False,
             bos_token_id=spec.bos,
