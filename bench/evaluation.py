@@ -13,6 +13,7 @@ from bench.datasets.encoding import Encoded, Encoding
 from bench.datasets.evaluation import EvaluationSet
 from bench.datasets.problems import SIGNS, carries, solve
 from bench.datasets.suites import Suite
+from bench.datasets.tokenizers import EOS
 from bench.training import autocast
 
 BATCH = 512
@@ -68,6 +69,7 @@ def predictions(suite: Suite, test: EvaluationSet, seen: EvaluationSet, answered
                     "answer": written,
                     "prediction": suite.encoding.form.read_answer(raw),
                     "raw": raw,
+                    "ended": int(EOS in answered.ids[item]),
                     "right": int(answered.right[item]),
                     "digits_right": digits_right(suite.encoding, written, raw),
                     "digits": stratum.digits,

@@ -37,6 +37,11 @@ class ProblemStream:
         self._pool = None if limit is None else self._first_distinct(limit)
         self._epoch: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
+    @property
+    def distinct_problems(self) -> int | None:
+        """How many distinct problems the sequence has, or None where they are too many to list."""
+        return self._sampler.listed_problems if self._pool is None else len(self._pool)
+
     def block(self, number: int) -> Problems:
         """Examples number * 1,024 to (number + 1) * 1,024 - 1."""
         if self._pool is None:

@@ -31,6 +31,8 @@ class Table:
     notes: list[str] = field(default_factory=list)
     left: frozenset[int] = frozenset({0})
     """columns aligned left; the others, figures, are aligned right"""
+    detail: bool = False
+    """for whoever looks closer: not shown at the end of a run"""
 
 
 def share_entry(share: Estimate, n: int | None = None, whole: bool = False, show_n: bool = False) -> Entry:

@@ -22,7 +22,8 @@ COLUMNS = {
     "b": "str",
     "answer": "str",
     "prediction": "str",  # '' where what was generated is no number
-    "raw": "str",  # the symbols as generated
+    "raw": "str",  # the symbols as generated, up to the end token
+    "ended": "int64",  # 1 if there is an end token, else 0: the answer was cut off at the suite's width
     "right": "int64",  # 1 if all symbols up to the end token are right, else 0
     "digits_right": "int64",  # digits of `answer` (signs and points are none) that the prediction has at their place
     "digits": "str",  # digits of a x digits of b, such as '1x2'
@@ -37,6 +38,7 @@ COLUMNS = {
 ALLOWED = {
     "split": ("test", "train"),
     "op": OPERATIONS,
+    "ended": (0, 1),
     "right": (0, 1),
     "signs": SIGNS,
     "range": ("trained", "beyond"),

@@ -1,12 +1,14 @@
-"""Everything that the finished cells of a run scored, read once, and the estimates that tables are made of."""
+"""Everything that the finished cells of runs scored, read once, and the estimates that tables are made of."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from statistics import fmean, median
 from typing import Any
 
 import pandas as pd
 
+from bench.results.baselines import read_baselines
 from bench.results.collect import results_frame
 from bench.results.comparable import check_comparable
 from bench.results.records import Record
@@ -15,25 +17,85 @@ from bench.results.statistics import Estimate, estimate, shares_across_seeds
 
 
 class Scores:
-    """The finished cells of one run. Raises NotComparable where they may not stand side by side, and BadFile."""
+    """The cells of runs that may be joined (`joining.join_runs` says which), by architecture and seed.
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.records = [record for record in run.records if record.done]
+    An architecture that several runs hold under the same settings is one, its seeds taken together; under other
+    settings it is several, each with the name of its run's folder behind its own. A cell that two runs hold is taken from the
+    first. Raises NotComparable where finished cells may not stand side by side, and BadFile.
+    """
+
+    def __init__(self, *runs: Run) -> None:
+        self.runs = runs
+        self.plan = runs[0].plan
+        """of the first run: suite and strata are those of all"""
+        self.planned: dict[str, list[int]] = {}
+        """architecture -> seeds, both in the order of the plans"""
+        self.records: list[Record] = []
+        """of the finished cells, seed within architecture; `architecture` is the name that tables show"""
+        self.unfinished: list[tuple[str, int, str, str]] = []
+        """(architecture, seed, status, reason) of the cells that failed, and of those not run yet, for no reason"""
+        self._home: dict[tuple[str, int], tuple[Run, Record]] = {}
+        for run in runs:
+            self._add(run)
+        self.records.sort(key=lambda record: list(self.planned).index(record.architecture))
         check_comparable(self.records)
-        self.predictions = {(record.architecture, record.seed): run.predictions(record) for record in self.records}
+        self.predictions = {
+            (record.architecture, record.seed): self._read(record, Run.predictions) for record in self.records
+        }
         self.results = results_frame(self.predictions)
         """the rows of results.csv"""
+        baselines = [read_baselines(run.directory) for run in runs]
+        self.baselines = pd.concat(baselines).drop_duplicates(["architecture", "seed", "slice", "value"])
+        """rows as in `results` for the baselines, which are no cells; none where no run has ended yet"""
+        self._scored = pd.concat([self.results, self.baselines], ignore_index=True)
 
-    @property
-    def planned(self) -> list[str]:
-        """All architectures of the plan, in its order."""
-        return list(self.run.plan["architectures"])
+    def _add(self, run: Run) -> None:
+        ended = {(record.architecture, record.seed): record for record in run.records}
+        for architecture in run.plan["architectures"]:
+            name = self._name(run, architecture)
+            for seed in run.plan["seeds"]:
+                if (name, seed) in self._home:
+                    continue
+                seeds = self.planned.setdefault(name, [])
+                if seed not in seeds:
+                    seeds.append(seed)
+                record = ended.get((architecture, seed))
+                if record is None:
+                    self.unfinished.append((name, seed, "not run", ""))
+                elif not record.done:
+                    self.unfinished.append((name, seed, record.status, record.reason))
+                else:
+                    self._home[name, seed] = run, record
+                    self.records.append(replace(record, architecture=name))
+        # What one run lacks, another may have.
+        self.unfinished = [cell for cell in self.unfinished if cell[:2] not in self._home]
+
+    def _name(self, run: Run, architecture: str) -> str:
+        """How tables call an architecture of a run."""
+        same = [
+            other is run or settings_of(other, architecture) == settings_of(run, architecture)
+            for other in self.runs
+            if architecture in other.plan["architectures"]
+        ]
+        return architecture if all(same) else f"{architecture} ({run.directory.name})"
+
+    def _read(self, record: Record, read: Callable[[Run, Record], pd.DataFrame]) -> pd.DataFrame:
+        return read(*self._home[record.architecture, record.seed])
+
+    @cached_property
+    def curves(self) -> dict[tuple[str, int], pd.DataFrame]:
+        """(architecture, seed) -> the rows of curve.csv."""
+        return {(record.architecture, record.seed): self._read(record, Run.curve) for record in self.records}
 
     @cached_property
     def architectures(self) -> list[str]:
         """Those with a finished cell, in the plan's order."""
         return [name for name in self.planned if self.of(name)]
+
+    @cached_property
+    def baseline_names(self) -> list[str]:
+        """The baselines that were asked the same problems, by name."""
+        return list(dict.fromkeys(self.baselines["architecture"]))
 
     def of(self, architecture: str) -> list[Record]:
         """The finished cells of an architecture, by seed."""
@@ -44,24 +106,24 @@ class Scores:
         return list(dict.fromkeys(self.results.loc[self.results["slice"] == slice_name, "value"]))
 
     def rows(self, slice_name: str, value: str) -> pd.DataFrame:
-        """Rows of results.csv for one value of a slice."""
-        return self.results[(self.results["slice"] == slice_name) & (self.results["value"] == value)]
+        """Rows of results.csv, and of the baselines below them, for one value of a slice."""
+        return self._scored[(self._scored["slice"] == slice_name) & (self._scored["value"] == value)]
 
     def asked(self, slice_name: str, value: str) -> int:
         """Problems of one value of a slice, per cell: all cells met the same."""
         return int(self.rows(slice_name, value)["total"].iloc[0])
 
-    def share_right(self, architecture: str, slice_name: str, value: str, exhaustive: bool = False) -> Estimate:
-        """Exact match of an architecture on one value of a slice."""
+    def share_right(self, name: str, slice_name: str, value: str, exhaustive: bool = False) -> Estimate:
+        """Exact match of an architecture or a baseline on one value of a slice."""
         rows = self.rows(slice_name, value)
-        rows = rows[rows["architecture"] == architecture]
+        rows = rows[rows["architecture"] == name]
         return estimate(rows["correct"].tolist(), rows["total"].tolist(), exhaustive)
 
-    def mean_over_strata(self, architecture: str) -> Estimate:
+    def mean_over_strata(self, name: str) -> Estimate:
         """Mean of the exact match of every stratum, each counting alike, across seeds."""
-        rows = self.results[(self.results["slice"] == "stratum") & (self.results["architecture"] == architecture)]
+        rows = self._scored[(self._scored["slice"] == "stratum") & (self._scored["architecture"] == name)]
         shares = rows["correct"] / rows["total"]
-        return shares_across_seeds([fmean(shares[rows["seed"] == record.seed]) for record in self.of(architecture)])
+        return shares_across_seeds([fmean(of_seed) for _, of_seed in shares.groupby(rows["seed"], sort=False)])
 
     def digits_right(self, architecture: str) -> Estimate:
         """Digits of the answers that stand right at their place, over all digits of all answers, across seeds."""
@@ -76,7 +138,7 @@ class Scores:
         """Strata with these facts (operation, digits, signs, places): how many are asked whole, of how many."""
         chosen = [
             bool(stratum["exhaustive"])
-            for stratum in self.run.plan["strata"]
+            for stratum in self.plan["strata"]
             if stratum["test"] and all(stratum[key] == fact for key, fact in facts.items())
         ]
         return sum(chosen), len(chosen)
@@ -96,3 +158,9 @@ class Scores:
         """Median of a figure over the finished cells of an architecture that have it; None where none has."""
         values = [value for record in self.of(architecture) if (value := figure(record)) is not None]
         return median(values) if values else None
+
+
+def settings_of(run: Run, architecture: str) -> dict[str, Any]:
+    """All that decides what a run makes of an architecture, but for the seed."""
+    settings = run.plan.get("settings", {"budget": run.plan["budget"]})
+    return {"settings": settings, "entry": run.plan.get("entries", {}).get(architecture)}

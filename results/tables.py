@@ -6,8 +6,11 @@ Every figure comes from `Scores`, that is from records and predictions on disk.
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from math import isinf
 
+from bench.results.comparable import SHOWN_HASH
 from bench.results.entries import NO_VALUE, SHARED, Entry, Table, number_entry, share_entry
+from bench.results.learning import BEYOND, COSTS, LEVELS, RESOLUTION, learning
 from bench.results.predictions import OPERATIONS
 from bench.results.records import Record
 from bench.results.scores import Scores
@@ -15,6 +18,10 @@ from bench.results.statistics import ALL_EQUAL, ALL_UNSEEN, ONE_SEED, Estimate
 
 BUDGET_TOLERANCE = 0.01
 """A budget missed by a larger share is marked."""
+BASELINES_NOTE = (
+    "calculator: right by definition. nearest: answers as the one among the first 100,000 distinct training examples "
+    "whose prompt differs in fewest symbols. Neither is a model: they bound every figure from above and below."
+)
 
 
 def all_tables(scores: Scores) -> list[Table]:
@@ -22,7 +29,7 @@ def all_tables(scores: Scores) -> list[Table]:
     tables = [summary(scores), unfinished(scores)]
     if scores.records:
         tables += [by_operation(scores), *by_digits(scores), by_signs(scores), few_problems(scores)]
-        tables += [by_places(scores), by_range(scores), seen_digits(scores)]
+        tables += [by_places(scores), by_range(scores), seen_digits(scores), how_fast(scores), audit(scores)]
     said: set[str] = set()
     kept = []
     for table in tables:
@@ -43,13 +50,16 @@ def summary(scores: Scores) -> Table:
         "digits right %",
         "seeds",
     ]
-    columns += ["parameters", "examples", "FLOPs", "train s", "tokens/s", "examples/s", "decode/s", "peak MB"]
+    costs = ["parameters", "examples", "FLOPs", "train s", "tokens/s", "examples/s", "decode/s", "peak MB", "state B"]
+    costs.append("bits/weight")
+    columns += costs
     rows, estimates, shared = [], [], False
-    for name in scores.planned:
-        done, planned = scores.of(name), len(scores.run.plan["seeds"])
-        seeds = Entry(text=str(planned) if len(done) == planned else f"{len(done)} of {planned}", value=len(done))
+    for name, planned in scores.planned.items():
+        done = scores.of(name)
+        seeds = Entry(text=str(len(planned)) if len(done) == len(planned) else f"{len(done)} of {len(planned)}")
+        seeds = replace(seeds, value=len(done))
         if not done:
-            rows.append([Entry(text=name), *[Entry(text=NO_VALUE)] * 3, seeds, *[Entry(text=NO_VALUE)] * 8])
+            rows.append([Entry(text=name), *[Entry(text=NO_VALUE)] * 3, seeds, *[Entry(text=NO_VALUE)] * len(costs)])
             continue
         right = scores.share_right(name, "all", "all", whole)
         shares = [right, scores.mean_over_strata(name), scores.digits_right(name)]
@@ -71,26 +81,34 @@ def summary(scores: Scores) -> Table:
                 number_entry(median(lambda record: record.examples_per_second), alone),
                 number_entry(median(lambda record: record.decode_problems_per_second), alone),
                 number_entry(median(lambda record: record.peak_memory_mb), decimals=1),
+                number_entry(median(lambda record: record.state_bytes)),
+                number_entry(median(lambda record: record.weight_bits), decimals=1),
             ]
         )
+    for name in scores.baseline_names:
+        right, strata = scores.share_right(name, "all", "all", whole), scores.mean_over_strata(name)
+        estimates += [right, strata]
+        n = scores.asked("all", "all")
+        rows.append([Entry(text=name), share_entry(right, n, whole), share_entry(strata, n), Entry(text=NO_VALUE)])
+        rows[-1] += [Entry(text=str(right.n), value=right.n), *[Entry(text=NO_VALUE)] * len(costs)]
     notes = [
         *_estimate_notes(estimates),
-        "Times, rates and memory: medians over seeds. FLOPs: matrix products only, forward and backward.",
+        "Times, rates and memory: medians over seeds. FLOPs: matrix products only, forward and backward. "
+        "state B: bytes that decoding keeps for one problem.",
         *([f"{SHARED} the machine was shared while this was measured (exclusive = no)."] if shared else []),
-        *_marks(scores),
+        *([BASELINES_NOTE] if scores.baseline_names else []),
+        *marks(scores, scores.architectures),
     ]
     return Table(title="Summary", columns=columns, rows=rows, notes=notes)
 
 
 def unfinished(scores: Scores) -> Table | None:
     """The cells that are in no figure, and why."""
-    failed = [(r.architecture, r.seed, r.status, r.reason) for r in scores.run.records if not r.done]
-    missing = [(architecture, seed, "not run", "") for architecture, seed in scores.run.missing]
-    if not failed and not missing:
+    if not scores.unfinished:
         return None
     rows = [
         [Entry(text=f"{name} seed {seed}"), Entry(text=status), Entry(text=reason)]
-        for name, seed, status, reason in [*failed, *missing]
+        for name, seed, status, reason in scores.unfinished
     ]
     columns = ["cell", "status", "reason"]
     return Table(
@@ -129,7 +147,8 @@ def by_digits(scores: Scores) -> list[Table]:
     patterns = scores.values("digits")
     a_digits, b_digits = (sorted({int(pattern.split("x")[side]) for pattern in patterns}) for side in (0, 1))
     tables = []
-    for name in scores.architectures:
+    # The calculator's grid would say nothing: it is right everywhere.
+    for name in [*scores.architectures, *(name for name in scores.baseline_names if name != "calculator")]:
         rows, estimates = [], []
         for a in a_digits:
             row = [Entry(text=str(a))]
@@ -143,7 +162,7 @@ def by_digits(scores: Scores) -> list[Table]:
                 estimates.append(share)
                 row.append(share_entry(share, scores.asked("digits", pattern), whole, show_n=True))
             rows.append(row)
-        title = f"Exact match %, digits of a (rows) x digits of b (columns): {label(scores.of(name))}"
+        title = f"Exact match %, digits of a (rows) x digits of b (columns): {_label(scores, name)}"
         columns = ["digits of a", *(f"b: {b}" for b in b_digits)]
         tables.append(Table(title=title, columns=columns, rows=rows, notes=_estimate_notes(estimates)))
     return tables
@@ -188,18 +207,84 @@ def seen_digits(scores: Scores) -> Table | None:
     values = scores.values("seen digits")
     if not values:
         return None
+    names = [*scores.architectures, *scores.baseline_names]
     rows, estimates = [], []
     for value in values:
         asked = scores.asked("seen digits", value)
-        shares = [scores.share_right(name, "seen digits", value) for name in scores.architectures]
+        shares = [scores.share_right(name, "seen digits", value) for name in names]
         estimates += shares
         cells = [share_entry(share, asked) for share in shares]
         rows.append([Entry(text=value), Entry(text=f"{asked:,}", value=asked), *cells])
     return Table(
         title="Exact match % on problems of the training split (`seen digits`; in no other figure)",
-        columns=["digits", "n", *(label(scores.of(name)) for name in scores.architectures)],
+        columns=["digits", "n", *(_label(scores, name) for name in names)],
         rows=rows,
         notes=_estimate_notes(estimates),
+    )
+
+
+def how_fast(scores: Scores) -> Table:
+    """The share of seeds that solved the suite, and what it took to get 90 and 99 % of validation right."""
+    columns = ["architecture", "seeds with 99 % in the end"]
+    columns += [f"{cost} to {100 * level:.0f} %" for level in LEVELS for cost in ("examples", "train s", "FLOPs")]
+    rows = []
+    for name in scores.architectures:
+        learnt = learning(scores, name)
+        row = [Entry(text=label(scores.of(name)))]
+        if learnt.solved is None:
+            row.append(Entry(text=NO_VALUE))
+        else:
+            share = share_entry(learnt.solved)
+            solved = round(learnt.solved.mean * learnt.solved.n)
+            row.append(replace(share, text=f"{solved} of {learnt.solved.n} {share.text[share.text.index('[') :]}"))
+        for level in LEVELS:
+            for cost in COSTS:
+                reached = learnt.reached[level, cost]
+                if isinf(reached.median):
+                    row.append(Entry(text=BEYOND, value=reached.median))
+                else:
+                    decimals = 1 if cost == "train_seconds" else 0
+                    row.append(number_entry(reached.median, decimals=decimals, power=cost == "flops"))
+        rows.append(row)
+    notes = ["Seeds that solved it: share in % with its 95 % Wilson interval over seeds.", RESOLUTION]
+    return Table(title="Solved, and how fast", columns=columns, rows=rows, notes=notes)
+
+
+def audit(scores: Scores) -> Table:
+    """What each cell used and met: the proof that the comparison is fair, or where it is not."""
+    columns = ["cell", "budget", "missed by", "parameters", "examples", "distinct", "tokens", "steps", "FLOPs"]
+    columns += ["train s", "exclusive", "data", "test", "tuned for"]
+    rows = []
+    for record in scores.records:
+        deviation = record.budget_deviation or 0.0
+        rows.append(
+            [
+                Entry(text=f"{record.architecture} seed {record.seed}"),
+                Entry(text=record.budget),
+                Entry(text=f"{100 * deviation:+.2f} %" if deviation else "0", value=deviation),
+                _parameters(record),
+                number_entry(record.examples),
+                number_entry(record.unique_problems),
+                number_entry(record.tokens),
+                number_entry(record.steps),
+                number_entry(record.flops, power=True),
+                number_entry(record.train_seconds, record.exclusive, decimals=1),
+                Entry(text="yes" if record.exclusive else "no"),
+                Entry(text=str(record.data_hash)[:SHOWN_HASH]),
+                Entry(text=str(record.test_hash)[:SHOWN_HASH]),
+                Entry(text="this" if record.tuned else record.preset or "nothing"),
+            ]
+        )
+    return Table(
+        title="Audit: what each cell used, and on which data",
+        columns=columns,
+        rows=rows,
+        notes=[
+            "data, test: the first digits of data_hash and test_hash. Equal data of a seed: the same problems in the "
+            "same order. `python -m bench verify RUN` recomputes all of it."
+        ],
+        left=frozenset({0, 1, 10, 11, 12, 13}),
+        detail=True,
     )
 
 
@@ -213,18 +298,23 @@ def label(done: list[Record]) -> str:
     return done[0].architecture + "".join(marks)
 
 
+def _label(scores: Scores, name: str) -> str:
+    """The label of an architecture, or a baseline's name."""
+    return name if name in scores.baseline_names else label(scores.of(name))
+
+
 def _by_value(scores: Scores, title: str, slice_name: str, whole: dict[str, bool]) -> Table:
     """One row an architecture, one column a value; `whole`: the values whose problems are all there are."""
     values = scores.values(slice_name)
     rows, estimates = [], []
-    for name in scores.architectures:
+    for name in [*scores.architectures, *scores.baseline_names]:
         shares = [scores.share_right(name, slice_name, value, whole[value]) for value in values]
         estimates += shares
         cells = [
             share_entry(share, scores.asked(slice_name, value), whole[value])
             for share, value in zip(shares, values, strict=True)
         ]
-        rows.append([Entry(text=label(scores.of(name))), *cells])
+        rows.append([Entry(text=_label(scores, name)), *cells])
     columns = ["architecture", *(f"{value}{_n(scores, slice_name, value)}" for value in values)]
     return Table(title=title, columns=columns, rows=rows, notes=_estimate_notes(estimates))
 
@@ -246,10 +336,10 @@ def _missed_budget(record: Record) -> float | None:
     return deviation if deviation is not None and abs(deviation) > BUDGET_TOLERANCE else None
 
 
-def _marks(scores: Scores) -> list[str]:
+def marks(scores: Scores, names: Sequence[str]) -> list[str]:
     """What the marks behind the names of architectures mean, where there are any."""
     notes = []
-    for name in scores.architectures:
+    for name in names:
         done = scores.of(name)
         if not all(record.tuned for record in done):
             presets = sorted({record.preset or "nothing" for record in done})

@@ -1,9 +1,15 @@
 """`list`: what there is."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from bench.results.records import Record
 
 Kind = Literal["architectures", "suites", "runs"]
 
@@ -83,6 +89,7 @@ def _runs(_: str | None) -> list[dict[str, Any]]:
             {
                 "run": str(run.directory),
                 "state": f"{sum(record.done for record in run.records)} of {cells} cells done",
+                "exact match %": _headline(run.records),
                 "suite": run.plan["suite"]["name"],
                 "architectures": ",".join(run.plan["architectures"]),
                 "seeds": len(run.plan["seeds"]),
@@ -90,6 +97,16 @@ def _runs(_: str | None) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _headline(records: list[Record]) -> str:
+    """The mean over finished seeds of each architecture, best first: `transformer 77.2, lstm 63.3`."""
+    shares: dict[str, list[float]] = {}
+    for record in records:
+        if record.exact_match is not None:
+            shares.setdefault(record.architecture, []).append(100 * record.exact_match)
+    best_first = sorted(((fmean(values), name) for name, values in shares.items()), reverse=True)
+    return ", ".join(f"{name} {mean:.1f}" for mean, name in best_first)
 
 
 _LISTERS = {"architectures": _architectures, "suites": _suites, "runs": _runs}

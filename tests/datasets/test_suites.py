@@ -87,7 +87,7 @@ def refusal(load: Any, content: Any) -> str:
 
 # --- the shipped suites -----------------------------------------------------------------------------------------------
 
-STRATA = {"addition3": 1, "large": 432, "longer": 32, "quick": 64, "standard": 432}
+STRATA = {"addition2": 16, "addition3": 1, "large": 432, "longer": 32, "quick": 64, "standard": 432}
 
 
 def test_names() -> None:
@@ -250,8 +250,8 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     ("name", "said"),
     [
         ("qick", "unknown suite 'qick'; did you mean 'quick'?"),
-        ("", "unknown suite ''; there are addition3, large, longer, quick, standard"),
-        ("/tmp", "unknown suite '/tmp'; there are addition3"),
+        ("", "unknown suite ''; there are addition2, addition3, large, longer, quick, standard"),
+        ("/tmp", "unknown suite '/tmp'; there are addition2, addition3"),
         ("../suites/quick", "unknown suite '../suites/quick'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.results.curves import CURVE, write_curve
 from bench.results.files import sha256_of
 from bench.results.predictions import COLUMNS, PREDICTIONS, write_predictions
 from bench.results.records import SCHEMA_VERSION, Record, write_record
@@ -57,9 +59,8 @@ def _predictions(skill: float, generator: np.random.Generator) -> pd.DataFrame:
     digits = frame["answer"].str.count(r"\d")
     digits_right = digits.where(right, digits - 1).where(prediction != "", 0)
     raw = prediction.str[::-1] + "<eos>"
-    return frame.assign(prediction=prediction, raw=raw, right=right.astype(int), digits_right=digits_right)[
-        list(COLUMNS)
-    ]
+    frame = frame.assign(prediction=prediction, raw=raw, ended=1, right=right.astype(int), digits_right=digits_right)
+    return frame[list(COLUMNS)]
 
 
 def _record(**changes: Any) -> Record:
@@ -70,6 +71,7 @@ def _record(**changes: Any) -> Record:
         **{"config": {"width": 8}, "training": {"optimizer": "adamw"}, "preset": "tiny 10k examples=3000"},
         **{"tuned": True, "match": "total", "parameters": 10_000, "active_parameters": 10_000, "examples": 3000},
         **{"unique_problems": 2500, "tokens": 30_000, "steps": 30, "flops": 3 * 10**9, "train_seconds": 2.5},
+        **{"wall_seconds": 2.6, "cpu_seconds": 5.0, "cell_beside": False},
         **{
             "tokens_per_second": 12_000.0,
             "examples_per_second": 1200.0,
@@ -98,13 +100,29 @@ def _plan(**changes: Any) -> dict[str, Any]:
     return plan | changes
 
 
+def _curve(examples: int, train_seconds: float, flops: int, share_right: float) -> pd.DataFrame:
+    """Twenty points of a straight line to `share_right` on validation."""
+    parts = np.arange(1, 21) / 20
+    return pd.DataFrame(
+        {
+            **{"examples": examples * parts, "tokens": 10 * examples * parts, "steps": np.arange(1, 21)},
+            **{"flops": flops * parts, "train_seconds": train_seconds * parts, "learning_rate": 0.01 * (1 - parts)},
+            **{"train_loss": 2 * (1 - parts), "correct": 200 * share_right * parts, "total": 200},
+        }
+    )
+
+
 def _write_cell(run_directory: Path, predictions: pd.DataFrame, **changes: Any) -> Record:
-    """Writes predictions and a record that fits them; returns the record."""
+    """Writes predictions, a curve and a record that fits them; returns the record."""
     cell = cell_directory(run_directory, changes["architecture"], changes["seed"])
     write_predictions(cell, predictions)
     right = predictions.loc[predictions["split"] == "test", "right"]
     counts = {"correct": int(right.sum()), "total": len(right), "exact_match": int(right.sum()) / len(right)}
-    record = _record(**(counts | {"files": {PREDICTIONS: sha256_of(cell / PREDICTIONS)}} | changes))
+    record = _record(**(counts | changes))
+    share_right = (record.validation_correct or 0) / (record.validation_total or 1)
+    write_curve(cell, _curve(record.examples or 0, record.train_seconds or 0, record.flops or 0, share_right))
+    files = {name: sha256_of(cell / name) for name in (PREDICTIONS, CURVE)}
+    record = replace(record, files=files | record.files)
     write_record(cell, record)
     return record
 

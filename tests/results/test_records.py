@@ -83,7 +83,7 @@ def _rewritten(path: Path, sign: bool = True, **changes: Any) -> None:
         (lambda path: _rewritten(path, accuracy=1, colour=2), "unknown keys: accuracy, colour"),
         (lambda path: _rewritten(path, flops=..., seed=...), "lacks keys: flops, seed"),
         (lambda path: _rewritten(path, seed="0"), "seed is '0' of type str, not int"),
-        (lambda path: _rewritten(path, schema=2), "schema 2, and this program reads 1; use the version"),
+        (lambda path: _rewritten(path, schema=1), "schema 1, and this program reads 2; use the version"),
         (lambda path: path.write_bytes(path.read_bytes()[:-300]), "not valid JSON"),
         (lambda path: path.write_bytes(b"\xff" + path.read_bytes()), "not valid JSON"),
         (lambda path: path.write_text(path.read_text().replace("0.75", "NaN")), "NaN is no JSON number"),

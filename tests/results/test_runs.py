@@ -37,7 +37,7 @@ def test_a_run_lists_its_cells_in_the_order_of_the_plan(
         (lambda run: run.rename(run.with_name("elsewhere")), "there is no such folder"),
         (lambda run: (run / "run.json").write_text("{"), "not valid JSON"),
         (lambda run: _edit(run / "run.json", "3000", "9000"), "was changed after it was written"),
-        (lambda run: _edit(run / "run.json", '"schema": 1', '"schema": 9'), "has schema 9"),
+        (lambda run: _edit(run / "run.json", '"schema": 2', '"schema": 9'), "has schema 9"),
         (lambda run: (run / "cells/lstm-s0").rename(run / "cells/lstm-s7"), "a cell that is not in the plan"),
         (
             lambda run: (run / "cells/lstm-s0/record.json").replace(run / "cells/lstm-s1/record.json"),

@@ -4,6 +4,7 @@ import csv
 import gzip
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.results.baselines import write_baselines
+from bench.results.collect import results_frame
 from bench.results.comparable import NotComparable
 from bench.results.entries import Table
-from bench.results.records import Record, write_record
+from bench.results.records import Record, read_record, write_record
 from bench.results.runs import cell_directory, open_run, write_plan
 from bench.results.scores import Scores
 from bench.results.tables import all_tables
@@ -230,3 +233,77 @@ def test_a_note_is_said_once(run_directory: Path) -> None:
     notes = [note for table in tables_of(run_directory).values() for note in table.notes]
     assert any("the seed is the unit" in note for note in notes)
     assert len(notes) == len(set(notes))
+
+
+@pytest.fixture
+def with_baselines(run_directory: Path, predictions: pd.DataFrame) -> Path:
+    """The run with what both baselines scored; the nearest gets the problems right whose first operand is even."""
+    asked = {"calculator": predictions.assign(right=1)}
+    even = predictions["a"].astype(int) % 2 == 0
+    asked["nearest"] = predictions.assign(right=even.astype(int))
+    rows = results_frame({(name, seed): frame for name, frame in asked.items() for seed in (0, 1, 2)})
+    write_baselines(run_directory, rows)
+    return run_directory
+
+
+def test_the_baselines_stand_in_every_table_of_shares(with_baselines: Path, predictions: pd.DataFrame) -> None:
+    tables = tables_of(with_baselines)
+    asked = predictions[predictions["split"] == "test"]
+    even = asked["a"].astype(int) % 2 == 0
+    for title, column, chosen in (
+        ("Summary", "exact match % (n = 288)", even),
+        ("Exact match %, by operation", "+ (n = 72)", even[asked["op"] == "+"]),
+        ("Exact match %, by signs of a and b", "+- (n = 72)", even[asked["signs"] == "+-"]),
+        ("Exact match %, by decimal places", "1 (n = 18)", even[asked["places"] == 1]),
+        ("Exact match %, patterns trained on and beyond", "beyond (n = 96)", even[asked["range"] == "beyond"]),
+    ):
+        rows = texts(tables[title])
+        assert list(rows)[-2:] == ["calculator", "nearest"]
+        assert rows["calculator"][column] == "100.0"
+        assert rows["nearest"][column] == f"{100 * chosen.mean():.1f}"
+    [grid] = [table for title, table in tables.items() if title.endswith("(columns): nearest")]
+    share = 100 * even[asked["digits"] == "2x1"].mean()
+    assert texts(grid)["2"]["b: 1"] == f"{share:.1f} n = 80"
+    [seen] = [table for title, table in tables.items() if "training split" in title]
+    assert set(texts(seen)["1x1"]) == {"digits", "n", "lstm", "transformer", "calculator", "nearest"}
+    assert texts(tables["Summary"])["nearest"]["train s"] == "-"
+    assert any(note.startswith("calculator: right by definition") for note in tables["Summary"].notes)
+
+
+def test_without_a_file_of_baselines_no_table_speaks_of_them(run_directory: Path) -> None:
+    assert "nearest" not in str(tables_of(run_directory))
+
+
+def test_how_fast_counts_a_seed_that_missed_as_beyond_the_budget(
+    run_directory: Path,
+    make_plan: Callable[..., dict[str, Any]],
+    write_cell: Callable[..., Record],
+    predictions: pd.DataFrame,
+) -> None:
+    write_plan(run_directory, make_plan(architectures=["lstm", "transformer", "gru"]))
+    for seed, right in ((0, 200), (1, 198), (2, 100)):  # a straight line to 100, 99 and 50 % of 200
+        facts = {"data_hash": f"d{seed}", "data_chain": [f"c{seed}1", f"c{seed}2"], "train_seconds": 10.0}
+        facts |= {"validation_correct": right, "validation_total": 200}
+        write_cell(run_directory, predictions, architecture="gru", seed=seed, **facts)
+    rows = texts(tables_of(run_directory)["Solved, and how fast"])
+    assert rows["gru"]["seeds with 99 % in the end"].startswith("2 of 3 [")
+    assert rows["gru"]["examples to 90 %"] == "2,850"  # 18 / 20 and 19 / 20 of 3,000, and a miss
+    assert rows["gru"]["train s to 99 %"] == "10.0"
+    assert rows["gru"]["FLOPs to 99 %"] == "3.00e9"
+    assert rows["lstm"]["seeds with 99 % in the end"].startswith("0 of 3 [")
+    assert rows["lstm"]["examples to 90 %"] == "beyond the budget"
+
+
+def test_the_audit_has_what_each_cell_used_and_is_left_out_at_the_end_of_a_run(run_directory: Path) -> None:
+    cell = cell_directory(run_directory, "lstm", 2)
+    record = read_record(cell)
+    (cell / "record.json").unlink()
+    write_record(cell, replace(record, examples=3030, data_hash="longer", exclusive=False, tuned=False))
+    table = tables_of(run_directory)["Audit: what each cell used, and on which data"]
+    assert table.detail
+    rows = texts(table)
+    assert len(rows) == 6
+    assert (rows["lstm seed 0"]["missed by"], rows["lstm seed 0"]["tuned for"]) == ("0", "this")
+    expected = {"missed by": "+1.00 %", "exclusive": "no", "data": "longer", "tuned for": record.preset}
+    expected |= {"train s": f"~{record.train_seconds}"}
+    assert {key: rows["lstm seed 2"][key] for key in expected} == expected
