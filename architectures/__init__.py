@@ -3,8 +3,34 @@
 To add one: write its file beside these and import it here.
 """
 
-from bench.architectures import encoder_decoder, lstm, transformer  # noqa: F401 - importing one registers it
-from bench.architectures.base import Architecture, Autoregressive, Batch, Config, Loss, Preset, SequenceSpec
+from bench.architectures import (  # noqa: F401 - importing one registers it
+    bitnet,
+    encoder_decoder,
+    gated_deltanet,
+    gru,
+    looped,
+    lstm,
+    lstm_seq2seq,
+    mamba2,
+    masked_encoder,
+    mingru,
+    retnet,
+    rnn,
+    switch,
+    transformer,
+    transformer_lstm,
+)
+from bench.architectures.base import (
+    Architecture,
+    Autoregressive,
+    Batch,
+    Config,
+    Loss,
+    MaskedInfilling,
+    MaskedInfillingConfig,
+    Preset,
+    SequenceSpec,
+)
 from bench.architectures.registry import all_architectures, get, load_plugin, register
 
 __all__ = [
@@ -13,6 +39,8 @@ __all__ = [
     "Batch",
     "Config",
     "Loss",
+    "MaskedInfilling",
+    "MaskedInfillingConfig",
     "Preset",
     "SequenceSpec",
     "all_architectures",

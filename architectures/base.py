@@ -70,11 +70,28 @@ class Config:
     """
 
     size_fields: ClassVar[tuple[str, str]]
+    depth_field: ClassVar[str] = "layers"
+    """the field that says how deep a model is; `tune` searches it for every architecture"""
+    search: ClassVar[dict[str, tuple[Any, ...]]] = {}
+    """what `tune` searches for this architecture alone: at most two fields, neither depth nor size, and their choices;
+    the field's default is among them"""
 
     @property
     def size_step(self) -> int:
         """What the first size field must be a multiple of."""
         return 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedInfillingConfig(Config):
+    """Base of the configs of `MaskedInfilling`."""
+
+    passes: int = 4
+    """k, times that an answer is looked at until it stands; more than the answer's width gain nothing"""
+
+    def __post_init__(self) -> None:
+        if self.passes < 1:
+            raise ValueError(f"passes {self.passes}: must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +181,17 @@ class Architecture(nn.Module, ABC):
         """Parameters that one symbol meets; fewer than all only in sparse models."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
+    def training_flops(self) -> int | None:
+        """Floating-point operations of one example's training: matrix products, forward and backward, at full widths.
+
+        By default None: bench counts them itself. A class whose shapes depend on data cannot be counted without any.
+        """
+        return None
+
+    def auxiliary_loss(self, like: Tensor) -> Tensor:
+        """() what the last call of `logits` adds to the mean loss; by default nothing."""
+        return torch.zeros_like(like)
+
 
 class Autoregressive(Architecture):
     """Writes the answer symbol by symbol: answer column a depends on the prompt and on answer[:, :a] only."""
@@ -171,19 +199,9 @@ class Autoregressive(Architecture):
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
         with self.seeded(rng):
             logits_BAV = self.logits(batch.prompt, batch.answer)
-        scored = batch.answer != self.spec.pad
-        at_least_float32 = torch.promote_types(logits_BAV.dtype, torch.float32)
-        nll_sum = F.cross_entropy(
-            logits_BAV.flatten(0, 1).to(at_least_float32),
-            batch.answer.flatten(),
-            ignore_index=self.spec.pad,
-            reduction="sum",
-        )
-        return Loss(nll_sum, scored.sum(), self.auxiliary_loss(nll_sum))
-
-    def auxiliary_loss(self, like: Tensor) -> Tensor:
-        """() what the last call of `logits` adds to the mean loss; by default nothing."""
-        return torch.zeros_like(like)
+        scored_BA = batch.answer != self.spec.pad
+        nll_sum = _nll_sum(logits_BAV, batch.answer, scored_BA)
+        return Loss(nll_sum, scored_BA.sum(), self.auxiliary_loss(nll_sum))
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
         """(B, P) -> logits (B, V) of the first answer symbol, and a state for `advance`.
@@ -221,6 +239,69 @@ class Autoregressive(Architecture):
                 break
             logits_BV, state = self.advance(symbol, state)
         return answer
+
+
+class MaskedInfilling(Architecture):
+    """Fills in a canvas: in `logits`, `answer` holds mask tokens where nothing is known yet, and column a may depend on
+    all other columns.
+
+    Pads are symbols like others, masked, scored and written over the whole width: pads that could be seen would betray
+    how long the answer is. Training masks and decoding are those of Ghazvininejad et al., "Mask-Predict: Parallel
+    Decoding of Conditional Masked Language Models", 2019. The config is a `MaskedInfillingConfig`.
+    """
+
+    def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
+        """Each row has a number of its columns masked, drawn from 1 to A, and these alone are scored."""
+        rows, width = batch.answer.shape
+        masks_B1 = torch.randint(1, width + 1, (rows, 1), generator=rng)
+        order_BA = torch.rand(rows, width, generator=rng).argsort(dim=1)
+        masked_BA = (order_BA < masks_B1).to(batch.answer.device)
+        canvas_BA = batch.answer.masked_fill(masked_BA, self.spec.mask)
+        with self.seeded(rng):
+            logits_BAV = self.logits(batch.prompt, canvas_BA)
+        nll_sum = _nll_sum(logits_BAV, batch.answer, masked_BA)
+        return Loss(nll_sum, masked_BA.sum(), self.auxiliary_loss(nll_sum))
+
+    def state_bytes(self, prompt: Tensor) -> int:
+        """The problem, the canvas, and how likely each symbol on it was."""
+        number = next(self.parameters()).element_size()
+        return prompt.numel() * prompt.element_size() + self.spec.answer_width * (prompt.element_size() + number)
+
+    @torch.no_grad()
+    def generate(self, prompt: Tensor, width: int) -> Tensor:
+        """Mask-predict: every pass writes all masked columns, then fewer and fewer of the least likely symbols are
+        masked again, the earliest of equals first: A (k - t) / k of them, rounded down, after pass t of k.
+
+        The canvas has the width that the model was trained on; `width` is at most that, and what is beyond is cut off.
+        """
+        columns, passes = self.spec.answer_width, self.config.passes
+        canvas_BA = prompt.new_full((len(prompt), columns), self.spec.mask)
+        masked_BA = torch.ones_like(canvas_BA, dtype=torch.bool)
+        likelihood_BA = torch.zeros_like(canvas_BA, dtype=torch.get_default_dtype())
+        for number in range(1, passes + 1):
+            best = self.logits(prompt, canvas_BA).softmax(dim=-1).max(dim=-1)
+            canvas_BA = torch.where(masked_BA, best.indices, canvas_BA)
+            likelihood_BA = torch.where(masked_BA, best.values, likelihood_BA)
+            again = columns * (passes - number) // passes
+            if again == 0:
+                break
+            rank_BA = likelihood_BA.argsort(dim=1, stable=True).argsort(dim=1)
+            masked_BA = rank_BA < again
+            canvas_BA = canvas_BA.masked_fill(masked_BA, self.spec.mask)
+        is_end_BA = canvas_BA == self.spec.eos
+        ended_before_BA = is_end_BA.cumsum(dim=1) > is_end_BA.long()
+        return canvas_BA.masked_fill(ended_before_BA, self.spec.pad)[:, :width]
+
+
+def _nll_sum(logits_BAV: Tensor, answer_BA: Tensor, scored_BA: Tensor) -> Tensor:
+    """() negative log-likelihood of the scored symbols in nats, in float32 at least."""
+    unscored = -100
+    return F.cross_entropy(
+        logits_BAV.flatten(0, 1).to(torch.promote_types(logits_BAV.dtype, torch.float32)),
+        answer_BA.masked_fill(~scored_BA, unscored).flatten(),
+        ignore_index=unscored,
+        reduction="sum",
+    )
 
 
 def _tensor_bytes(state: Any) -> int:

@@ -29,6 +29,7 @@ KeysValues = tuple[Tensor, Tensor]
 @dataclass(frozen=True, kw_only=True)
 class EncoderDecoderConfig(Config):
     size_fields: ClassVar = ("width", "feedforward")
+    search: ClassVar = {"heads": (2, 4, 8)}
 
     layers: int = 2
     """blocks, of which the encoder has half, rounded up, and the decoder the rest; at least 2"""

@@ -4,12 +4,21 @@ Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2), 2
 GELU, weights drawn with standard deviation 0.02 and residual outputs scaled by 1 / sqrt(2 layers). The head has its own
 weights, where GPT-2's are those of the symbols.
 
+`positions` chooses how it knows where a symbol stands:
+- `learned`: a vector for each column, counted from the '=' (GPT-2, 2019).
+- `rotary`: queries and keys turned by angles that grow with the column, so that attention sees distances alone (Su et
+  al., "RoFormer: Enhanced Transformer with Rotary Position Embedding", 2021).
+- `none`: nothing but the causal mask (Kazemnejad et al., "The Impact of Positional Encoding on Length Generalization in
+  Transformers", 2023).
+- `abacus`: a vector for each digit's place within its run of digits, moved by a random offset in training (McLeish et
+  al., "Transformers Can Do Arithmetic with the Right Embeddings", 2024).
+
 B batch, S = P + A - 1 symbols read, T <= S symbols written, D width, H heads, K = D / H, F feed-forward, V vocabulary
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +29,15 @@ from bench.architectures.registry import register
 
 Cache = tuple[Tensor, Tensor]
 """A block's keys and values of earlier symbols, (B, H, S, K) each."""
+Rotation = tuple[Tensor, Tensor]
+"""Cosines and sines of the angles by which rotary positions turn queries and keys, (S, K) each."""
+Positions = Literal["learned", "rotary", "none", "abacus"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TransformerConfig(Config):
     size_fields: ClassVar = ("width", "feedforward")
+    search: ClassVar = {"heads": (2, 4, 8)}
 
     layers: int = 2
     """blocks"""
@@ -36,10 +49,58 @@ class TransformerConfig(Config):
     """F; None is 4 x width"""
     dropout: float = 0.0
     """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
+    positions: Positions = "learned"
+    """how symbols know where they stand: `learned`, `rotary`, `none` or `abacus`"""
+    offsets: int = 8
+    """abacus alone: training draws the place of a number's first digit from 1 to this for each batch, so that numbers
+    may have `offsets` - 1 digits more than those trained on; 1 draws nothing (the paper: 100)"""
+
+    def __post_init__(self) -> None:
+        if self.positions not in get_args(Positions):
+            raise ValueError(f"positions '{self.positions}': must be one of {', '.join(get_args(Positions))}")
+        if self.offsets < 1:
+            raise ValueError(f"offsets {self.offsets}: must be at least 1")
 
     @property
     def size_step(self) -> int:
-        return self.heads
+        return 2 * self.heads if self.positions == "rotary" else self.heads
+
+    @property
+    def depth(self) -> int:
+        """Blocks that a symbol passes."""
+        return self.layers
+
+
+def rotation_at(places_S: Tensor, rates_R: Tensor, like: Tensor) -> Rotation:
+    """Cosines and sines for heads of K = 2 R, in the precision of `like`: component i makes a pair with i + R, and the
+    pair turns by place x rate i.
+    """
+    angles_SK = (places_S[:, None] * rates_R).repeat(1, 2)
+    return angles_SK.cos().to(like.dtype), angles_SK.sin().to(like.dtype)
+
+
+def turn(x_BHSK: Tensor, rotation: Rotation) -> Tensor:
+    """Queries or keys turned by the angles of their columns."""
+    first, second = x_BHSK.chunk(2, dim=-1)
+    cos_SK, sin_SK = rotation
+    return (x_BHSK * cos_SK + torch.cat([-second, first], dim=-1) * sin_SK).type_as(x_BHSK)
+
+
+def causal_mask(visible_BS: Tensor) -> Tensor:
+    """(B, S) -> (B, 1, S, S), true where a symbol may look: back, at visible symbols, and at itself.
+
+    A pad that could not look at itself could look nowhere, and the softmax of nothing is nan.
+    """
+    everything_SS = torch.ones(2 * visible_BS.shape[1:], dtype=torch.bool, device=visible_BS.device)
+    itself_SS = torch.eye(visible_BS.shape[1], dtype=torch.bool, device=visible_BS.device)
+    return (everything_SS.tril() & visible_BS[:, None, :] | itself_SS)[:, None]
+
+
+def place_in_number(is_digit_BS: Tensor) -> Tensor:
+    """(B, S) -> (B, S) 1, 2, 3, ... along each run of digits, 0 elsewhere."""
+    columns_S = torch.arange(1, is_digit_BS.shape[1] + 1, device=is_digit_BS.device)
+    before_BS = columns_S.masked_fill(is_digit_BS, 0).cummax(dim=1).values  # the nearest column that has no digit
+    return columns_S - before_BS
 
 
 class Attention(nn.Module):
@@ -49,15 +110,21 @@ class Attention(nn.Module):
         super().__init__()
         if config.width % config.heads:
             raise ValueError(f"width {config.width}: must be a multiple of heads {config.heads}")
+        if config.positions == "rotary" and config.width // config.heads % 2:
+            raise ValueError(f"width {config.width}: rotary positions need a multiple of 2 x heads {config.heads}")
         self.heads, self.dropout = config.heads, config.dropout
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
 
-    def forward(self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
+    def forward(
+        self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None = None
+    ) -> tuple[Tensor, Cache]:
         """Symbols after those in `cache` -> (B, T, D), and the longer cache."""
         q_BHSK, k_BHSK, v_BHSK = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x_BSD).chunk(3, dim=-1)
         )
+        if rotation is not None:
+            q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
         if cache is not None:
             k_BHSK, v_BHSK = torch.cat([cache[0], k_BHSK], dim=2), torch.cat([cache[1], v_BHSK], dim=2)
         q_BHTK = q_BHSK[:, :, -mask_B1TS.shape[2] :]
@@ -80,9 +147,11 @@ class Block(nn.Module):
         self.down = nn.Linear(feedforward, config.width)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
+    def forward(
+        self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None = None
+    ) -> tuple[Tensor, Cache]:
         """As `Attention`: reads S symbols and writes the last T."""
-        mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, cache)
+        mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, cache, rotation)
         x_BTD = x_BSD[:, -mask_B1TS.shape[2] :] + self.drop(mixed_BTD)
         hidden_BTF = F.gelu(self.up(self.norm_2(x_BTD)))
         return x_BTD + self.drop(self.down(hidden_BTF)), cache
@@ -90,14 +159,14 @@ class Block(nn.Module):
 
 @register
 class Transformer(Autoregressive):
-    """Positions count from the '=' (column index, since prompts end there), so padding does not move them."""
+    """Columns count from the '=' (column index, since prompts end there), so padding does not move them."""
 
     name = "transformer"
     family = "transformer decoder"
     year = 2019
     paper = "Radford et al., Language Models are Unsupervised Multitask Learners, 2019"
     Config = TransformerConfig
-    presets = (
+    presets: ClassVar[tuple[Preset, ...]] = (
         Preset(
             suite="quick",
             parameters=100_000,
@@ -108,11 +177,19 @@ class Transformer(Autoregressive):
     )
     debug: ClassVar = {"layers": 2, "heads": 2, "width": 8}
     stacked: ClassVar = {"*.qkv.weight": 3}
+    is_digit: Tensor
 
     def __init__(self, config: TransformerConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
-        self.positions = nn.Embedding(spec.prompt_width + spec.answer_width - 1, config.width)
+        rows = {
+            "learned": spec.prompt_width + spec.answer_width - 1,
+            "abacus": max(spec.prompt_width, spec.answer_width) + config.offsets,
+        }.get(config.positions)
+        self.positions = None if rows is None else nn.Embedding(rows, config.width)
+        is_digit_V = torch.zeros(spec.vocabulary, dtype=torch.bool)
+        is_digit_V[list(spec.digits)] = True
+        self.register_buffer("is_digit", is_digit_V, persistent=False)
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
@@ -120,7 +197,7 @@ class Transformer(Autoregressive):
         self.apply(self._initialise)
         for name, parameter in self.named_parameters():
             if name.endswith((".out.weight", ".down.weight")):
-                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.layers))
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.depth))
 
     @staticmethod
     def _initialise(module: nn.Module) -> None:
@@ -132,45 +209,66 @@ class Transformer(Autoregressive):
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
         mask_B1SS = self._mask(prompt, symbols_BS.shape[1])
-        return self._run(symbols_BS, self._first_place(prompt), mask_B1SS, answer.shape[1])[0]
+        return self._run(symbols_BS, self._places(prompt, answer[:, :-1]), mask_B1SS, answer.shape[1])[0]
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
-        logits_B1V, caches = self._run(prompt, self._first_place(prompt), self._mask(prompt, prompt.shape[1]), 1)
-        return logits_B1V[:, 0], (prompt, caches)
+        written = prompt[:, :0]
+        mask_B1PP = self._mask(prompt, prompt.shape[1])
+        logits_B1V, caches = self._run(prompt, self._places(prompt, written), mask_B1PP, 1)
+        return logits_B1V[:, 0], (prompt, written, caches)
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
-        prompt, caches = state
-        past = caches[0][0].shape[2]
-        mask_B11S = self._mask(prompt, past + 1)[:, :, -1:]
-        logits_B1V, caches = self._run(symbol[:, None], self._first_place(prompt) + past, mask_B11S, 1, caches)
-        return logits_B1V[:, 0], (prompt, caches)
+        prompt, written, caches = state
+        written = torch.cat([written, symbol[:, None]], dim=1)
+        places = self._places(prompt, written)[..., -1:]
+        mask_B11S = self._mask(prompt, prompt.shape[1] + written.shape[1])[:, :, -1:]
+        logits_B1V, caches = self._run(symbol[:, None], places, mask_B11S, 1, caches)
+        return logits_B1V[:, 0], (prompt, written, caches)
 
-    def _first_place(self, prompt: Tensor) -> int:
-        """Position of the prompt's first column: that of the '=' is the same in prompts of all widths."""
-        return self.spec.prompt_width - prompt.shape[1]
+    def _places(self, prompt: Tensor, written: Tensor) -> Tensor:
+        """Prompt (B, P) and the answer's symbols so far (B, N) -> place of each: its column, (P + N,), or with abacus
+        that within its number, (B, P + N).
+
+        In prompts numbers stand whole and a run's last digit has place 1; in answers its first one, since nobody knows
+        yet how long it will be. So places mean the same in both where answers are reversed, as the paper's are.
+        """
+        if self.config.positions == "abacus":
+            from_last_BP = place_in_number(self.is_digit[prompt].flip(1)).flip(1)
+            places_BS = torch.cat([from_last_BP, place_in_number(self.is_digit[written])], dim=1)
+            offset = int(torch.randint(self.config.offsets, (), device="cpu")) if self.training else 0
+            return torch.where(places_BS > 0, places_BS + offset, 0)
+        first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
+        return torch.arange(first, first + prompt.shape[1] + written.shape[1], device=prompt.device)
 
     def _mask(self, prompt: Tensor, length: int) -> Tensor:
-        """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt.
-
-        Each pad looks at itself: a row that may look nowhere would make the softmax nan.
-        """
-        causal_SS = torch.ones(length, length, dtype=torch.bool, device=prompt.device).tril()
-        visible_BS = F.pad(prompt != self.spec.pad, (0, length - prompt.shape[1]), value=True)
-        itself_SS = torch.eye(length, dtype=torch.bool, device=prompt.device)
-        return (causal_SS & visible_BS[:, None, :] | itself_SS)[:, None]
+        """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt."""
+        return causal_mask(F.pad(prompt != self.spec.pad, (0, length - prompt.shape[1]), value=True))
 
     def _run(
-        self, symbols_BS: Tensor, first: int, mask: Tensor, wanted: int, caches: list[Cache] | None = None
+        self, symbols_BS: Tensor, places: Tensor, mask: Tensor, wanted: int, caches: list[Cache] | None = None
     ) -> tuple[Tensor, list[Cache]]:
-        """Symbols from position `first` on, after those in `caches` -> logits (B, wanted, V) at the last of them, and
-        the longer caches.
+        """Symbols and their places, after those in `caches` -> logits (B, wanted, V) at the last of them, and the
+        longer caches.
         """
-        places_S = torch.arange(first, first + symbols_BS.shape[1], device=symbols_BS.device)
-        x_BSD = self.drop(self.symbols(symbols_BS) + self.positions(places_S))
+        x_BSD = self.symbols(symbols_BS)
+        if self.positions is not None:
+            x_BSD = x_BSD + self.positions(places)
+        rotation = None
+        if self.config.positions == "rotary":
+            size = self.config.width // self.config.heads
+            rates_R = 10000.0 ** (-torch.arange(0, size, 2, device=x_BSD.device) / size)
+            rotation = rotation_at(places, rates_R, x_BSD)
+        x_BTD, caches = self._through(self.drop(x_BSD), mask, wanted, rotation, caches)
+        return self.head(self.norm(x_BTD)), caches
+
+    def _through(
+        self, x_BSD: Tensor, mask: Tensor, wanted: int, rotation: Rotation | None, caches: list[Cache] | None
+    ) -> tuple[Tensor, list[Cache]]:
+        """Embedded symbols -> (B, wanted, D) the last of them after all blocks, and the longer caches."""
         kept = []
         for number, block in enumerate(self.blocks):
             if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
                 mask = mask[:, :, -wanted:]
-            x_BSD, cache = block(x_BSD, mask, None if caches is None else caches[number])
+            x_BSD, cache = block(x_BSD, mask, None if caches is None else caches[number], rotation)
             kept.append(cache)
-        return self.head(self.norm(x_BSD)), kept
+        return x_BSD, kept

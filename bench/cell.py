@@ -1,8 +1,11 @@
-"""One cell (architecture x seed), from nothing to its record, in a process of its own.
+"""One cell (architecture x seed), from nothing to its record, in a process of its own; and one trial of a search.
 
 Memory, crashes, seeds and threads are the cell's own. It hears of its work as one JSON message and reports progress the
-same way; what it found lies in its folder, the record last.
+same way. What a cell found lies in its folder, the record last. A trial trains alike, is scored on validation and sends
+that home as its last event: it never makes a test problem.
 """
+
+from __future__ import annotations
 
 import json
 import multiprocessing
@@ -15,17 +18,27 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-EXCLUSIVE_SHARE = 0.9
-"""Process CPU seconds below this share of wall seconds x threads: somebody else had the machine."""
+if TYPE_CHECKING:
+    import torch
+
+    from bench.architectures import Architecture
+    from bench.datasets.evaluation import EvaluationSet
+    from bench.datasets.stream import Stream
+    from bench.datasets.suites import Suite
+    from bench.evaluation import Answered
+    from bench.training import Trained
+
+Report = Callable[[dict[str, Any]], None]
+
 VALIDATION_SAMPLE = 1000
 """Most validation problems asked at each point of the learning curve."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a cell needs to know; plain values, so that it travels as JSON."""
+    """What a cell or a trial needs to know; plain values, so that it travels as JSON."""
 
     directory: str
     architecture: str
@@ -40,6 +53,7 @@ class Work:
     preset: str
     tuned: bool
     budget: str
+    stop_when_flat: int | None
     training_problems: int | None
     device: str
     precision: str
@@ -47,8 +61,8 @@ class Work:
     plugins: list[str]
 
 
-def main(connection: Connection, message: bytes) -> None:
-    """Entry point of the child process."""
+def main(connection: Connection, message: bytes, job: Callable[[Work, Report], None]) -> None:
+    """Entry point of the child process: `job` is `run_cell` or `run_trial`."""
     work = Work(**json.loads(message))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -61,7 +75,7 @@ def main(connection: Connection, message: bytes) -> None:
     # Before torch is imported: its thread pools and its deterministic CUDA products read these.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(work.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    run_cell(work, report)
+    job(work, report)
     connection.close()
 
 
@@ -73,28 +87,36 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def run_cell(work: Work, report: Callable[[dict[str, Any]], None]) -> None:
+def run_cell(work: Work, report: Report) -> None:
     """Train, evaluate and record; a failure is recorded too."""
+    write_outcome(work, _outcome(_train_and_evaluate, work, report))
+
+
+def run_trial(work: Work, report: Report) -> None:
+    """Train and score on validation alone; the outcome, a failure too, is the last event, of kind `outcome`."""
+    report({"kind": "outcome"} | _outcome(_train_and_validate, work, report))
+
+
+def _outcome(job: Callable[[Work, Report], dict[str, Any]], work: Work, report: Report) -> dict[str, Any]:
+    """What `job` returns, or status and reason of its failure; a bug's traceback goes into error.txt."""
     import torch
 
     from bench.results.files import write_text
     from bench.training import Diverged
 
-    outcome: dict[str, Any] = {}
     try:
-        outcome = _train_and_evaluate(work, report)
+        return job(work, report)
     except Diverged:
-        outcome = {"status": "diverged", "reason": "the loss became nan or infinite"}
+        return {"status": "diverged", "reason": "the loss became nan or infinite"}
     except (MemoryError, torch.OutOfMemoryError) as error:
-        outcome = {"status": "out-of-memory", "reason": _one_line(error) or "no memory left"}
+        return {"status": "out-of-memory", "reason": _one_line(error) or "no memory left"}
     except Exception as error:
+        write_text(Path(work.directory) / "error.txt", traceback.format_exc())
         out_of_memory = "can't allocate memory" in str(error)  # what torch's CPU allocator raises, as RuntimeError
-        outcome = {
+        return {
             "status": "out-of-memory" if out_of_memory else "failed",
             "reason": f"{type(error).__name__}: {_one_line(error)}",
         }
-        write_text(Path(work.directory) / "error.txt", traceback.format_exc())
-    write_outcome(work, outcome)
 
 
 def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
@@ -128,24 +150,42 @@ def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
     records.write_record(directory, record)
 
 
-def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    import pandas as pd
+@dataclass(frozen=True)
+class _Learnt:
+    """A trained model, and how its training went."""
+
+    suite: Suite
+    device: torch.device
+    model: Architecture
+    stream: Stream
+    trained: Trained
+    validation: EvaluationSet
+    validated: Answered
+    """to all validation problems, at the end"""
+    wall_seconds: float
+    """of training and validation on the way"""
+    cpu_seconds: float
+    """processor seconds of this process meanwhile, all threads together"""
+    cell_beside: bool | None
+    """another cell ran meanwhile; None where the system cannot tell"""
+    peak_memory_mb: float | None
+    """above what stood before the model was built"""
+
+
+def _learn(work: Work, report: Report) -> _Learnt:
+    """Train on the training problems; ask the validation problems. Nobody has made a test problem when it returns."""
     import torch
-    from safetensors.torch import save_file
 
     from bench import architectures, machine
     from bench.amounts import parse_budget
     from bench.datasets.stream import Stream
     from bench.datasets.suites import Suite
-    from bench.evaluation import answer, predictions
+    from bench.evaluation import answer
     from bench.plan import sequence_spec
-    from bench.results.curves import write_curve
-    from bench.results.predictions import write_predictions
     from bench.settings import TrainingSettings
     from bench.training import train
 
-    directory, device = Path(work.directory), torch.device(work.device)
-    directory.mkdir(parents=True, exist_ok=True)
+    device = torch.device(work.device)
     torch.set_num_threads(work.threads)
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(device.type == "cpu")
@@ -156,10 +196,9 @@ def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) ->
         architectures.load_plugin(module)
     suite = Suite.model_validate_json(json.dumps(work.suite))
     encoding, spec = suite.encoding, sequence_spec(suite)
-    validation, test, seen = (suite.evaluation_set(split) for split in ("validation", "test", "seen"))
+    validation = suite.evaluation_set("validation")
     validation_items = encoding.encode(validation.problems)
     sample = encoding.encode(validation.problems.rows(validation.sample(VALIDATION_SAMPLE, suite.key)))
-    asked = encoding.encode(type(test.problems).join([test.problems, seen.problems]))
     stream = Stream(suite.stream(work.seed, work.training_problems), encoding)
 
     machine.forget_peak()  # what preparing the data took
@@ -172,27 +211,74 @@ def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) ->
         right = answer(model, sample, device, work.precision).right
         return int(right.sum()), len(right)
 
-    clock, processor = time.perf_counter(), time.process_time()
-    trained = train(
-        model,
-        stream,
-        parse_budget(work.budget),
-        TrainingSettings(**work.training),
-        seed=work.seed,
-        flops_per_example=work.flops_per_example,
-        device=device,
-        precision=work.precision,
-        validate=validate,
-        report=report,
-    )
-    # A GPU takes one thread to feed it; more threads than cores can never all be busy.
-    busy_threads = min(work.threads, machine.cores()) if device.type == "cpu" else 1
-    busy = (time.process_time() - processor) / ((time.perf_counter() - clock) * busy_threads)
+    with machine.CellsBeside() as beside:
+        clock, processor = time.perf_counter(), time.process_time()
+        trained = train(
+            model,
+            stream,
+            parse_budget(work.budget),
+            TrainingSettings(**work.training),
+            seed=work.seed,
+            flops_per_example=work.flops_per_example,
+            device=device,
+            precision=work.precision,
+            stop_when_flat=work.stop_when_flat,
+            validate=validate,
+            report=report,
+        )
+        wall_seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - processor
+        cell_beside = beside.seen()
     peak_mb = machine.peak_resident_mb()
     if device.type == "cuda":
         before_mb, peak_mb = 0.0, torch.cuda.max_memory_allocated() / 1e6
     report({"kind": "evaluation"})
-    validated = answer(model, validation_items, device, work.precision).right
+    return _Learnt(
+        suite=suite,
+        device=device,
+        model=model,
+        stream=stream,
+        trained=trained,
+        validation=validation,
+        validated=answer(model, validation_items, device, work.precision),
+        wall_seconds=wall_seconds,
+        cpu_seconds=cpu_seconds,
+        cell_beside=cell_beside,
+        peak_memory_mb=None if peak_mb is None or before_mb is None else max(0.0, peak_mb - before_mb),
+    )
+
+
+def _train_and_validate(work: Work, report: Report) -> dict[str, Any]:
+    """The outcome of a trial: its score on validation, and what it cost."""
+    learnt = _learn(work, report)
+    return {
+        "status": "done",
+        "reason": "",
+        "correct": int(learnt.validated.right.sum()),
+        "total": len(learnt.validation),
+        "examples": learnt.trained.examples,
+        "flops": learnt.trained.flops,
+        "train_seconds": learnt.trained.train_seconds,
+    }
+
+
+def _train_and_evaluate(work: Work, report: Report) -> dict[str, Any]:
+    """The outcome of a cell: the figures of its record that its plan does not give. Test problems are asked once."""
+    import pandas as pd
+    import torch
+    from safetensors.torch import save_file
+
+    from bench import machine
+    from bench.evaluation import answer, predictions
+    from bench.results.curves import write_curve
+    from bench.results.predictions import write_predictions
+    from bench.results.records import had_the_machine
+
+    directory = Path(work.directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    learnt = _learn(work, report)
+    suite, device, model, stream, trained = learnt.suite, learnt.device, learnt.model, learnt.stream, learnt.trained
+    test, seen = suite.evaluation_set("test"), suite.evaluation_set("seen")
+    asked = suite.encoding.encode(type(test.problems).join([test.problems, seen.problems]))
     answered = answer(model, asked, device, work.precision)
 
     write_predictions(directory, predictions(suite, test, seen, answered))
@@ -203,6 +289,7 @@ def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) ->
     correct = int(answered.right[: len(test)].sum())
     return {
         "status": "done",
+        "reason": "flat" if trained.flat else "",
         "examples": trained.examples,
         "unique_problems": stream.unique_problems,
         "tokens": trained.tokens,
@@ -213,19 +300,29 @@ def _train_and_evaluate(work: Work, report: Callable[[dict[str, Any]], None]) ->
         "examples_per_second": middle,
         "examples_per_second_quartiles": [low, high],
         "decode_problems_per_second": len(answered.right) / answered.seconds,
-        "peak_memory_mb": None if peak_mb is None or before_mb is None else max(0.0, peak_mb - before_mb),
+        "peak_memory_mb": learnt.peak_memory_mb,
         "state_bytes": model.state_bytes(torch.from_numpy(asked.prompt[:1]).to(device)),
         "weight_bits": model.weight_bits,
-        "exclusive": busy >= EXCLUSIVE_SHARE,
+        "wall_seconds": learnt.wall_seconds,
+        "cpu_seconds": learnt.cpu_seconds,
+        "cell_beside": learnt.cell_beside,
+        "exclusive": had_the_machine(
+            device=device.type,
+            threads=work.threads,
+            cores=machine.cores(),
+            wall_seconds=learnt.wall_seconds,
+            cpu_seconds=learnt.cpu_seconds,
+            cell_beside=learnt.cell_beside,
+        ),
         "data_hash": stream.data_hash,
         "data_chain": stream.chain,
         "test_hash": test.hash,
-        "validation_hash": validation.hash,
+        "validation_hash": learnt.validation.hash,
         "correct": correct,
         "total": len(test),
         "exact_match": correct / len(test),
-        "validation_correct": int(validated.sum()),
-        "validation_total": len(validated),
+        "validation_correct": int(learnt.validated.right.sum()),
+        "validation_total": len(learnt.validation),
     }
 
 

@@ -4,11 +4,13 @@ import json
 import multiprocessing
 import shutil
 import signal
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
 
-from bench.cell import Work, as_message, main, write_outcome
+from bench.baselines import complete_baselines
+from bench.cell import Report, Work, as_message, main, run_cell, write_outcome
 from bench.plan import Entry, Plan
 from bench.results import records
 from bench.results.collect import collect
@@ -45,16 +47,21 @@ def run_plan(plan: Plan, directory: Path, watcher: Watcher, retry_failed: bool =
                     shutil.rmtree(cell)
                 cell.mkdir(parents=True)
                 watcher.start(entry.name, seed)
-                _run_in_child(_work(plan, entry, seed, cell), watcher)
+                work = work_of(plan, entry, seed, cell)
+                exit_code = run_in_child(work, run_cell, watcher.event)
+                if not (cell / records.RECORD).exists():
+                    write_outcome(work, death(exit_code))
                 record = records.read_record(cell)
                 collect(directory)
             watcher.finish(record)
             finished.append(record)
     collect(directory)
+    complete_baselines(plan, directory)
     return finished
 
 
-def _work(plan: Plan, entry: Entry, seed: int, cell: Path) -> Work:
+def work_of(plan: Plan, entry: Entry, seed: int, cell: Path) -> Work:
+    """What the process of one cell is told; `cell` is its folder."""
     return Work(
         directory=str(cell.resolve()),
         architecture=entry.name,
@@ -69,6 +76,7 @@ def _work(plan: Plan, entry: Entry, seed: int, cell: Path) -> Work:
         preset=entry.preset,
         tuned=entry.tuned,
         budget=str(plan.budget),
+        stop_when_flat=plan.stop_when_flat,
         training_problems=plan.training_problems,
         device=plan.device,
         precision=plan.precision,
@@ -77,10 +85,17 @@ def _work(plan: Plan, entry: Entry, seed: int, cell: Path) -> Work:
     )
 
 
-def _run_in_child(work: Work, watcher: Watcher) -> None:
+def run_in_child(
+    work: Work, job: Callable[[Work, Report], None], event: Callable[[dict[str, Any]], None]
+) -> int | None:
+    """Do one job in a process of its own; its exit code. `event` is told what it reports, and ends it by raising.
+
+    Raises:
+        Interrupted: by the user.
+    """
     context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
     ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=main, args=(theirs, as_message(work)), name=f"{work.architecture}-s{work.seed}")
+    child = context.Process(target=main, args=(theirs, as_message(work), job), name=f"{work.architecture}-s{work.seed}")
     # A terminal sends Ctrl-C to both processes; only this one answers, and then ends the other. Whether a signal is
     # ignored is inherited, so that the child never hears of it, not even while it starts.
     answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -92,10 +107,10 @@ def _run_in_child(work: Work, watcher: Watcher) -> None:
     try:
         while True:
             try:
-                event = json.loads(ours.recv_bytes())
+                message = json.loads(ours.recv_bytes())
             except EOFError:
                 break
-            watcher.event(event)
+            event(message)
         child.join()
     except KeyboardInterrupt:
         raise Interrupted from None
@@ -103,19 +118,14 @@ def _run_in_child(work: Work, watcher: Watcher) -> None:
         child.kill()  # nothing, where it has ended
         child.join()
         ours.close()
-    if not (Path(work.directory) / records.RECORD).exists():
-        write_outcome(work, {"status": "failed", "reason": _death(child.exitcode)} | _killed(child.exitcode))
+    return child.exitcode
 
 
-def _death(exit_code: int | None) -> str:
+def death(exit_code: int | None) -> dict[str, str]:
+    """Status and reason of a job whose process ended before it could say."""
+    if exit_code == -getattr(signal, "SIGKILL", 0):  # how Linux ends processes that ask for too much memory
+        return {"status": "out-of-memory", "reason": "its process was killed (SIGKILL): most likely no memory was left"}
     if exit_code is not None and exit_code < 0:
         name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
-        return f"its process was ended by {name}"
-    return f"its process ended with exit status {exit_code} and left no record"
-
-
-def _killed(exit_code: int | None) -> dict[str, str]:
-    """Linux ends processes that ask for too much memory by SIGKILL."""
-    if exit_code == -getattr(signal, "SIGKILL", 0):
-        return {"status": "out-of-memory", "reason": "its process was killed (SIGKILL): most likely no memory was left"}
-    return {}
+        return {"status": "failed", "reason": f"its process was ended by {name}"}
+    return {"status": "failed", "reason": f"its process ended with exit status {exit_code} and left no record"}

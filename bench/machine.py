@@ -4,10 +4,11 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 RECORDED = ("torch", "numpy", "pandas", "scipy", "safetensors")
 
@@ -35,11 +36,56 @@ def description() -> dict[str, Any]:
     """Processor, cores, memory and system."""
     return {
         "processor": _processor(),
+        "processor_model": _processor_model(),
         "cores": cores(),
         "memory_gb": _memory_gb(),
         "system": platform.system(),
         "architecture": platform.machine(),
     }
+
+
+class CellsBeside:
+    """A context for a cell to train in, which tells whether another cell of this user trained meanwhile.
+
+    All cells of a machine share one file in the folder for temporary files. Each holds a shared lock on it and leaves a
+    byte in it: who comes second finds the lock, who came first finds a byte that is not its own.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+        self._file: int | None = None
+        self._lock_was_held = False
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        try:
+            import fcntl
+        except ImportError:  # Windows
+            return self
+        path = self._path or Path(tempfile.gettempdir()) / f"arithbench-cells-{os.getuid()}"
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._size = os.fstat(self._file).st_size + 1  # before the lock: of two that start at once, both see it
+            with suppress(BlockingIOError):
+                self._lock_was_held = True
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._lock_was_held = False
+            fcntl.flock(self._file, fcntl.LOCK_SH)
+            os.write(self._file, b".")
+        except OSError:  # no such folder, or a file system without locks
+            self.__exit__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def seen(self) -> bool | None:
+        """None where the system cannot tell."""
+        if self._file is None:
+            return None
+        return self._lock_was_held or os.fstat(self._file).st_size > self._size
 
 
 def git_state() -> dict[str, Any]:
@@ -102,6 +148,16 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def _processor_model() -> str:
+    """Family, model and stepping, such as '25/1/1', where the name alone says too little; '' where nobody says."""
+    try:
+        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+    except OSError:
+        return ""
+    found = {name.strip(): value.strip() for name, _, value in lines}
+    return "/".join(found[name] for name in ("cpu family", "model", "stepping") if name in found)
 
 
 def _memory_gb() -> float | None:

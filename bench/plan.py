@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,25 @@ from bench import __version__, architectures, machine
 from bench.amounts import Budget, parse_budget, parse_count, parse_names, parse_seeds
 from bench.architectures import Architecture, Config, Preset, SequenceSpec
 from bench.cli.options import RunOptions
+from bench.datasets.evaluation import EvaluationSet
 from bench.datasets.suites import Suite, load_suite, suite_names
 from bench.datasets.tokenizers import BOS, EOS, MASK, PAD
 from bench.errors import UserError
 from bench.results.records import SCHEMA_VERSION
-from bench.settings import TrainingSettings, apply_settings, field_names, parse_assignments, suggest
+from bench.settings import (
+    SetFile,
+    TrainingSettings,
+    apply_settings,
+    field_names,
+    parse_assignments,
+    read_set_file,
+    suggest,
+    tuned_for,
+)
 from bench.sizing import TOLERANCE, count_flops, count_parameters, fit
+
+Layer = tuple[Mapping[str, Any], str]
+"""Settings, and where they come from, for a message."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,8 @@ class Plan:
     parameters: int
     match: str
     training_problems: int | None
+    stop_when_flat: int | None
+    """validations without gain after which a cell ends; None: never"""
     device: str
     precision: str
     threads: int
@@ -85,6 +100,7 @@ class Plan:
             "parameters": self.parameters,
             "match": self.match,
             "training_problems": self.training_problems,
+            "stop_when_flat": self.stop_when_flat,
             "device": self.device,
             "precision": self.precision,
             "threads": self.threads,
@@ -123,21 +139,26 @@ class Plan:
             "seeds": list(self.seeds),
             "budget": str(self.budget),
             "test_hash": test.hash,
-            "strata": [
-                {
-                    "operation": stratum.operation,
-                    "digits": stratum.digits,
-                    "signs": stratum.signs,
-                    "places": stratum.places,
-                    "test": count,
-                    "exhaustive": exhaustive,
-                }
-                for stratum, count, exhaustive in zip(test.strata, test.counts, test.exhaustive, strict=True)
-            ],
+            "strata": strata_of(test),
             "versions": machine.versions(),
             "machine": machine.description(),
             "git": machine.git_state(),
         }
+
+
+def strata_of(test: EvaluationSet) -> list[dict[str, Any]]:
+    """The strata of a test set, how many problems each has, and whether those are all there are, as in run.json."""
+    return [
+        {
+            "operation": stratum.operation,
+            "digits": stratum.digits,
+            "signs": stratum.signs,
+            "places": stratum.places,
+            "test": count,
+            "exhaustive": exhaustive,
+        }
+        for stratum, count, exhaustive in zip(test.strata, test.counts, test.exhaustive, strict=True)
+    ]
 
 
 def plan_hash(settings: dict[str, Any], entries: dict[str, Any], seeds: list[int]) -> str:
@@ -168,6 +189,29 @@ def resolve(options: RunOptions) -> Plan:
     Raises:
         UserError: an option is unknown, impossible, or at odds with another.
     """
+    plan, classes = frame(options)
+    known = list(architectures.all_architectures().values())
+    assignments = parse_assignments(options.set)
+    _check_known(assignments, classes, "--set")
+    file = None
+    if options.set_file is not None:
+        file = read_set_file(options.set_file)
+        for name in file.tables:
+            if name not in (names := [cls.name for cls in known]):
+                raise UserError(f"{file.source} [{name}]: no architecture has that name; {suggest(name, names)}")
+            _check_known(file.tables[name], [architectures.get(name)], f"{file.source} [{name}]")
+        if not any(cls.name in file.tables for cls in classes):
+            raise UserError(f"{file.source}: has no table for {', '.join(cls.name for cls in classes)}")
+    entries = tuple(_planned(plan, cls, file, assignments, options.unequal) for cls in classes)
+    return dataclasses.replace(plan, entries=entries)
+
+
+def frame(options: RunOptions) -> tuple[Plan, list[type[Architecture]]]:
+    """The plan but for its entries, which are left empty, and the architectures asked for.
+
+    Raises:
+        UserError: an option is unknown, impossible, or at odds with another.
+    """
     plugins = parse_names(options.plugin, "--plugin") if options.plugin is not None else ()
     try:
         for module in plugins:
@@ -181,9 +225,10 @@ def resolve(options: RunOptions) -> Plan:
     device = _device(options.device)
     if options.precision == "16" and device == "cpu":
         raise UserError("--precision 16: half precision needs a GPU; take 32 or bf16 on the CPU")
+    if options.stop_when_flat is not None and options.stop_when_flat < 1:
+        raise UserError(f"--stop-when-flat {options.stop_when_flat}: expected a number of validations from 1 on")
     seeds = tuple(range(suite.defaults.seeds)) if options.seeds is None else parse_seeds(options.seeds)
-    default = f"suite {suite.name}: defaults.budget"
-    budget = parse_budget(suite.defaults.budget, default) if options.budget is None else parse_budget(options.budget)
+    budget = default_budget(suite) if options.budget is None else parse_budget(options.budget)
     parameters = suite.defaults.parameters if options.params is None else parse_count(options.params, "--params")
     limit = suite.defaults.training_problems
     if options.training_problems is not None:
@@ -195,83 +240,109 @@ def resolve(options: RunOptions) -> Plan:
                 raise ValueError(f"suite '{suite.name}' has no {split} problem")
     except ValueError as error:
         raise UserError(str(error)) from None
-    assignments = parse_assignments(options.set)
-    _check_known(assignments, classes, "--set")
     _check_known(suite.defaults.settings, list(known.values()), f"suite {suite.name}: settings")
-    usual = _is_genuine(suite) and limit == suite.defaults.training_problems and options.precision == "32"
-    spec = sequence_spec(suite)
-    entries = tuple(
-        _entry(cls, spec, suite, budget, parameters, options.match, assignments, options.unequal, usual)
-        for cls in classes
-    )
-    return Plan(
+    plan = Plan(
         suite=suite,
-        entries=entries,
+        entries=(),
         seeds=seeds,
         budget=budget,
         parameters=parameters,
         match=options.match,
         training_problems=limit,
+        stop_when_flat=options.stop_when_flat,
         device=device,
         precision=options.precision,
         threads=_threads(options.threads),
         plugins=plugins,
         suite_source=options.suite,
     )
+    return plan, classes
 
 
-def _entry(
-    cls: type[Architecture],
-    spec: SequenceSpec,
-    suite: Suite,
-    budget: Budget,
-    parameters: int,
-    match: str,
-    assignments: dict[str, str],
-    unequal: bool,
-    usual: bool,
+def default_budget(suite: Suite) -> Budget:
+    """What a run of the suite gets where its command does not say otherwise."""
+    return parse_budget(suite.defaults.budget, f"suite {suite.name}: defaults.budget")
+
+
+def _planned(
+    plan: Plan, cls: type[Architecture], file: SetFile | None, assignments: dict[str, str], unequal: bool
 ) -> Entry:
-    """One architecture under the options; `usual`: data and precision are what presets for this suite mean."""
-    preset = _nearest_preset(cls, suite, parameters, budget)
-    training = apply_settings(TrainingSettings(), preset.training if preset else {}, f"preset of {cls.name}")
-    config = apply_settings(cls.Config(), preset.config if preset else {}, f"preset of {cls.name}")
-    common: dict[str, Any] = dict(suite.defaults.settings)
-    # Later ones win: the preset, what the suite asks of all, the command line.
-    for values, source in ((common, f"suite {suite.name}: settings"), (assignments, "--set")):
-        mine = {key: value for key, value in values.items() if key in field_names(type(training))}
+    """One architecture under the options: its preset, what the suite asks of all, the file, then `--set`."""
+    preset = _nearest_preset(cls, plan.suite, plan.parameters, plan.budget)
+    base: Layer = ({**preset.training, **preset.config} if preset else {}, f"preset of {cls.name}")
+    _check_known(base[0], [cls], base[1])
+    table = {} if file is None else file.tables.get(cls.name, {})
+    asked: list[Layer] = [(table, f"{file.source} [{cls.name}]")] if file else []
+    entry = entry_of(plan, cls, base, asked, assignments, unequal)
+    if table and file is not None and file.tuned is not None:
+        tuned = file.tuned.is_for(plan.settings()) and not assignments
+        return dataclasses.replace(entry, preset=file.tuned.text, tuned=tuned)
+    if preset is None:
+        return entry
+    meant = (preset.suite, preset.parameters, preset.budget) == (plan.suite.name, plan.parameters, str(plan.budget))
+    # Data and precision that presets for this suite mean, and nothing chosen by hand.
+    usual = plan.training_problems == plan.suite.defaults.training_problems and plan.precision == "32"
+    usual = usual and (plan.match == "total" or entry.active_parameters == entry.parameters)
+    return dataclasses.replace(
+        entry,
+        preset=tuned_for(preset.suite, preset.parameters, preset.budget),
+        tuned=meant and usual and _is_genuine(plan.suite) and not table and not assignments,
+    )
+
+
+def entry_of(
+    plan: Plan,
+    cls: type[Architecture],
+    base: Layer,
+    asked: list[Layer],
+    assignments: dict[str, str],
+    unequal: bool = False,
+) -> Entry:
+    """One architecture of a plan, tuned for nothing, its size fitted.
+
+    Later settings win: the defaults of its class, `base`, what the suite asks of all, `asked`, `assignments` (`--set`).
+    Size fields that any but `base` sets stay as they are.
+
+    Raises:
+        UserError: a value is impossible, or the size cannot be met and need not be `unequal`.
+    """
+    layers = [(plan.suite.defaults.settings, f"suite {plan.suite.name}: settings"), *asked]
+    if plan.budget.unit == "steps":  # a step is the same number of examples for all
+        layers.append(({"batch": plan.suite.defaults.batch}, f"suite {plan.suite.name}: defaults.batch"))
+    layers.append((assignments, "--set"))
+    training, config = TrainingSettings(), cls.Config()
+    for values, source in [base, *layers]:
+        mine = {key: value for key, value in values.items() if key in field_names(TrainingSettings)}
         training = apply_settings(training, mine, source)
         own = {key: value for key, value in values.items() if key in field_names(cls.Config)}
         config = apply_settings(config, own, source)
-    if budget.unit == "steps" and "batch" not in assignments:
-        training = dataclasses.replace(training, batch=suite.defaults.batch)
-    fixed = frozenset(name for name in config.size_fields if name in common | assignments)
+    fixed = frozenset(name for name in config.size_fields if any(name in values for values, _ in layers))
+    spec = sequence_spec(plan.suite)
     try:
-        config = fit(cls, config, spec, parameters, match, fixed)
+        config = fit(cls, config, spec, plan.parameters, plan.match, fixed)
         total, active = count_parameters(cls, config, spec)
         flops_per_example = count_flops(cls, config, spec)
     except (ValueError, AssertionError, RuntimeError) as error:
         raise UserError(f"{cls.name}: {error}") from None
     except Exception as error:  # a mistake in an architecture, most likely in a plug-in
         raise UserError(f"{cls.name}: {type(error).__name__}: {error}") from error
-    held = active if match == "active" else total
-    met = abs(held / parameters - 1) <= TOLERANCE
+    held = active if plan.match == "active" else total
+    met = abs(held / plan.parameters - 1) <= TOLERANCE
     if not met and not unequal:
         raise UserError(
-            f"{cls.name}: {parameters:,} parameters cannot be met within {TOLERANCE:.0%}; the nearest is {held:,} "
+            f"{cls.name}: {plan.parameters:,} parameters cannot be met within {TOLERANCE:.0%}; the nearest is {held:,} "
             f"(ask for that with --params, or run it unequal with --unequal)"
         )
-    asked = (suite.name, parameters, str(budget))
-    meant = preset is not None and (preset.suite, preset.parameters, preset.budget) == asked
     return Entry(
         name=cls.name,
         config=config,
         training=training,
         parameters=total,
         active_parameters=active,
-        match=match if met else "unequal",
+        match=plan.match if met else "unequal",
         flops_per_example=flops_per_example,
-        preset=f"{preset.suite}, {preset.parameters:,} parameters, {preset.budget}" if preset else "",
-        tuned=meant and usual and (match == "total" or active == total) and not assignments,
+        preset="",
+        tuned=False,
     )
 
 

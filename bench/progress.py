@@ -37,7 +37,11 @@ class ProgressView:
         self._progress.stop()
 
     def start(self, architecture: str, seed: int) -> None:
-        self._label = f"{architecture}, seed {seed}"
+        self.begin(f"{architecture}, seed {seed}")
+
+    def begin(self, label: str) -> None:
+        """Show a new bar."""
+        self._label = label
         self._started = time.monotonic()
         self._accuracy = ""
         self._task = self._progress.add_task(self._describe(), total=1.0, figures="starting")
@@ -58,21 +62,26 @@ class ProgressView:
             figures = f"loss {event['loss']:.3f}{self._accuracy}, {event['rate']:,.0f} examples/s"
             self._progress.update(self._task, completed=event["share"], figures=figures)
         elif event["kind"] == "evaluation":
-            self._progress.update(self._task, completed=1.0, figures="asking the test problems")
+            self._progress.update(self._task, completed=1.0, figures="evaluating")
 
     def finish(self, record: Record) -> None:
-        self._number += 1
-        head = f"[{self._number}/{self._cells}] {record.architecture}, seed {record.seed}"
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
         if record.done:
             assert record.exact_match is not None
             assert record.train_seconds is not None
             tail = f"{record.exact_match:.1%} of {record.total:,} right, trained {record.train_seconds:.1f} s"
         else:
             tail = f"{record.status}: {record.reason}"
-        self._console.print(f"{head}: {tail}", highlight=False, markup=False)
+        self.end(f"{record.architecture}, seed {record.seed}", tail)
+
+    def end(self, label: str, tail: str) -> None:
+        """Take the bar away, where there is one, and print how it ended."""
+        self._number += 1
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        self._console.print(
+            f"[{self._number}/{self._cells}] {label}: {tail}", highlight=False, markup=False, soft_wrap=True
+        )
 
     def _describe(self) -> str:
         return f"[{self._number + 1}/{self._cells}] {self._label}"

@@ -19,7 +19,7 @@ def prepare(plan: Plan, directory: Path, command: str) -> None:
             and seeds.
     """
     there = refuse_difference(plan, directory)
-    _make(directory)
+    make_folder(directory)
     if there is None:
         write_plan(directory, plan.as_json(command))
         return
@@ -82,7 +82,8 @@ def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
     return there
 
 
-def _make(directory: Path) -> None:
+def make_folder(directory: Path) -> None:
+    """Raises UserError where the folder cannot be made or written to."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:

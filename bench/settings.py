@@ -1,10 +1,12 @@
-"""Training settings: one space for all architectures, and how `--set key=value` reaches them."""
+"""Training settings: one set for all architectures, and how `--set key=value` and `--set-file` reach them."""
 
 import dataclasses
 import difflib
+import tomllib
 import types
 import typing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from bench.errors import UserError
@@ -62,6 +64,79 @@ def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
     return settings
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """The table [tuned] of a settings file: what the settings were searched for, and how."""
+
+    suite: str
+    suite_hash: str
+    parameters: int
+    match: str
+    budget: str
+    """of a run; the trials had less"""
+    training_problems: int | None = None
+    """size of the finite training set; None, and no such line in the file, is endless"""
+    precision: str
+    trials: int
+    """of each architecture, all counted: the pruned and the failed too"""
+    trial_budget: str
+
+    @property
+    def text(self) -> str:
+        return tuned_for(self.suite, self.parameters, self.budget)
+
+    def is_for(self, settings: dict[str, Any]) -> bool:
+        """Whether that is what a plan with these `Plan.settings` runs."""
+        names = ("suite", "suite_hash", "parameters", "match", "budget", "training_problems", "precision")
+        return all(getattr(self, name) == settings[name] for name in names)
+
+
+@dataclass(frozen=True)
+class SetFile:
+    """A file of settings, a table an architecture, such as `tune` writes."""
+
+    source: str
+    """names it in messages"""
+    tables: dict[str, dict[str, Any]]
+    """architecture -> setting -> value, as they stand there"""
+    tuned: Tuned | None
+    """None in a file by hand, which was tuned for nothing"""
+
+
+def read_set_file(path: Path) -> SetFile:
+    """The tables of a TOML file; whether they fit their architectures is not looked at.
+
+    Raises:
+        UserError: it cannot be read, is no TOML, holds more than tables, or a [tuned] that `tune` never wrote.
+    """
+    source = f"--set-file {path}"
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{source}: cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError both are
+        raise UserError(f"{source}: is not valid TOML: {error}") from None
+    for name, table in content.items():
+        if not isinstance(table, dict):
+            raise UserError(f"{source} {name}: stands in no table; put it below the name of an architecture: [lstm]")
+    header = content.pop("tuned", None)
+    if header is None:
+        return SetFile(source, content, None)
+    hints = typing.get_type_hints(Tuned)
+    for key in header:
+        if key not in hints:
+            raise UserError(f"{source} [tuned] {key}: unknown; {suggest(key, list(hints))}")
+    if missing := sorted(hints.keys() - header.keys() - {"training_problems"}):
+        raise UserError(f"{source} [tuned]: lacks {', '.join(missing)}; restore it, or leave out [tuned] altogether")
+    values = {key: _convert(value, hints[key], f"{source} [tuned] {key}") for key, value in header.items()}
+    return SetFile(source, content, Tuned(**values))
+
+
+def tuned_for(suite: str, parameters: int, budget: str) -> str:
+    """What settings were tuned for, as records and tables say it."""
+    return f"{suite}, {parameters:,} parameters, {budget}"
+
+
 def apply_settings(defaults: Any, values: dict[str, Any], source: str) -> Any:
     """A copy of a dataclass instance with some fields replaced; texts are converted to the fields' types.
 
@@ -101,6 +176,8 @@ def _convert(value: Any, hint: Any, what: str) -> Any:
             return None
         hint = next(arg for arg in get_args(hint) if arg is not type(None))
     try:
+        if isinstance(value, bool) and hint is not bool:  # true is 1 for Python, but nobody means that
+            raise ValueError
         if hint is bool:
             return {"true": True, "false": False}[str(value).lower()]
         converted = hint(value)

@@ -25,10 +25,14 @@ def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec
 def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> int:
     """Floating-point operations of one example's training: matrix products, forward and backward.
 
-    Counted on the meta device: on CPU torch's counter sees none in `nn.LSTM` and in fused attention.
+    Counted on the meta device: on CPU torch's counter sees none in `nn.LSTM` and in fused attention. A class whose
+    routing depends on data, which meta tensors do not have, states them.
     """
     with torch.device("meta"):
         model = cls(config, spec)
+        stated = model.training_flops()
+        if stated is not None:
+            return stated
         prompt = torch.zeros((1, spec.prompt_width), dtype=torch.long)
         answer = torch.zeros((1, spec.answer_width), dtype=torch.long)
     with FlopCounterMode(display=False) as counter:

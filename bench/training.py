@@ -49,6 +49,8 @@ class Trained:
     """a row a validation, as in curve.csv"""
     rates: list[float] = field(default_factory=list)
     """examples a second, step by step"""
+    flat: bool = False
+    """ended before the budget was met, since validation gained nothing any more"""
 
     def rate_quartiles(self) -> tuple[float, float, float]:
         """First quartile, median and third quartile of examples a second after warm-up."""
@@ -67,10 +69,12 @@ def train(
     flops_per_example: int,
     device: torch.device,
     precision: str,
+    stop_when_flat: int | None,
     validate: Validate,
     report: Report,
 ) -> Trained:
-    """Train until the budget is met, within one example.
+    """Train until the budget is met, within one example, or until the last `stop_when_flat` validations, where that is
+    not None, have brought no more right answers than the best before them.
 
     Raises:
         Diverged: the loss is nan or infinite.
@@ -108,7 +112,7 @@ def train(
         done.rates.append(len(encoded.prompt) / seconds)
 
         used = budget_used(budget, done)
-        if _curve_point(used) > _curve_point(used_before) or used >= 1:
+        if curve_point(used) > curve_point(used_before) or used >= 1:
             train_loss = losses.read()
             losses = _LossMeter()
             correct, total = validate()
@@ -126,11 +130,19 @@ def train(
                 }
             )
             report({"kind": "validation", "share": used, **done.curve[-1]})
+            done.flat = used < 1 and stop_when_flat is not None and _is_flat(done.curve, stop_when_flat)
         elif losses.last is not None and time.monotonic() - last_report > REPORT_SECONDS:
             last_report = time.monotonic()
             report({"kind": "step", "share": used, "loss": losses.last, "rate": done.rate_quartiles()[1]})
-        if used >= 1:
+        if used >= 1 or done.flat:
             return done
+
+
+def _is_flat(curve: list[dict[str, float]], validations: int) -> bool:
+    """Whether none of the last `validations` points has more right answers than every point before them."""
+    right = [point["correct"] for point in curve]
+    before, last = right[:-validations], right[-validations:]
+    return bool(before) and max(last) <= max(before)
 
 
 def _update(
@@ -201,6 +213,6 @@ def autocast(device: torch.device, precision: str) -> Any:
     return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
 
 
-def _curve_point(used: float) -> int:
+def curve_point(used: float) -> int:
     """How many of the curve's points are passed; the tiny addend outweighs rounding at the points themselves."""
     return int(used * CURVE_POINTS + 1e-9)

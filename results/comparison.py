@@ -159,7 +159,8 @@ def solved_share(solutions: Sequence[bool | None]) -> Estimate | None:
 def _measure(scores: Scores, one: str, other: str, seeds: list[int]) -> list[tuple[Difference, PairedDifference]]:
     """The rows without Holm and verdict, each with what was found by pairs."""
     counts: dict[tuple[str, str], dict[tuple[str, int], tuple[int, int]]] = {}
-    chosen = scores.results[scores.results["slice"].isin(SLICES)]
+    results = scores.results
+    chosen = results[results["slice"].isin(SLICES) & results["architecture"].isin((one, other))]
     columns = ["slice", "value", "architecture", "seed", "correct", "total"]
     for slice_name, value, *cell, correct, total in chosen[columns].itertuples(index=False, name=None):
         counts.setdefault((slice_name, value), {})[cell[0], cell[1]] = (int(correct), int(total))

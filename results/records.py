@@ -9,7 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from bench.results.files import BadFile, read_checked_json, sha256_of, verify_checksum, write_checked_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of run.json and record.json; figures are comparable only within one."""
 
 RECORD = "record.json"
@@ -22,6 +22,9 @@ BUDGET_UNITS = {
     "seconds": "train_seconds",
 }
 """Unit of a budget -> field of the record that says how much of it was used."""
+
+EXCLUSIVE_SHARE = 0.9
+"""Processor seconds below this share of wall seconds x threads: somebody else had the machine."""
 
 NEEDED_WHEN_DONE = (
     *("parameters", "active_parameters", "examples", "tokens", "steps", "flops", "train_seconds"),
@@ -83,6 +86,12 @@ class Record:
     """floating-point operations of all matrix products in training, forward and backward"""
     train_seconds: float | None
     """wall seconds of training with its data, less evaluation and compilation"""
+    wall_seconds: float | None
+    """wall seconds from before the first step to after the last, validation on the way included"""
+    cpu_seconds: float | None
+    """processor seconds of the cell's process meanwhile, all its threads together"""
+    cell_beside: bool | None
+    """another cell of the same user ran on the machine meanwhile; None where the system cannot tell"""
     tokens_per_second: float | None
     """in training: `examples_per_second` times the mean tokens of an example"""
     examples_per_second: float | None
@@ -104,7 +113,7 @@ class Record:
     threads: int
     """CPU threads given to the cell"""
     exclusive: bool
-    """the cell had its share of the machine to itself; if not, its times mean little"""
+    """the cell had its share of the machine to itself (`had_the_machine`); if not, its times mean little"""
 
     data_hash: str | None
     """hex, chained over the training problems to the last example"""
@@ -163,6 +172,15 @@ class Record:
         unit, _, amount = self.budget.partition("=")
         used = getattr(self, BUDGET_UNITS[unit])
         return None if used is None else float(used / float(amount) - 1)
+
+
+def had_the_machine(
+    *, device: str, threads: int, cores: int, wall_seconds: float, cpu_seconds: float, cell_beside: bool | None
+) -> bool:
+    """Whether a cell had its share of the machine to itself: no other cell beside it, and its threads were kept busy."""
+    # A GPU takes one thread to feed it; more threads than cores can never all be busy.
+    busy_threads = min(threads, cores) if device == "cpu" else 1
+    return not cell_beside and cpu_seconds >= EXCLUSIVE_SHARE * wall_seconds * busy_threads
 
 
 def write_record(cell_directory: Path, record: Record) -> None:

@@ -65,7 +65,7 @@ def cell_directory(run_directory: Path, architecture: str, seed: int) -> Path:
 
 def write_plan(run_directory: Path, plan: dict[str, Any]) -> None:
     """Writes run.json with its own checksum. Raises ValueError where the plan lacks what `open_run` needs."""
-    if wrong := _wrong_in(plan):
+    if wrong := wrong_in_plan(plan):
         raise ValueError(f"the plan {wrong}")
     write_checked_json(run_directory / PLAN, plan)
 
@@ -80,7 +80,7 @@ def open_run(run_directory: Path) -> Run:
     plan = read_checked_json(path, remedy)
     verify_schema(path, plan)
     plan = verify_checksum(path, plan, remedy)
-    if wrong := _wrong_in(plan):
+    if wrong := wrong_in_plan(plan):
         raise BadFile(path, wrong, remedy)
 
     planned = [(architecture, seed) for architecture in plan["architectures"] for seed in plan["seeds"]]
@@ -102,7 +102,7 @@ def open_run(run_directory: Path) -> Run:
     return Run(run_directory, plan, records, [cell for cell in planned if cell not in present])
 
 
-def _wrong_in(plan: dict[str, Any]) -> str:
+def wrong_in_plan(plan: dict[str, Any]) -> str:
     """What `plan` lacks, as the end of a sentence; '' if nothing."""
     for key, kind in PLAN_KEYS.items():
         if not isinstance(plan.get(key), kind):

@@ -23,6 +23,7 @@ PACKAGE_FOLDERS = {name: ROOT / folder for name, folder in SETUPTOOLS["package-d
 SEALED = ("bench.architectures", "bench.datasets", "bench.results")  # rooms that know only themselves
 BARE = ("architectures", "datasets", "results")  # names that are free for other packages, inside as outside
 UNPICKLERS = ("pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve")
+IMPORTED_AS = {"vl-convert-python": "vl-convert"}  # where a distribution's module is called otherwise
 UNPICKLING = ("torch.load", "torch.save", "torch.hub", "torch.serialization", "pandas.read_pickle")
 
 
@@ -112,7 +113,7 @@ def violations(source: str, package: str) -> list[str]:
         elif within(name, *UNPICKLERS, *UNPICKLING):
             found.append(f"{line}: {name} unpickles")
         elif top != "bench" and top not in sys.stdlib_module_names:
-            core, optional = declared(), declared("core and extras")
+            core, optional = importable(), importable("core and extras")
             if canonicalize_name(top) not in (optional if lazy else core):
                 found.append(f"{line}: {top} is not among the dependencies" + ("" if lazy else " that all users have"))
     if package != "tests":
@@ -133,6 +134,11 @@ def declared(which: str = "core") -> dict[str, Requirement]:
         lines += PYPROJECT["build-system"]["requires"]
     requirements = [Requirement(line) for line in lines]
     return {canonicalize_name(r.name): r for r in requirements if r.name != project["name"]}
+
+
+def importable(which: str = "core") -> set[str]:
+    """The modules that `declared` brings, by canonical name."""
+    return {IMPORTED_AS.get(name, name) for name in declared(which)}
 
 
 def modules() -> list[tuple[str, Path]]:
@@ -212,7 +218,7 @@ def test_kept_rule_is_quiet(package: str, source: str) -> None:
 def test_every_dependency_is_imported() -> None:
     sources = [(package, ast.parse(path.read_text())) for package, path in modules() if package != "tests"]
     names = [name for package, tree in sources for name, _, _ in imports(tree, package)]
-    assert set(declared()) - {canonicalize_name(name.partition(".")[0]) for name in names} == set()
+    assert importable() - {canonicalize_name(name.partition(".")[0]) for name in names} == set()
 
 
 def test_every_requirement_is_pinned_within_its_range() -> None:

@@ -1,4 +1,4 @@
-"""Options that `run` and `check` share. Imports nothing heavy, so that `--help` stays fast."""
+"""Options of `run` and `check`, and those of `tune`. Imports nothing heavy, so that `--help` stays fast."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +36,44 @@ class RunOptions:
     """Processor threads a cell. Default: all cores."""
     set: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     """Settings for all that have them: --set lr=3e-3,layers=3."""
+    set_file: Path | None = None
+    """TOML file with settings a table an architecture, such as `tune` writes. --set wins over it."""
+    stop_when_flat: int | None = None
+    """End a cell after this many validations without gain, and mark it. Default: never."""
     unequal: Annotated[bool, Parameter(negative="")] = False
     """Run sizes that cannot be met, and mark them in every table."""
+    plugin: str | None = None
+    """Module(s) that register architectures of your own."""
+
+
+@Parameter(name="*")
+@dataclass(kw_only=True, frozen=True)
+class TuneOptions:
+    """How to search. What `run` has too means the same."""
+
+    arch: str
+    """Architectures, separated by commas, or 'all'."""
+    suite: str = "quick"
+    """Suite by name (`list suites`), or the path of a TOML file of your own."""
+    trials: int = 12
+    """Trials of each architecture."""
+    budget: str | None = None
+    """Training of each trial, a quarter of what the settings are for. Default: a quarter of the suite's."""
+    params: str | None = None
+    """Parameters of each model, met within 2 %. Default: the suite's."""
+    match: Literal["total", "active"] = "total"
+    """Which parameters are held equal; they differ in sparse models only."""
+    training_problems: str | None = None
+    """Train on this many distinct problems, epoch after epoch. Default: endless fresh draws."""
+    seed: int = 100
+    """Of the search, and of every trial's model and data; by default none that a run takes."""
+    out: Path | None = None
+    """Folder of the search. Default: tune/SUITE-HASH."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    precision: Literal["32", "bf16", "16"] = "32"
+    """Of matrix products; weights stay in 32 bits."""
+    threads: int | None = None
+    """Processor threads a trial. Default: all cores."""
     plugin: str | None = None
     """Module(s) that register architectures of your own."""

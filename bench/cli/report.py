@@ -1,30 +1,36 @@
-"""`report`: the tables of a run, computed from its files."""
+"""`report`: tables and charts of runs, computed from their files."""
 
 from pathlib import Path
 
-FORMATS = ("text", "md", "csv")
+FORMATS = ("text", "html", "md", "csv", "latex")
 
 
-def report_command(run: Path, /, *, format: str = "text", out: Path | None = None) -> None:
-    """The tables of a run, computed from its files.
+def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | None = None) -> None:
+    """The tables and charts of one or several runs, computed from their files.
+
+    Several runs are joined where their problems and versions agree, and shown one after another where not.
 
     Parameters
     ----------
     run
-        Folder of the run.
+        Folder of a run.
+    runs
+        Folders of more runs.
     format
-        text, md, csv, or several separated by commas.
+        text, html, md, csv, latex, or several separated by commas.
     out
-        Folder to write report.txt, report.md, report.csv into. Default: print.
+        Folder to write report.txt, report.html, ... into; with html every chart too, as SVG and PNG. Default: print.
     """
     import os
 
     from bench.amounts import parse_names
     from bench.cli.output import console
     from bench.errors import UserError
-    from bench.results import report
     from bench.results.collect import collect
+    from bench.results.contents import contents
+    from bench.results.report import render, write_report
     from bench.results.runs import open_run
+    from bench.results.terminal import print_report
     from bench.settings import suggest
 
     formats = parse_names(format, "--format")
@@ -32,18 +38,25 @@ def report_command(run: Path, /, *, format: str = "text", out: Path | None = Non
         if name not in FORMATS:
             raise UserError(f"--format '{name}': unknown; {suggest(name, list(FORMATS))}")
     try:
-        opened = open_run(run)
-        if not opened.records:
-            raise UserError(f"{run}: no cell of this run has ended yet; run it first")
-        if os.access(run, os.W_OK):  # a run that one may only read has tables too
-            collect(run)
+        opened = [open_run(path) for path in (run, *runs)]
+        for one in opened:
+            if not one.records:
+                raise UserError(f"{one.directory}: no cell of this run has ended yet; run it first")
+            if os.access(one.directory, os.W_OK):  # a run that one may only read has tables too
+                collect(one.directory)
+        report = contents(opened)
         if out is None and formats == ("text",):
-            report.print_report(opened, console())
+            print_report(report, console())
         elif out is None:
             for name in formats:
-                print(report.render(opened, name), end="")
+                print(render(report, name), end="")
         else:
-            for path in report.write_report(opened, list(formats), out):
+            paths = write_report(report, list(formats), out)
+            if "html" in formats:
+                from bench.results.html import write_pictures
+
+                paths += write_pictures(report, out)
+            for path in paths:
                 print(path)
     except ValueError as error:
         raise UserError(str(error)) from None

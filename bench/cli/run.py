@@ -27,9 +27,11 @@ def run_command(options: RunOptions, *, retry_failed: Annotated[bool, Parameter(
     from bench.plan import resolve
     from bench.progress import ProgressView
     from bench.results.comparable import NotComparable
+    from bench.results.contents import contents
     from bench.results.files import BadFile
-    from bench.results.report import print_report
+    from bench.results.report import write_report
     from bench.results.runs import open_run
+    from bench.results.terminal import print_report
     from bench.rundir import prepare
 
     plan = resolve(options)
@@ -46,7 +48,9 @@ def run_command(options: RunOptions, *, retry_failed: Annotated[bool, Parameter(
     try:
         with ProgressView(screen, cells) as view:
             finished = run_plan(plan, directory, view, retry_failed)
-        print_report(open_run(directory), screen)
+        report = contents([open_run(directory)])
+        write_report(report, ("html", "md"), directory)
+        print_report(report, screen)
     except Interrupted:
         print("bench: interrupted; finished cells are kept, and the same command continues", file=sys.stderr)
         return 130

@@ -1,8 +1,8 @@
 """Models and problems of test size, for every registered architecture.
 
-A test that takes `cls` runs for all of them, one that takes `autoregressive`, `with_dropout` or `own` for those that
-are. So a new architecture is tested the minute it is registered. All is in float64: in float32 a rounding of 1e-7
-decides between symbols that are as likely.
+A test that takes `cls` runs for all of them, one that takes `autoregressive`, `masked`, `with_dropout` or `own` for
+those that are. So a new architecture is tested the minute it is registered. All is in float64: in float32 a rounding of
+1e-7 decides between symbols that are as likely.
 """
 
 import dataclasses
@@ -16,8 +16,17 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
-from bench.architectures import Architecture, Autoregressive, Batch, SequenceSpec, all_architectures, registry
+from bench.architectures import (
+    Architecture,
+    Autoregressive,
+    Batch,
+    MaskedInfilling,
+    SequenceSpec,
+    all_architectures,
+    registry,
+)
 
 PLUGINS = Path(__file__).parent / "plugins"
 
@@ -53,6 +62,7 @@ ARCHITECTURES = _with_plugin()
 KINDS: dict[str, Callable[[type[Architecture]], bool]] = {
     "cls": lambda cls: True,
     "autoregressive": lambda cls: issubclass(cls, Autoregressive),
+    "masked": lambda cls: issubclass(cls, MaskedInfilling),
     "with_dropout": lambda cls: "dropout" in {field.name for field in dataclasses.fields(cls.Config)},
     "own": lambda cls: cls.__module__.startswith("bench.architectures."),
 }
@@ -105,6 +115,27 @@ def build_stirred() -> Callable[..., Any]:
 def build_learnt() -> Callable[..., Any]:
     """`build_learnt(cls)`: a model that knows `problems(16)` by heart, if 500 steps are enough; one for all tests."""
     return _build_learnt
+
+
+@pytest.fixture
+def sine_for_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dropout becomes a sine, in fused attention too: two models that drop in the same places stay equal.
+
+    A sine, since a factor would not show on which side of a matrix it stands.
+    """
+
+    def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+        return torch.sin(x) if training and p > 0 else x
+
+    def attention(
+        query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, dropout_p: float, scale: float | None = None
+    ) -> Tensor:
+        scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
+        scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
+        return dropout(scores.softmax(-1), dropout_p) @ value
+
+    monkeypatch.setattr(nn.functional, "dropout", dropout)
+    monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", attention)
 
 
 def _problems(n: int, seed: int = 0) -> Batch:

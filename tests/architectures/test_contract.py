@@ -7,6 +7,7 @@ meant, and for a new architecture, write them anew and look at the difference:
 """
 
 import ast
+import copy
 import dataclasses
 import inspect
 import json
@@ -25,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures import Architecture, Autoregressive, Batch, Config, SequenceSpec
+from bench.architectures import Architecture, Autoregressive, Batch, Config, Loss, MaskedInfilling, SequenceSpec
 
 GOLDEN = Path(__file__).parent / "golden.json"
 Build = Callable[..., Any]
@@ -158,6 +159,136 @@ def test_loss_is_the_log_likelihood_of_all_symbols_but_pads(
     assert loss.count == scored.sum()
     assert_equal(loss.nll_sum, -likelihoods[scored].log().sum())
     assert_equal(loss.mean, loss.nll_sum / loss.count + loss.auxiliary)
+
+
+# --- masked models ----------------------------------------------------------------------------------------------------
+
+
+def naive_mask_predict(model: MaskedInfilling, prompt: Tensor, passes: int) -> Tensor:
+    """(P,) -> (A,), one problem and one column after the other, as the paper says."""
+    spec, columns = model.spec, model.spec.answer_width
+    canvas, likelihood, masked = [spec.mask] * columns, [0.0] * columns, set(range(columns))
+    for number in range(passes):
+        said = model.logits(prompt[None], torch.tensor([canvas]))[0].softmax(-1)
+        for column in masked:
+            canvas[column] = int(said[column].argmax())
+            likelihood[column] = said[column].max().item()
+        again = int(columns * (passes - number - 1) / passes)
+        masked = set(sorted(range(columns), key=lambda column: likelihood[column])[:again])
+        canvas = [spec.mask if column in masked else symbol for column, symbol in enumerate(canvas)]
+    assert not masked
+    if spec.eos in canvas:
+        end = canvas.index(spec.eos)
+        canvas[end + 1 :] = [spec.pad] * (columns - end - 1)
+    return torch.tensor(canvas)
+
+
+@pytest.mark.parametrize("passes", [1, 2, 4, 7, 12])
+def test_generate_is_mask_predict(
+    masked: type[MaskedInfilling],
+    passes: int,
+    build_stirred: Build,
+    build_learnt: Build,
+    problems: Problems,
+    spec: SequenceSpec,
+) -> None:
+    prompt = problems(24, 1).prompt
+    for model in (build_stirred(masked, passes=passes), copy.copy(build_learnt(masked))):
+        model.config = dataclasses.replace(model.config, passes=passes)
+        answers = model.generate(prompt, spec.answer_width)
+        naive = torch.stack([naive_mask_predict(model, row, passes) for row in prompt])
+        assert torch.equal(answers, naive)
+        assert torch.equal(model.generate(prompt, 3), answers[:, :3])
+
+
+def test_passes_matter(masked: type[MaskedInfilling], build_stirred: Build, problems: Problems) -> None:
+    """Else the tests of mask-predict see nothing."""
+    prompt = problems(24, 1).prompt
+    answers = [build_stirred(masked, passes=passes).generate(prompt, 7) for passes in (1, 4)]
+    assert not torch.equal(*answers)
+
+
+def seen_in_training(model: MaskedInfilling, batch: Batch, rng: torch.Generator, patch: Any) -> tuple[Loss, Tensor]:
+    """The loss of a batch, and the canvas (B, A) that it showed the model."""
+    canvases = []
+    logits = model.logits
+
+    def spy(prompt: Tensor, answer: Tensor) -> Tensor:
+        canvases.append(answer)
+        return logits(prompt, answer)
+
+    patch.setattr(model, "logits", spy)
+    loss = model.loss(batch, rng)
+    [canvas] = canvases
+    return loss, canvas
+
+
+def test_loss_is_the_log_likelihood_of_all_masked_columns(
+    masked: type[MaskedInfilling],
+    build_stirred: Build,
+    problems: Problems,
+    spec: SequenceSpec,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, batch = build_stirred(masked), problems(24)
+    loss, canvas = seen_in_training(model, batch, torch.Generator(), monkeypatch)
+    hidden = canvas == spec.mask
+    assert torch.equal(canvas[~hidden], batch.answer[~hidden])
+    assert (batch.answer[hidden] == spec.pad).any(), "pads that are always seen betray how long the answer is"
+    likelihoods = model.logits(batch.prompt, canvas).softmax(-1).gather(2, batch.answer[..., None])[..., 0]
+    assert loss.count == hidden.sum()
+    assert_equal(loss.nll_sum, -likelihoods[hidden].log().sum())
+    assert_equal(loss.mean, loss.nll_sum / loss.count + loss.auxiliary)
+
+
+def test_each_number_of_masks_is_as_likely_and_so_is_each_column(
+    masked: type[MaskedInfilling],
+    build: Build,
+    problems: Problems,
+    spec: SequenceSpec,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows, columns = 7_000, spec.answer_width
+    batch = Batch(*(ids.expand(rows, -1) for ids in (problems(1).prompt, problems(1).answer)))
+    with torch.no_grad():
+        _, canvas = seen_in_training(build(masked), batch, torch.Generator().manual_seed(0), monkeypatch)
+    hidden = canvas == spec.mask
+    sizes = hidden.sum(dim=1).bincount(minlength=columns + 1) / rows
+    assert sizes[0] == 0
+    assert sizes[1:].tolist() == pytest.approx([1 / columns] * columns, abs=0.02)
+    assert hidden.double().mean(dim=0).tolist() == pytest.approx([(columns + 1) / 2 / columns] * columns, abs=0.02)
+
+
+def test_each_seed_draws_its_own_masks(
+    masked: type[MaskedInfilling], build: Build, problems: Problems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, again, other = (
+        seen_in_training(build(masked), problems(24), torch.Generator().manual_seed(seed), monkeypatch)[1]
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_masked_column_sees_all_others(
+    masked: type[MaskedInfilling], build_stirred: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    model, batch = build_stirred(masked), problems(12)
+    for column in range(spec.answer_width):
+        canvas = batch.answer.clone()
+        canvas[:, column] = spec.mask
+        logits = model.logits(batch.prompt, canvas)[:, column]
+        for other in set(range(spec.answer_width)) - {column}:
+            changed = canvas.clone()
+            changed[:, other] = 4 + (changed[:, other] + 1) % 10
+            assert (model.logits(batch.prompt, changed)[:, column] != logits).any(dim=-1).all()
+
+
+def test_state_of_mask_predict_is_problem_and_canvas(
+    masked: type[MaskedInfilling], build: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    ids, likelihoods = spec.prompt_width + spec.answer_width, spec.answer_width
+    assert build(masked).float().state_bytes(problems(1).prompt) == 8 * ids + 4 * likelihoods
 
 
 # --- learning ---------------------------------------------------------------------------------------------------------

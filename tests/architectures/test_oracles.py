@@ -28,27 +28,6 @@ def distance(a: Tensor, b: Tensor) -> float:
     return float((a - b).detach().abs().max())
 
 
-@pytest.fixture
-def sine_for_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dropout becomes a sine, in fused attention too: two models that drop in the same places stay equal.
-
-    A sine, since a factor would not show on which side of a matrix it stands.
-    """
-
-    def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-        return torch.sin(x) if training and p > 0 else x
-
-    def attention(
-        query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, dropout_p: float, scale: float | None = None
-    ) -> Tensor:
-        scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
-        scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
-        return dropout(scores.softmax(-1), dropout_p) @ value
-
-    monkeypatch.setattr(nn.functional, "dropout", dropout)
-    monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", attention)
-
-
 def assert_born_alike(weights: dict[str, Tensor], reference: nn.Module) -> None:
     """Each parameter is drawn with the reference's standard deviation, or is the constant that it is there."""
     for name, theirs in reference.state_dict().items():

@@ -81,7 +81,7 @@ BAD = [
     ("data --json --csv", "--csv", "one of them"),
     ("report {full}", "{full}", "no run folder"),
     ("report {full}/none", "none", "no such folder"),
-    ("report {full} --format pdf", "pdf", "text, md, csv"),
+    ("report {full} --format pdf", "pdf", "text, html, md, csv, latex"),
     ("frobnicate", "frobnicate", "Available commands"),
 ]
 
@@ -147,7 +147,7 @@ def test_list_as_json_is_one_document(capsys: pytest.CaptureFixture[str], monkey
     assert {"lstm", "transformer", "encoder-decoder"} <= {row["name"] for row in listed}
     assert all({"name", "family", "year", "paper"} <= set(row) for row in listed)
     suites = json.loads(call(capsys, monkeypatch, "list", "suites", "--json")[1])
-    assert {"quick", "addition3", "standard", "longer", "large"} <= {row["name"] for row in suites}
+    assert {"quick", "addition2", "addition3", "standard", "longer", "large"} <= {row["name"] for row in suites}
     assert set(json.loads(call(capsys, monkeypatch, "list", "--json")[1])) == {"architectures", "suites", "runs"}
 
 
@@ -223,8 +223,9 @@ def test_a_run_that_may_only_be_read_is_reported_without_writing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[object] = []
-    monkeypatch.setattr("bench.results.runs.open_run", lambda _: SimpleNamespace(records=[1]))
-    monkeypatch.setattr("bench.results.report.print_report", lambda *_: None)
+    monkeypatch.setattr("bench.results.runs.open_run", lambda path: SimpleNamespace(records=[1], directory=path))
+    monkeypatch.setattr("bench.results.contents.contents", lambda _: None)
+    monkeypatch.setattr("bench.results.terminal.print_report", lambda *_: None)
     monkeypatch.setattr("bench.results.collect.collect", written.append)
     assert call(capsys, monkeypatch, "report", str(tmp_path))[0] == 0
     assert written == [tmp_path]

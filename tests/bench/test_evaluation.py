@@ -23,11 +23,22 @@ def test_predictions_say_what_was_asked_and_answered(tiny: Suite) -> None:
     assert (frame["split"] == "test").sum() == len(test)
     assert frame.loc[1, "right"] == 0
     assert (frame.loc[1, "prediction"], frame.loc[1, "raw"], frame.loc[1, "digits_right"]) == ("", "", 0)
+    assert (frame["ended"] == 1).all()
     right = frame.drop(index=1)
     assert (right["prediction"] == right["answer"]).all()
     assert (right["raw"] == right["answer"].str[::-1]).all()
     assert (right["digits_right"] == right["answer"].str.count(r"\d")).all()
     assert (right["answer_length"] == right["answer"].str.len()).all()
+
+
+def test_an_answer_without_end_token_is_told_from_one_that_ends(tiny: Suite) -> None:
+    given = answered(tiny, [])
+    given.ids[0] = tiny.encoding.tokenizer.digit_ids[7]
+    given.ids[1] = [*given.ids[0, 1:], 2]
+    frame = predictions(tiny, tiny.evaluation_set("test"), tiny.evaluation_set("seen"), given)
+    width = given.ids.shape[1]
+    assert list(frame.loc[:1, "raw"]) == ["7" * width, "7" * (width - 1)]
+    assert list(frame.loc[:2, "ended"]) == [0, 1, 1]
 
 
 def test_predictions_carry_the_facts_of_their_problem(tiny: Suite) -> None:
@@ -68,5 +79,5 @@ def test_state_bytes_are_what_decoding_keeps(tiny: Suite) -> None:
     assert lstm(lstm.Config(layers=2, width=8), spec).state_bytes(prompt) == 2 * 2 * 8 * 4
     transformer = get("transformer")
     model = transformer(transformer.Config(layers=2, width=8, heads=2), spec)
-    cached = 2 * 2 * 8 * 4 * (spec.prompt_width + spec.answer_width - 1)
-    assert model.state_bytes(prompt) == cached + 8 * spec.prompt_width
+    symbols = spec.prompt_width + spec.answer_width - 1  # the last one is never read
+    assert model.state_bytes(prompt) == symbols * (2 * 2 * 8 * 4 + 8)  # keys and values of two blocks, and the symbol

@@ -18,7 +18,7 @@ import pytest
 from bench.cell import run_cell
 from bench.cli.options import RunOptions
 from bench.cli.run import run_command
-from bench.engine import Interrupted, _run_in_child, _work, run_plan
+from bench.engine import Interrupted, death, run_in_child, run_plan, work_of
 from bench.errors import UserError
 from bench.plan import Plan, resolve
 from bench.results import records
@@ -82,7 +82,9 @@ def test_every_cell_is_done_with_the_same_data_and_size(finished: tuple[Path, st
 
 def test_the_run_leaves_the_files_that_are_promised(finished: tuple[Path, str]) -> None:
     directory, out = finished
-    assert {path.name for path in directory.iterdir()} == {"run.json", "cells", "cells.csv", "results.csv"}
+    assert {path.name for path in directory.iterdir()} == {
+        *("run.json", "cells", "cells.csv", "results.csv", "baselines.csv")
+    }
     for name in NAMES:
         files = {path.name for path in cell_directory(directory, name, 0).iterdir()}
         assert files == {"record.json", "curve.csv", "predictions.csv.gz", "model.safetensors"}
@@ -211,10 +213,10 @@ def test_an_interrupt_ends_the_child_at_once_and_only_by_our_hand(tiny_path: Pat
             os.kill(child.pid, signal.SIGINT)  # as a terminal does; the child leaves the answer to its parent
 
     plan = plan_of(tiny_path, budget="seconds=60")
-    work = _work(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
+    work = work_of(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
     watcher = Impatient()
     with pytest.raises(Interrupted):
-        _run_in_child(work, watcher)
+        run_in_child(work, run_cell, watcher.event)
     assert time.monotonic() - watcher.since < 1
     assert not multiprocessing.active_children()
     assert not (Path(work.directory) / records.RECORD).exists()
@@ -222,7 +224,7 @@ def test_an_interrupt_ends_the_child_at_once_and_only_by_our_hand(tiny_path: Pat
 
 def test_a_cell_that_diverges_is_a_row_with_its_reason(tiny_path: Path, tmp_path: Path) -> None:
     plan = plan_of(tiny_path, "transformer", set=("optimizer=sgd,lr=100,outer_lr=100,clip=1000000,batch=10",))
-    work = _work(plan, plan.entries[0], 0, cell_directory(tmp_path, "transformer", 0))
+    work = work_of(plan, plan.entries[0], 0, cell_directory(tmp_path, "transformer", 0))
     prepare(plan, tmp_path, "test")
     Path(work.directory).mkdir(parents=True)
     run_cell(work, lambda event: None)
@@ -247,7 +249,7 @@ def test_a_cell_that_raises_is_a_row_with_its_reason(
         raise error
 
     plan = plan_of(tiny_path)
-    work = _work(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
+    work = work_of(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
     Path(work.directory).mkdir(parents=True)
     monkeypatch.setattr("bench.training.train", fail)
     run_cell(work, lambda event: None)
@@ -260,10 +262,13 @@ def test_a_cell_whose_process_dies_is_a_row_with_its_reason(
     tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_of(tiny_path)
-    work = _work(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
-    Path(work.directory).mkdir(parents=True)
+    prepare(plan, tmp_path, "test")
     monkeypatch.setattr("bench.engine.main", os.abort)  # takes no argument: the child fails before it starts
-    _run_in_child(work, Silent())
-    record = records.read_record(Path(work.directory))
+    [record] = run_plan(plan, tmp_path, Silent())
     assert record.status == "failed"
     assert "exit status 1" in record.reason
+
+
+def test_a_death_is_told_by_its_signal() -> None:
+    assert death(-signal.SIGKILL)["status"] == "out-of-memory"
+    assert death(-signal.SIGABRT) == {"status": "failed", "reason": "its process was ended by SIGABRT"}

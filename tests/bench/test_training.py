@@ -1,6 +1,7 @@
 """Budgets, the learning curve and the loop, on a model of a few hundred parameters."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,14 @@ def build(suite: Suite, name: str = "transformer", seed: int = 0) -> Architectur
     return cls(cls.Config(**cls.debug), sequence_spec(suite)).train()
 
 
-def run(suite: Suite, budget: str, model: Architecture | None = None, **settings: Any) -> tuple[Trained, Stream]:
+def run(
+    suite: Suite,
+    budget: str,
+    model: Architecture | None = None,
+    stop_when_flat: int | None = None,
+    validate: Callable[[], tuple[int, int]] = lambda: (1, 4),
+    **settings: Any,
+) -> tuple[Trained, Stream]:
     model = model or build(suite)
     stream = Stream(suite.stream(0), suite.encoding)
     trained = train(
@@ -36,7 +44,8 @@ def run(suite: Suite, budget: str, model: Architecture | None = None, **settings
         flops_per_example=count_flops(type(model), model.config, model.spec),
         device=torch.device("cpu"),
         precision="32",
-        validate=lambda: (1, 4),
+        stop_when_flat=stop_when_flat,
+        validate=validate,
         report=lambda event: None,
     )
     return trained, stream
@@ -96,6 +105,26 @@ def test_the_learning_rate_follows_the_share_of_the_budget(tiny: Suite) -> None:
 def test_a_loss_that_is_no_number_stops_the_cell(tiny: Suite) -> None:
     with pytest.raises(Diverged):
         run(tiny, "examples=6400", optimizer="sgd", lr=100.0, outer_lr=100.0, clip=1e6)
+
+
+def test_a_cell_ends_when_validation_gains_nothing_for_long_enough(tiny: Suite) -> None:
+    right = [0, 2, 3, 3, 2, 5, 5, 4, 5, *range(6, 20)]
+
+    def asked(stop_when_flat: int | None) -> tuple[bool, int]:
+        answers = iter(right)
+        trained, _ = run(tiny, "examples=640", stop_when_flat=stop_when_flat, validate=lambda: (next(answers), 20))
+        assert trained.examples == 32 * len(trained.curve)
+        return trained.flat, len(trained.curve)
+
+    assert asked(2) == (True, 5)  # 3 and 2 after 3: an equal count is no gain
+    assert asked(3) == (True, 9)  # 5, 4 and 5 after 5
+    assert asked(4) == (False, CURVE_POINTS)
+    assert asked(None) == (False, CURVE_POINTS)
+
+
+def test_a_cell_that_is_flat_at_the_very_end_has_met_its_budget(tiny: Suite) -> None:
+    trained, _ = run(tiny, "examples=640", stop_when_flat=CURVE_POINTS - 1)
+    assert (trained.flat, trained.examples) == (False, 640)
 
 
 def test_the_same_seed_gives_the_same_weights_whatever_else_is_random(tiny: Suite) -> None:

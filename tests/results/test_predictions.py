@@ -33,6 +33,8 @@ def test_predictions_with_other_columns_or_values_are_refused(tmp_path: Path, pr
         write_predictions(tmp_path, predictions.drop(columns="raw"))
     with pytest.raises(ValueError, match="signs is '0-' in row 5"):
         write_predictions(tmp_path, predictions.assign(signs=predictions["signs"].mask(predictions.index == 5, "0-")))
+    with pytest.raises(ValueError, match="ended is '-1' in row 0"):
+        write_predictions(tmp_path, predictions.assign(ended=-1))
     with pytest.raises(ValueError, match="right is '2' in row 0"):
         write_predictions(tmp_path, predictions.assign(right=2))
     assert list(tmp_path.iterdir()) == []

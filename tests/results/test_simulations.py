@@ -115,14 +115,14 @@ def test_mcnemar_takes_one_architecture_under_two_seeds_for_two() -> None:
     generator = np.random.default_rng(5)
     difficulty = generator.normal(0, 1.5, PROBLEMS)
     rejected = 0
-    for _ in range(COMPARISONS):
+    for _ in range(300):
         ability = generator.normal(1.5, 0.3, (2, 1))
         one, other = generator.random((2, PROBLEMS)) < 1 / (1 + np.exp(difficulty - ability))
         rejected += mcnemar(int((one & ~other).sum()), int((other & ~one).sum())) < 0.05
-    assert rejected / COMPARISONS > 0.4
+    assert rejected / 300 > 0.4
 
 
-def test_the_interval_of_an_interquartile_mean_is_narrow_with_five_seeds_and_no_more() -> None:
+def test_the_interval_of_an_interquartile_mean_covers_it_in_about_92_percent_with_five_seeds() -> None:
     generator = np.random.default_rng(6)
     levels = np.linspace(0.5, 3, 5)
 
@@ -130,8 +130,8 @@ def test_the_interval_of_an_interquartile_mean_is_narrow_with_five_seeds_and_no_
         return [list(1 / (1 + np.exp(-generator.normal(level, 0.4, seeds)))) for level in levels]
 
     truth = float(trim_mean(np.concatenate(scores(100_000)), 0.25))
-    coverage = fmean(covers(interquartile_mean(scores(5)), truth) for _ in range(300))
-    assert 0.88 <= coverage <= 0.97
+    coverage = fmean(covers(interquartile_mean(scores(5)), truth) for _ in range(200))
+    assert 0.86 <= coverage <= 0.97  # drawing five of five seeds, not four, it would be 0.84
 
 
 def test_all_or_nothing_is_not_seen_where_all_seeds_learn_gradually() -> None:

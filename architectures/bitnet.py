@@ -1,0 +1,235 @@
+"""BitNet b1.58: a transformer decoder whose inner matrices are ternary and whose activations have 8 bits.
+
+Ma et al., "The Era of 1-bit LLMs: All Large Language Models are in 1.58 Bits", 2024: each weight is used as -1, 0 or 1
+times the mean absolute value of its matrix (absmean), each symbol's activations as integers up to 127 times a scale of
+their own (absmax). Gradients pass the rounding as if it were not there (straight-through), to weights kept in full.
+The rest is LLaMA's, as in the paper: RMS norms, SiLU-gated feed-forward, rotary positions, no biases; and, as in the
+BitNet of Wang et al., 2023, one more norm before each output matrix (SubLN). Embedding and head are not rounded.
+
+B batch, S symbols read, T <= S symbols written, D width, H heads, K = D / H, F feed-forward, V vocabulary
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.registry import register
+from bench.architectures.transformer import Cache, Rotation, causal_mask, rotation_at, turn
+
+SMALLEST = 1e-5
+"""Least scale, so that zeros stay zeros."""
+State = tuple[int, Tensor, list[Cache | None]]
+"""The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BitNetConfig(Config):
+    size_fields: ClassVar = ("width", "feedforward")
+    search: ClassVar = {"heads": (2, 4, 8)}
+
+    layers: int = 2
+    """blocks"""
+    heads: int = 4
+    """attention heads in each block"""
+    width: int = 64
+    """D, a multiple of 2 x `heads`"""
+    feedforward: int | None = None
+    """F; None is 8/3 x width, as in LLaMA, rounded down"""
+    dropout: float = 0.0
+    """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
+
+    @property
+    def size_step(self) -> int:
+        return 2 * self.heads
+
+
+class _StraightThrough(torch.autograd.Function):
+    """Gives `rounded` and sends the gradient to `exact`, as if nothing had been rounded."""
+
+    @staticmethod
+    def forward(context: Any, exact: Tensor, rounded: Tensor) -> Tensor:
+        return rounded.view_as(rounded)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return gradient, None
+
+
+def ternary(weight_MOI: Tensor) -> Tensor:
+    """M matrices -> each with values of -1, 0 and 1, times its mean absolute value."""
+    exact = weight_MOI.detach()
+    scale_M11 = exact.abs().mean(dim=(1, 2), keepdim=True).clamp(min=SMALLEST)
+    rounded: Tensor = _StraightThrough.apply(weight_MOI, (exact / scale_M11).round().clamp(-1, 1) * scale_M11)
+    return rounded
+
+
+def in_8_bits(x: Tensor) -> Tensor:
+    """(..., D) -> each row as whole numbers from -127 to 127, times a scale."""
+    exact = x.detach()
+    steps = 127 / exact.abs().amax(dim=-1, keepdim=True).clamp(min=SMALLEST)
+    rounded: Tensor = _StraightThrough.apply(x, (exact * steps).round() / steps)
+    return rounded
+
+
+class BitLinear(nn.Module):
+    """Several matrices, stacked by rows, that are all given the same input."""
+
+    def __init__(self, inputs: int, outputs: int, matrices: int = 1) -> None:
+        super().__init__()
+        self.matrices = matrices
+        self.weight = nn.Parameter(torch.empty(matrices * outputs, inputs))
+
+    def used(self) -> Tensor:
+        """(M x O, I) the weights as they are used."""
+        return ternary(self.weight.unflatten(0, (self.matrices, -1))).flatten(0, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., I) -> (..., M x O)."""
+        return F.linear(in_8_bits(x), self.used())
+
+
+class Norm(nn.RMSNorm):
+    """RMS norm in the precision of its gain, whatever autocast has made of its input."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size, eps=1e-6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.to(self.weight.dtype))
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention: all symbols are looked at, the last T look, T being the rows of the mask."""
+
+    def __init__(self, config: BitNetConfig) -> None:
+        super().__init__()
+        if config.width % (2 * config.heads):
+            raise ValueError(f"width {config.width}: must be a multiple of 2 x heads {config.heads}")
+        self.heads, self.dropout = config.heads, config.dropout
+        self.qkv = BitLinear(config.width, config.width, matrices=3)
+        self.norm = Norm(config.width)
+        self.out = BitLinear(config.width, config.width)
+
+    def forward(
+        self, x_BSD: Tensor, mask_B1TS: Tensor, rotation: Rotation, cache: Cache | None
+    ) -> tuple[Tensor, Cache]:
+        """Symbols after those in `cache` -> (B, T, D), and the longer cache."""
+        q_BHSK, k_BHSK, v_BHSK = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x_BSD).chunk(3, dim=-1)
+        )
+        q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
+        if cache is not None:
+            k_BHSK, v_BHSK = torch.cat([cache[0], k_BHSK], dim=2), torch.cat([cache[1], v_BHSK], dim=2)
+        q_BHTK = q_BHSK[:, :, -mask_B1TS.shape[2] :]
+        mixed_BHTK = F.scaled_dot_product_attention(
+            q_BHTK, k_BHSK, v_BHSK, mask_B1TS, dropout_p=self.dropout if self.training else 0.0
+        )
+        return self.out(self.norm(mixed_BHTK.transpose(1, 2).flatten(-2))), (k_BHSK, v_BHSK)
+
+
+class FeedForward(nn.Module):
+    """SiLU-gated linear unit."""
+
+    def __init__(self, config: BitNetConfig) -> None:
+        super().__init__()
+        feedforward = config.feedforward or 8 * config.width // 3
+        self.gate_up = BitLinear(config.width, feedforward, matrices=2)
+        self.norm = Norm(feedforward)
+        self.down = BitLinear(feedforward, config.width)
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        gate_BTF, up_BTF = self.gate_up(x_BTD).chunk(2, dim=-1)
+        out_BTD: Tensor = self.down(self.norm(F.silu(gate_BTF) * up_BTF))
+        return out_BTD
+
+
+class Block(nn.Module):
+    """Pre-norm attention, then pre-norm feed-forward, each added to the residual stream."""
+
+    def __init__(self, config: BitNetConfig) -> None:
+        super().__init__()
+        self.norm_1, self.attention = Norm(config.width), Attention(config)
+        self.norm_2, self.feedforward = Norm(config.width), FeedForward(config)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x_BSD: Tensor, mask_B1TS: Tensor, rotation: Rotation, cache: Cache | None
+    ) -> tuple[Tensor, Cache]:
+        """As `Attention`: reads S symbols and writes the last T."""
+        mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, rotation, cache)
+        x_BTD = x_BSD[:, -mask_B1TS.shape[2] :] + self.drop(mixed_BTD)
+        return x_BTD + self.drop(self.feedforward(self.norm_2(x_BTD))), cache
+
+
+@register
+class BitNet(Autoregressive):
+    """Columns count from the '=' (column index, since prompts end there), so padding does not move them."""
+
+    name = "bitnet"
+    family = "quantised transformer decoder"
+    year = 2024
+    paper = "Ma et al., The Era of 1-bit LLMs: All Large Language Models are in 1.58 Bits, 2024"
+    Config = BitNetConfig
+    debug: ClassVar = {"layers": 2, "heads": 2, "width": 8}
+    stacked: ClassVar = {"*.qkv.weight": 3, "*.gate_up.weight": 2}
+
+    def __init__(self, config: BitNetConfig, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.symbols = nn.Embedding(spec.vocabulary, config.width)
+        self.drop = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = Norm(config.width)
+        self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
+        for module in self.modules():
+            if isinstance(module, BitLinear | nn.Linear | nn.Embedding):
+                nn.init.normal_(module.weight, std=0.02)
+
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
+        return self._run(symbols_BS, answer.shape[1], self._nothing(prompt))[0]
+
+    def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
+        logits_B1V, state = self._run(prompt, 1, self._nothing(prompt))
+        return logits_B1V[:, 0], state
+
+    def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
+        logits_B1V, state = self._run(symbol[:, None], 1, state)
+        return logits_B1V[:, 0], state
+
+    def _nothing(self, prompt: Tensor) -> State:
+        """The state before the prompt."""
+        first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
+        return first, (prompt != self.spec.pad)[:, :0], [None] * self.config.layers
+
+    def _run(self, symbols_BS: Tensor, wanted: int, state: State) -> tuple[Tensor, State]:
+        """Symbols after those in `state` -> logits (B, wanted, V) at the last of them, and the new state."""
+        first, visible_BS, caches = state
+        length = symbols_BS.shape[1]
+        visible_BS = torch.cat([visible_BS, symbols_BS != self.spec.pad], dim=1)
+        mask = causal_mask(visible_BS)[:, :, -length:]
+        x_BSD = self.drop(self.symbols(symbols_BS))
+        size = self.config.width // self.config.heads
+        rates_R = 10000.0 ** (-torch.arange(0, size, 2, device=x_BSD.device) / size)
+        rotation = rotation_at(torch.arange(first, first + length, device=x_BSD.device), rates_R, x_BSD)
+        kept: list[Cache | None] = []
+        for number, (block, cache) in enumerate(zip(self.blocks, caches, strict=True)):
+            if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
+                mask = mask[:, :, -wanted:]
+            x_BSD, longer = block(x_BSD, mask, rotation, cache)
+            kept.append(longer)
+        return self.head(self.norm(x_BSD)), (first + length, visible_BS, kept)
+
+    @property
+    def weight_bits(self) -> float:
+        """With log2(3) bits for each ternary weight; the one scale of each matrix is left out."""
+        bits, count = 0.0, 0
+        rounded = {id(module.weight) for module in self.modules() if isinstance(module, BitLinear)}
+        for parameter in self.parameters():
+            bits += parameter.numel() * (math.log2(3) if id(parameter) in rounded else 8 * parameter.element_size())
+            count += parameter.numel()
+        return bits / count

@@ -1,0 +1,116 @@
+"""Parts of the architectures whose attention is linear: a state that decays, instead of all symbols that were read.
+
+State S of a head, from symbol to symbol: S_t = a_t S_t-1 + k_t v_t', out_t = S_t' q_t, with a decay 0 <= a_t <= 1. The
+same function, written out over a chunk of symbols, is attention without softmax whose scores decay with distance. Sun
+et al., "Retentive Network", 2023, call these the recurrent, the parallel and, with a state passed from chunk to chunk,
+the chunkwise form; Dao and Gu, "Transformers are SSMs", 2024, structured state-space duality. There is one form here,
+the chunkwise: a sequence in one chunk is the parallel form, one symbol after another the recurrent one.
+
+B batch, P prompt, A answer, S symbols read, T <= S symbols written, C <= S symbols of a chunk, D width, H heads, K key
+and V value of a head, N channels, W window, V vocabulary in logits
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.architectures.base import Autoregressive
+
+Chunk = Callable[..., tuple[Tensor, Tensor | None]]
+"""As `decayed_attention`: its tensors along S, the state before them, whether the state after them is wanted."""
+
+
+def decay_between(log_decay_BHC: Tensor) -> Tensor:
+    """(B, H, C) -> (B, H, C, C) product of the decays after symbol j up to symbol i; 0 where j comes after i."""
+    sum_BHC = log_decay_BHC.cumsum(-1)
+    ahead_CC = torch.ones(2 * sum_BHC.shape[-1:], dtype=torch.bool, device=sum_BHC.device).triu(1)
+    return (sum_BHC[..., :, None] - sum_BHC[..., None, :]).masked_fill(ahead_CC, -torch.inf).exp()
+
+
+def decayed_attention(
+    q_BHCK: Tensor, k_BHCK: Tensor, v_BHCV: Tensor, log_decay_BHC: Tensor, state_BHKV: Tensor | None, keep: bool
+) -> tuple[Tensor, Tensor | None]:
+    """One chunk, after what `state` holds (None: nothing) -> (B, H, C, V), and the state after it if `keep`."""
+    out_BHCV = (q_BHCK @ k_BHCK.mT * decay_between(log_decay_BHC)) @ v_BHCV
+    if state_BHKV is None and not keep:
+        return out_BHCV, None
+    sum_BHC1 = log_decay_BHC.cumsum(-1)[..., None]
+    if state_BHKV is not None:
+        out_BHCV = out_BHCV + (q_BHCK * sum_BHC1.exp()) @ state_BHKV
+    whole_BH11 = sum_BHC1[:, :, -1:]
+    written_BHKV = (k_BHCK * (whole_BH11 - sum_BHC1).exp()).mT @ v_BHCV
+    return out_BHCV, written_BHKV if state_BHKV is None else whole_BH11.exp() * state_BHKV + written_BHKV
+
+
+def in_chunks(
+    form: Chunk, size: int, parts: tuple[Tensor, ...], state: Tensor | None, keep: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Apply `form` to tensors (B, H, S, ...), `size` symbols at a time, handing the state on."""
+    length = parts[0].shape[2]
+    out = []
+    for start in range(0, length, size):
+        chunk = (part[:, :, start : start + size] for part in parts)
+        out_BHCV, state = form(*chunk, state, keep or start + size < length)
+        out.append(out_BHCV)
+    return (out[0] if len(out) == 1 else torch.cat(out, dim=2)), state
+
+
+class ShortConvolution(nn.Module):
+    """Each channel mixed with its values at the last W symbols (a causal depthwise convolution), then SiLU."""
+
+    def __init__(self, channels: int, window: int, bias: bool) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(window)  # as `nn.Conv1d` draws them
+        self.weight = nn.Parameter(torch.empty(channels, 1, window).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound)) if bias else None
+
+    def forward(self, x_BSN: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Symbols after the W - 1 of `past` (None: zeros) -> (B, S, N), and the last W - 1 of all, (B, W - 1, N)."""
+        window, length = self.weight.shape[2], x_BSN.shape[1]
+        seen = F.pad(x_BSN, (0, 0, window - 1, 0)) if past is None else torch.cat([past, x_BSN], dim=1)
+        # A sum of shifted copies: at these lengths faster on CPUs than a grouped convolution.
+        mixed = self.weight.new_zeros(()) if self.bias is None else self.bias
+        for place, weight_N in enumerate(self.weight[:, 0].T.contiguous()):
+            mixed = torch.addcmul(mixed, seen[:, place : place + length], weight_N)
+        return F.silu(mixed), seen[:, length:]
+
+
+class StateDecoder(Autoregressive):
+    """Embedding, blocks that hand a state on from symbol to symbol, norm and head; a class makes them.
+
+    A block takes symbols (B, S, D), which of them are no pads (B, S, 1), how many of the last are wanted, its state
+    before them (None: empty) and whether that after them is wanted; it gives (B, T, D) and the new state. Pads of the
+    prompt come before all symbols: a block sees to it that they write nothing, and an empty state has nothing to lose.
+    """
+
+    symbols: nn.Embedding
+    drop: nn.Dropout
+    blocks: nn.ModuleList
+    norm: nn.Module
+    head: nn.Linear
+
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        return self._run(torch.cat([prompt, answer[:, :-1]], dim=1), answer.shape[1], None, keep=False)[0]
+
+    def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
+        logits_B1V, states = self._run(prompt, 1, None, keep=True)
+        return logits_B1V[:, 0], states
+
+    def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
+        logits_B1V, states = self._run(symbol[:, None], 1, state, keep=True)
+        return logits_B1V[:, 0], states
+
+    def _run(self, symbols_BS: Tensor, wanted: int, states: Any, keep: bool) -> tuple[Tensor, Any]:
+        """Symbols after those in `states` -> logits (B, wanted, V) at the last of them, and each block's new state."""
+        x_BSD = self.drop(self.symbols(symbols_BS))
+        visible_BS1 = (symbols_BS != self.spec.pad)[..., None]
+        kept = []
+        for number, block in enumerate(self.blocks):
+            rows = wanted if number == len(self.blocks) - 1 else x_BSD.shape[1]  # no later block reads the rest
+            x_BSD, state = block(x_BSD, visible_BS1, rows, None if states is None else states[number], keep)
+            kept.append(state)
+        return self.head(self.norm(x_BSD)), kept

@@ -1,0 +1,134 @@
+"""Sequence to sequence with attention: an LSTM reads the prompt, another writes the answer and looks back at it.
+
+Sutskever, Vinyals and Le, "Sequence to Sequence Learning with Neural Networks", 2014: the decoder starts from the
+encoder's last state, layer by layer. Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly Learning to Align
+and Translate", 2014, added attention; here in the form of Luong, Pham and Manning, "Effective Approaches to
+Attention-based Neural Machine Translation", 2015: global, "general" scores, without input feeding, so that the decoder
+reads the whole answer in one fused call. Scores are divided by sqrt(H). Forget gates start open, as in `lstm`.
+
+For decoder state s and encoder states m of the prompt's symbols:
+    attention = softmax(s W m / sqrt(H))      context = sum of attention * m      output = tanh(U [context, s])
+
+B batch, P prompt, A answer, D width, H hidden, L layers, V vocabulary
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.recurrent import open_forget_gates
+from bench.architectures.registry import register
+
+LSTMState = tuple[Tensor, Tensor]
+"""Hidden and cell state of all layers, (L, B, H) each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTMSeq2SeqConfig(Config):
+    size_fields: ClassVar = ("width", "hidden")
+
+    layers: int = 1
+    """cells on top of each other, in the encoder and as many in the decoder"""
+    width: int = 72
+    """D, size of the symbol embedding"""
+    hidden: int | None = None
+    """H, size of the hidden states; None is `width`"""
+    dropout: float = 0.0
+    """share of activations dropped after the embedding, between layers and before the head"""
+
+
+class Encoder(nn.Module):
+    """LSTM layers that pads on the left leave untouched, so that one fused call reads all rows.
+
+    A pad gives zeros, and biases are weights of a flag that is 1 at symbols and 0 at pads: until the first symbol, a
+    cell sees zeros alone, and a state of zero stays zero.
+    """
+
+    def __init__(self, config: LSTMSeq2SeqConfig) -> None:
+        super().__init__()
+        hidden = config.hidden or config.width
+        sizes = [config.width] + [hidden] * (config.layers - 1)
+        self.layers = nn.ModuleList(nn.LSTM(size + 1, hidden, bias=False, batch_first=True) for size in sizes)
+        self.drop = nn.Dropout(config.dropout)
+        for name, weight in self.layers.named_parameters():
+            if name.endswith("weight_ih_l0"):
+                nn.init.ones_(weight[hidden : 2 * hidden, -1])  # rows H to 2H are the forget gate's
+
+    def forward(self, x_BPD: Tensor, is_symbol_BP: Tensor) -> tuple[Tensor, LSTMState]:
+        """Returns the last layer's states at all columns (B, P, H), and those of all layers at the last column."""
+        flag_BP1 = is_symbol_BP[:, :, None].to(x_BPD.dtype)
+        x, last = x_BPD * flag_BP1, []
+        for number, cells in enumerate(self.layers):
+            x, state = cells(torch.cat([self.drop(x) if number else x, flag_BP1], dim=-1))
+            last.append(state)
+        hidden_LBH, cell_LBH = (torch.cat(part) for part in zip(*last, strict=True))
+        return x, (hidden_LBH, cell_LBH)
+
+
+class Attention(nn.Module):
+    """Luong's: the decoder's state, and what it finds in the prompt's, to one vector."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.key = nn.Linear(hidden, hidden, bias=False)
+        self.out = nn.Linear(2 * hidden, hidden, bias=False)
+
+    def forward(self, state_BAH: Tensor, key_BPH: Tensor, memory_BPH: Tensor, is_symbol_BP: Tensor) -> Tensor:
+        """Returns (B, A, H)."""
+        context_BAH = F.scaled_dot_product_attention(state_BAH, key_BPH, memory_BPH, is_symbol_BP[:, None])
+        out_BAH: Tensor = self.out(torch.cat([context_BAH, state_BAH], dim=-1)).tanh()
+        return out_BAH
+
+
+@register
+class LSTMSeq2Seq(Autoregressive):
+    """The prompt is read from its first symbol to its last (Sutskever's reversed it; attention makes up for that)."""
+
+    name = "lstm-seq2seq"
+    family = "recurrent encoder-decoder"
+    year = 2014
+    paper = "Sutskever, Vinyals and Le, Sequence to Sequence Learning with Neural Networks, 2014"
+    Config = LSTMSeq2SeqConfig
+    debug: ClassVar = {"layers": 2, "width": 8}
+    stacked: ClassVar = {"encoder.*.weight_*": 4, "decoder.weight_*": 4}
+
+    def __init__(self, config: LSTMSeq2SeqConfig, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        hidden = config.hidden or config.width
+        self.symbols = nn.Embedding(spec.vocabulary, config.width)
+        self.encoder = Encoder(config)
+        between = config.dropout if config.layers > 1 else 0.0  # torch warns of dropout between the layers of one
+        self.decoder = nn.LSTM(config.width, hidden, config.layers, batch_first=True, dropout=between)
+        self.attention = Attention(hidden)
+        self.drop = nn.Dropout(config.dropout)
+        self.head = nn.Linear(hidden, spec.vocabulary)
+        open_forget_gates(self.decoder)
+
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        first_B1 = answer.new_full((len(answer), 1), self.spec.bos)
+        return self._decode(torch.cat([first_B1, answer[:, :-1]], dim=1), *self._encode(prompt))[0]
+
+    def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
+        return self.advance(prompt.new_full((len(prompt),), self.spec.bos), self._encode(prompt))
+
+    def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
+        memory, decoder_state = state
+        logits_B1V, decoder_state = self._decode(symbol[:, None], memory, decoder_state)
+        return logits_B1V[:, 0], (memory, decoder_state)
+
+    def _encode(self, prompt: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], LSTMState]:
+        """Prompt -> its keys (B, P, H), its states (B, P, H) and where its symbols are (B, P); the decoder's state."""
+        is_symbol_BP = prompt != self.spec.pad
+        memory_BPH, last = self.encoder(self.drop(self.symbols(prompt)), is_symbol_BP)
+        return (self.attention.key(memory_BPH), memory_BPH, is_symbol_BP), last
+
+    def _decode(
+        self, symbols_BA: Tensor, memory: tuple[Tensor, Tensor, Tensor], state: LSTMState
+    ) -> tuple[Tensor, LSTMState]:
+        """Symbols after those that `state` has seen -> logits (B, A, V) of what follows each, and the new state."""
+        state_BAH, state = self.decoder(self.drop(self.symbols(symbols_BA)), state)
+        return self.head(self.drop(self.attention(state_BAH, *memory))), state

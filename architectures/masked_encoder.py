@@ -1,0 +1,136 @@
+"""Masked encoder, the BERT line: attention in both directions over the prompt and a canvas that is filled in.
+
+Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018: norms after
+each sublayer and after the embedding, learned positions, one vector for each of the two segments (prompt and canvas),
+GELU, and a head of a hidden layer and the symbols' own vectors. It answers in a few passes by mask-predict, see
+`MaskedInfilling`.
+
+B batch, P prompt, A answer, S = P + A columns read, T <= S columns written, D width, H heads, K = D / H,
+F feed-forward, V vocabulary
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.architectures.base import MaskedInfilling, MaskedInfillingConfig, SequenceSpec
+from bench.architectures.registry import register
+
+EPSILON = 1e-12
+"""BERT's addend in all norms."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedEncoderConfig(MaskedInfillingConfig):
+    size_fields: ClassVar = ("width", "feedforward")
+    search: ClassVar = {"heads": (2, 4, 8)}
+
+    layers: int = 2
+    """blocks"""
+    heads: int = 4
+    """attention heads in each block"""
+    width: int = 64
+    """D, a multiple of `heads`"""
+    feedforward: int | None = None
+    """F; None is 4 x width"""
+    dropout: float = 0.0
+    """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
+
+    @property
+    def size_step(self) -> int:
+        return self.heads
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention: all columns are looked at, the last T look."""
+
+    def __init__(self, config: MaskedEncoderConfig) -> None:
+        super().__init__()
+        if config.width % config.heads:
+            raise ValueError(f"width {config.width}: must be a multiple of heads {config.heads}")
+        self.heads, self.dropout = config.heads, config.dropout
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+
+    def forward(self, x_BSD: Tensor, visible_B11S: Tensor, wanted: int) -> Tensor:
+        q_BHSK, k_BHSK, v_BHSK = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x_BSD).chunk(3, dim=-1)
+        )
+        mixed_BHTK = F.scaled_dot_product_attention(
+            q_BHSK[:, :, -wanted:], k_BHSK, v_BHSK, visible_B11S, dropout_p=self.dropout if self.training else 0.0
+        )
+        out_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(-2))
+        return out_BTD
+
+
+class Block(nn.Module):
+    """Attention, then feed-forward, each added to its input and then normalised."""
+
+    def __init__(self, config: MaskedEncoderConfig) -> None:
+        super().__init__()
+        feedforward = config.feedforward or 4 * config.width
+        self.attention = Attention(config)
+        self.norm_1 = nn.LayerNorm(config.width, eps=EPSILON)
+        self.up = nn.Linear(config.width, feedforward)
+        self.down = nn.Linear(feedforward, config.width)
+        self.norm_2 = nn.LayerNorm(config.width, eps=EPSILON)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x_BSD: Tensor, visible_B11S: Tensor, wanted: int) -> Tensor:
+        mixed_BTD = self.attention(x_BSD, visible_B11S, wanted)
+        x_BTD = self.norm_1(x_BSD[:, -wanted:] + self.drop(mixed_BTD))
+        hidden_BTF = F.gelu(self.up(x_BTD))
+        out_BTD: Tensor = self.norm_2(x_BTD + self.drop(self.down(hidden_BTF)))
+        return out_BTD
+
+
+@register
+class MaskedEncoder(MaskedInfilling):
+    """Columns count from the '=', so padding does not move them; pads of the prompt are hidden, those of the canvas are
+    symbols.
+    """
+
+    name = "masked-encoder"
+    family = "transformer encoder"
+    year = 2018
+    paper = "Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding, 2018"
+    Config = MaskedEncoderConfig
+    debug: ClassVar = {"layers": 2, "heads": 2, "width": 8}
+    stacked: ClassVar = {"*.qkv.weight": 3}
+
+    def __init__(self, config: MaskedEncoderConfig, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.symbols = nn.Embedding(spec.vocabulary, config.width)
+        self.positions = nn.Embedding(spec.prompt_width + spec.answer_width, config.width)
+        self.segments = nn.Embedding(2, config.width)
+        self.norm = nn.LayerNorm(config.width, eps=EPSILON)
+        self.drop = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.transform = nn.Linear(config.width, config.width)
+        self.transform_norm = nn.LayerNorm(config.width, eps=EPSILON)
+        self.bias = nn.Parameter(torch.zeros(spec.vocabulary))
+        self.apply(self._initialise)
+
+    @staticmethod
+    def _initialise(module: nn.Module) -> None:
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        symbols_BS = torch.cat([prompt, answer], dim=1)
+        columns_S = torch.arange(symbols_BS.shape[1], device=prompt.device)
+        places_S = columns_S + self.spec.prompt_width - prompt.shape[1]
+        segments_S = (columns_S >= prompt.shape[1]).long()
+        x_BSD = self.symbols(symbols_BS) + self.positions(places_S) + self.segments(segments_S)
+        x_BSD = self.drop(self.norm(x_BSD))
+        visible_BS = F.pad(prompt != self.spec.pad, (0, answer.shape[1]), value=True)
+        for number, block in enumerate(self.blocks):
+            wanted = answer.shape[1] if number == len(self.blocks) - 1 else x_BSD.shape[1]  # no later block reads more
+            x_BSD = block(x_BSD, visible_BS[:, None, None], wanted)
+        hidden_BAD = self.transform_norm(F.gelu(self.transform(x_BSD)))
+        return F.linear(hidden_BAD, self.symbols.weight, self.bias)

@@ -1,0 +1,158 @@
+"""minGRU language model: a GRU whose gate and candidate see the symbol alone, so that all states follow by one scan.
+
+Feng et al., "Were RNNs All We Needed?", 2024, in blocks as in its language models: a short causal convolution, minGRU
+and a feed-forward, each after a norm and added to the residual stream. At each symbol x:
+    z = sigmoid(W x + b)      n = g(V x + c)      h <- (1 - z) * h + z * n      g(y) = y + 1/2 if y >= 0 else sigmoid(y)
+
+The paper computes h by sums of logarithms, for which g keeps candidates positive, since its scan (Heinsen, "Efficient
+Parallelization of a Ubiquitous Sequential Computation", 2023) would divide by products of 1 - z that vanish. The scan
+here doubles its reach in each of log2 T rounds (Hillis and Steele, "Data Parallel Algorithms", 1986): it multiplies and
+never divides, so the same states come without logarithms, which are slow on CPUs.
+
+B batch, S symbols read, T <= S symbols written, D width, H = expansion x D hidden, W window, F feed-forward
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.architectures.base import Config, SequenceSpec
+from bench.architectures.linear_attention import StateDecoder
+from bench.architectures.registry import register
+
+State = tuple[Tensor, Tensor]
+"""A block's last inputs of the convolution, (B, W - 1, D), and its hidden state, (B, 1, H)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinGRUConfig(Config):
+    size_fields: ClassVar = ("width", "feedforward")
+    search: ClassVar = {"expansion": (1, 2)}
+
+    layers: int = 3
+    """blocks"""
+    width: int = 48
+    """D, size of the residual stream"""
+    expansion: int = 2
+    """hidden states are this many times as large as `width`"""
+    window: int = 4
+    """symbols that the convolution sees, the present one included"""
+    feedforward: int | None = None
+    """F; None is 4 x width"""
+    dropout: float = 0.0
+    """share of activations dropped after the embedding and at the end of each residual branch"""
+
+    def __post_init__(self) -> None:
+        if self.window < 1:
+            raise ValueError(f"window {self.window}: must be at least 1, the present symbol")
+        if self.expansion < 1:
+            raise ValueError(f"expansion {self.expansion}: must be at least 1")
+
+
+def scan(decay: Tensor, update: Tensor) -> Tensor:
+    """(B, S, H) each -> (B, S, H) states h[s] = decay[s] * h[s - 1] + update[s], after h = 0, all s at once.
+
+    Each round doubles the reach r: what the last r updates leave of a state becomes what the last 2 r leave.
+    """
+    states, decay, reach = update, decay[:, 1:], 1
+    while reach < states.shape[1]:
+        reached = torch.addcmul(states[:, reach:], decay, states[:, :-reach])
+        states = torch.cat([states[:, :reach], reached], dim=1)
+        decay = decay[:, reach:] * decay[:, :-reach]  # over 2 r symbols, from column 2 r on
+        reach *= 2
+    return states
+
+
+class MinGRU(nn.Module):
+    """The recurrence, with matrices into and out of its hidden size."""
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.gates = nn.Linear(width, 2 * hidden)
+        self.out = nn.Linear(hidden, width)
+
+    def forward(
+        self, x_BSD: Tensor, visible_BS1: Tensor, wanted: int, last_B1H: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Symbols after the state `last_B1H`, and which are no pads -> (B, T, D) the wanted last, and the new state."""
+        gate_BSH, candidate_BSH = self.gates(x_BSD).chunk(2, dim=-1)
+        decay_BSH = torch.sigmoid(-gate_BSH)
+        positive_BSH = torch.where(candidate_BSH >= 0, candidate_BSH + 0.5, candidate_BSH.sigmoid())
+        update_BSH = torch.sigmoid(gate_BSH) * positive_BSH * visible_BS1
+        if last_B1H is not None:
+            first_B1H = torch.addcmul(update_BSH[:, :1], decay_BSH[:, :1], last_B1H)
+            update_BSH = torch.cat([first_B1H, update_BSH[:, 1:]], dim=1)
+        hidden_BSH = scan(decay_BSH, update_BSH)
+        return self.out(hidden_BSH[:, -wanted:]), hidden_BSH[:, -1:]
+
+
+class Convolution(nn.Module):
+    """Each channel mixed with its values at the last W symbols (causal, depthwise)."""
+
+    def __init__(self, width: int, window: int) -> None:
+        super().__init__()
+        bound = window**-0.5  # as `nn.Conv1d` draws them
+        self.weight = nn.Parameter(torch.empty(window, 1, width).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(width).uniform_(-bound, bound))
+
+    def forward(self, x_BSD: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Symbols after the W - 1 of `past` (None: zeros) -> (B, S, D), and the last W - 1 of all."""
+        window, length = len(self.weight), x_BSD.shape[1]
+        seen = F.pad(x_BSD, (0, 0, window - 1, 0)) if past is None else torch.cat([past, x_BSD], dim=1)
+        mixed_BSD: Tensor = self.bias
+        for place in range(window):  # at these lengths faster on CPUs than a grouped convolution
+            mixed_BSD = mixed_BSD + seen[:, place : place + length] * self.weight[place]
+        return mixed_BSD, seen[:, length:]
+
+
+class Block(nn.Module):
+    """Convolution, minGRU and feed-forward, each after a norm and added to the residual stream."""
+
+    def __init__(self, config: MinGRUConfig) -> None:
+        super().__init__()
+        feedforward = config.feedforward or 4 * config.width
+        self.norm_1 = nn.LayerNorm(config.width)
+        self.convolution = Convolution(config.width, config.window)
+        self.norm_2 = nn.LayerNorm(config.width)
+        self.mingru = MinGRU(config.width, config.expansion * config.width)
+        self.norm_3 = nn.LayerNorm(config.width)
+        self.up = nn.Linear(config.width, feedforward)
+        self.down = nn.Linear(feedforward, config.width)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x_BSD: Tensor, visible_BS1: Tensor, wanted: int, state: State | None, keep: bool
+    ) -> tuple[Tensor, State]:
+        """As `StateDecoder` says; the state costs nothing, so it is there even where none is to be kept."""
+        past, last = (None, None) if state is None else state
+        mixed_BSD, past = self.convolution(self.norm_1(x_BSD) * visible_BS1, past)
+        x_BSD = x_BSD + self.drop(mixed_BSD)
+        out_BTD, last = self.mingru(self.norm_2(x_BSD), visible_BS1, wanted, last)
+        x_BTD = x_BSD[:, -wanted:] + self.drop(out_BTD)
+        return x_BTD + self.drop(self.down(F.gelu(self.up(self.norm_3(x_BTD))))), (past, last)
+
+
+@register
+class MinGRULanguageModel(StateDecoder):
+    """Pads come first and update nothing, so the state is still empty at the first symbol; order in time is all that
+    the model knows of positions.
+    """
+
+    name = "mingru"
+    family = "recurrent, linear"
+    year = 2024
+    paper = "Feng et al., Were RNNs All We Needed?, 2024"
+    Config = MinGRUConfig
+    debug: ClassVar = {"layers": 2, "width": 6}
+    stacked: ClassVar = {"*.gates.weight": 2}
+
+    def __init__(self, config: MinGRUConfig, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.symbols = nn.Embedding(spec.vocabulary, config.width)
+        self.drop = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, spec.vocabulary)

@@ -1,0 +1,262 @@
+"""Switch transformer: in every second block each symbol is sent to one of several feed-forward experts.
+
+Fedus, Zoph and Shazeer, "Switch Transformers: Scaling to Trillion Parameter Models with Simple and Efficient Sparsity",
+2021: a router scores the experts, the best one alone works on the symbol, and what it says is weighted with its
+probability, through which the router learns. In training each expert takes no more than its share of the batch times
+`capacity`, first come, first served: the rest skip the layer. In evaluation nothing is dropped. A loss keeps the load
+even, noise on the router's input makes it try others, and the router computes in float32 at least. Attention and all
+other blocks are those of `transformer`, where the paper's are T5's; experts have no biases, as in the paper.
+
+B batch, S symbols read, T <= S symbols written, N of them that are no pads, D width, F feed-forward, E experts,
+V vocabulary
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.registry import register
+from bench.architectures.transformer import Attention, Block, Cache, TransformerConfig, causal_mask
+
+State = tuple[int, Tensor, list[Cache | None]]
+"""The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwitchConfig(Config):
+    size_fields: ClassVar = ("width", "feedforward")
+    search: ClassVar = {"heads": (2, 4, 8), "experts": (2, 4, 8)}
+
+    layers: int = 2
+    """blocks, of which every second one has experts; at least 2"""
+    heads: int = 4
+    """attention heads in each block"""
+    width: int = 44
+    """D, a multiple of `heads`"""
+    feedforward: int | None = None
+    """F, also that of each expert; None is 4 x width"""
+    experts: int = 4
+    """E, feed-forward networks in a block that has them"""
+    capacity: float = 1.25
+    """symbols that an expert takes in training, as a multiple of an even share of the batch"""
+    balance: float = 0.01
+    """weight of the loss that keeps the load even; it is this much for each such block where all is even"""
+    jitter: float = 0.01
+    """in training the router's input is multiplied by noise from 1 - jitter to 1 + jitter"""
+    dropout: float = 0.0
+    """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
+
+    def __post_init__(self) -> None:
+        if self.layers < 2:
+            raise ValueError(f"layers {self.layers}: a switch transformer needs at least 2, every second has experts")
+        if self.experts < 1:
+            raise ValueError(f"experts {self.experts}: must be at least 1")
+        if self.capacity <= 0:
+            raise ValueError(f"capacity {self.capacity}: must be more than 0")
+
+    @property
+    def size_step(self) -> int:
+        return self.heads
+
+    @property
+    def dense(self) -> TransformerConfig:
+        """The transformer whose blocks those without experts are."""
+        return TransformerConfig(
+            layers=self.layers,
+            heads=self.heads,
+            width=self.width,
+            feedforward=self.feedforward,
+            dropout=self.dropout,
+        )
+
+
+class Expert(nn.Module):
+    """One feed-forward network."""
+
+    def __init__(self, config: SwitchConfig) -> None:
+        super().__init__()
+        feedforward = config.feedforward or 4 * config.width
+        self.up = nn.Linear(config.width, feedforward, bias=False)
+        self.down = nn.Linear(feedforward, config.width, bias=False)
+
+    def forward(self, x_ND: Tensor) -> Tensor:
+        out_ND: Tensor = self.down(F.gelu(self.up(x_ND)))
+        return out_ND
+
+
+class Experts(nn.Module):
+    """A router and the experts it chooses from. Pads are sent to none."""
+
+    def __init__(self, config: SwitchConfig) -> None:
+        super().__init__()
+        self.capacity, self.jitter = config.capacity, config.jitter
+        self.router = nn.Linear(config.width, config.experts, bias=False)
+        self.experts = nn.ModuleList(Expert(config) for _ in range(config.experts))
+
+    def forward(self, x_BTD: Tensor, visible_BT: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns (B, T, D), zero for whatever no expert took, and () how uneven the load is: 1 where all is even."""
+        x_XD = x_BTD.flatten(0, 1)
+        place_N = visible_BT.flatten().nonzero()[:, 0]
+        x_ND = x_XD[place_N]
+        probability_NE = self._route(x_ND)
+        gate_N, expert_N = probability_NE.max(dim=-1)
+        load = expert_N.bincount(minlength=len(self.experts))
+        uneven = len(self.experts) * (load / len(place_N) * probability_NE.mean(dim=0)).sum()
+        # Stable, so that in each group those who stand first in the batch come first.
+        groups = list(expert_N.argsort(stable=True).split(load.tolist()))
+        if self.training:
+            most = math.ceil(self.capacity * len(place_N) / len(self.experts))
+            groups = [group[:most] for group in groups]
+        said_MD = torch.cat([expert(x_ND[group]) for expert, group in zip(self.experts, groups, strict=True)])
+        taken_M = torch.cat(groups)
+        said_MD = said_MD * gate_N[taken_M, None].to(said_MD.dtype)
+        out_XD = said_MD.new_zeros(x_XD.shape).index_copy(0, place_N[taken_M], said_MD)
+        return out_XD.view_as(x_BTD), uneven
+
+    def _route(self, x_ND: Tensor) -> Tensor:
+        """(N, D) -> (N, E) probabilities of the experts."""
+        with torch.autocast(x_ND.device.type, enabled=False):
+            x_ND = x_ND.to(self.router.weight.dtype)
+            if self.training and self.jitter > 0:
+                x_ND = x_ND * torch.empty_like(x_ND).uniform_(1 - self.jitter, 1 + self.jitter)
+            return torch.softmax(self.router(x_ND), dim=-1)
+
+
+class SwitchBlock(nn.Module):
+    """Pre-norm attention, then pre-norm experts, each added to the residual stream."""
+
+    def __init__(self, config: SwitchConfig) -> None:
+        super().__init__()
+        self.norm_1 = nn.LayerNorm(config.width)
+        self.attention = Attention(config.dense)
+        self.norm_2 = nn.LayerNorm(config.width)
+        self.switch = Experts(config)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(
+        self, x_BSD: Tensor, mask_B1TS: Tensor, visible_BT: Tensor, cache: Cache | None
+    ) -> tuple[Tensor, Cache, Tensor]:
+        """As `Block`, and how uneven the load of the experts is."""
+        mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, cache)
+        x_BTD = x_BSD[:, -mask_B1TS.shape[2] :] + self.drop(mixed_BTD)
+        said_BTD, uneven = self.switch(self.norm_2(x_BTD), visible_BT)
+        return x_BTD + self.drop(said_BTD), cache, uneven
+
+
+@register
+class Switch(Autoregressive):
+    """Columns count from the '=' (column index, since prompts end there), so padding does not move them."""
+
+    name = "switch"
+    family = "sparse transformer decoder"
+    year = 2021
+    paper = (
+        "Fedus et al., Switch Transformers: Scaling to Trillion Parameter Models with Simple and Efficient Sparsity, "
+        "2021"
+    )
+    Config = SwitchConfig
+    debug: ClassVar = {"layers": 2, "heads": 2, "width": 8, "experts": 2, "capacity": 2.0, "jitter": 0.0}
+    stacked: ClassVar = {"*.qkv.weight": 3}
+
+    def __init__(self, config: SwitchConfig, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.symbols = nn.Embedding(spec.vocabulary, config.width)
+        self.positions = nn.Embedding(spec.prompt_width + spec.answer_width - 1, config.width)
+        self.drop = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(
+            SwitchBlock(config) if number % 2 else Block(config.dense) for number in range(config.layers)
+        )
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
+        self.apply(self._initialise)
+        for name, parameter in self.named_parameters():
+            if name.endswith((".out.weight", ".down.weight")):
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.layers))
+
+    @staticmethod
+    def _initialise(module: nn.Module) -> None:
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=0.02)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
+        logits_BAV, _, self._uneven = self._run(symbols_BS, answer.shape[1], self._nothing(prompt))
+        return logits_BAV
+
+    def auxiliary_loss(self, like: Tensor) -> Tensor:
+        return self.config.balance * self._uneven
+
+    def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
+        logits_B1V, state, _ = self._run(prompt, 1, self._nothing(prompt))
+        return logits_B1V[:, 0], state
+
+    def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
+        logits_B1V, state, _ = self._run(symbol[:, None], 1, state)
+        return logits_B1V[:, 0], state
+
+    def _nothing(self, prompt: Tensor) -> State:
+        """The state before the prompt."""
+        first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
+        return first, (prompt != self.spec.pad)[:, :0], [None] * self.config.layers
+
+    def _run(self, symbols_BS: Tensor, wanted: int, state: State) -> tuple[Tensor, State, Tensor]:
+        """Symbols after those in `state` -> logits (B, wanted, V) at the last of them, the new state, and () how uneven
+        the loads of all experts are.
+        """
+        first, visible_BS, caches = state
+        length = symbols_BS.shape[1]
+        visible_BS = torch.cat([visible_BS, symbols_BS != self.spec.pad], dim=1)
+        mask = causal_mask(visible_BS)[:, :, -length:]
+        places = torch.arange(first, first + length, device=symbols_BS.device)
+        x_BSD = self.drop(self.symbols(symbols_BS) + self.positions(places))
+        kept: list[Cache | None] = []
+        uneven = x_BSD.new_zeros(())
+        for number, (block, cache) in enumerate(zip(self.blocks, caches, strict=True)):
+            if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
+                mask = mask[:, :, -wanted:]
+            if isinstance(block, SwitchBlock):
+                x_BSD, cache, more = block(x_BSD, mask, visible_BS[:, -mask.shape[2] :], cache)
+                uneven = uneven + more
+            else:
+                x_BSD, cache = block(x_BSD, mask, cache)
+            kept.append(cache)
+        return self.head(self.norm(x_BSD)), (first + length, visible_BS, kept), uneven
+
+    def active_parameters(self) -> int:
+        """All but those of the experts that are not chosen."""
+        idle = sum(
+            p.numel()
+            for block in self.blocks
+            if isinstance(block, SwitchBlock)
+            for expert in block.switch.experts[1:]
+            for p in expert.parameters()
+        )
+        return super().active_parameters() - idle
+
+    def training_flops(self) -> int:
+        """As if there were no pads and no expert full; the backward pass costs two products for each forward one."""
+        config, spec = self.config, self.spec
+        width, feedforward, answer = config.width, config.feedforward or 4 * config.width, spec.answer_width
+        length = spec.prompt_width + answer - 1
+        flops = 2 * answer * width * spec.vocabulary
+        for number in range(config.layers):
+            written = answer if number == config.layers - 1 else length
+            attention = 6 * length * width**2 + 4 * written * length * width + 2 * written * width**2
+            router = 2 * written * width * config.experts if number % 2 else 0
+            flops += attention + router + 4 * written * width * feedforward
+        return int(3 * flops)
+
+    def head_parameters(self) -> Iterator[nn.Parameter]:
+        """A router is a head too, one that tells experts apart: what is made for inner matrices is not for it."""
+        yield from super().head_parameters()
+        for block in self.blocks:
+            if isinstance(block, SwitchBlock):
+                yield from block.switch.router.parameters()

@@ -1,0 +1,161 @@
+"""Transformer on LSTM features: attention blocks over the states of one LSTM layer, which stands in for positions.
+
+Ahle, "Learning Arithmetic with Sequence Models" (github.com/thomasahle/arithmetic-transformer), 2023, kind
+`transformer-lstm`: the best of its comparison of LSTM and transformers by position encoding. As there, blocks are
+pre-norm with ReLU and a feed-forward size of 2 x width, and matrices are born as in torch's own modules. A head gives
+the logits, and the LSTM's forget gates start open, as in `lstm`.
+
+B batch, S = P + A - 1 symbols read, T <= S symbols written, D width, H heads, K = D / H, F feed-forward, V vocabulary
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.recurrent import open_forget_gates, roll_left, take
+from bench.architectures.registry import register
+
+Cache = tuple[Tensor, Tensor]
+"""A block's keys and values of earlier symbols, (B, H, S, K) each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerLSTMConfig(Config):
+    size_fields: ClassVar = ("width", "feedforward")
+    search: ClassVar = {"heads": (2, 4, 8)}
+
+    layers: int = 3
+    """the LSTM and the blocks on top of it; at least 2"""
+    heads: int = 4
+    """attention heads in each block"""
+    width: int = 64
+    """D, a multiple of `heads`"""
+    feedforward: int | None = None
+    """F; None is 2 x width"""
+    dropout: float = 0.0
+    """share of activations dropped in attention, within the feed-forward and at the end of each residual branch"""
+
+    def __post_init__(self) -> None:
+        if self.layers < 2:
+            raise ValueError(f"layers {self.layers}: must be at least 2, the LSTM and a block that attends")
+
+    @property
+    def size_step(self) -> int:
+        return self.heads
+
+
+class Block(nn.Module):
+    """Pre-norm causal attention, then pre-norm feed-forward, each added to the residual stream."""
+
+    def __init__(self, config: TransformerLSTMConfig) -> None:
+        super().__init__()
+        if config.width % config.heads:
+            raise ValueError(f"width {config.width}: must be a multiple of heads {config.heads}")
+        feedforward = config.feedforward or 2 * config.width
+        self.heads, self.dropout = config.heads, config.dropout
+        self.norm_1 = nn.LayerNorm(config.width)
+        self.qkv = nn.Linear(config.width, 3 * config.width)
+        self.out = nn.Linear(config.width, config.width)
+        self.norm_2 = nn.LayerNorm(config.width)
+        self.up = nn.Linear(config.width, feedforward)
+        self.down = nn.Linear(feedforward, config.width)
+        self.drop = nn.Dropout(config.dropout)
+        nn.init.xavier_uniform_(self.qkv.weight)
+        nn.init.zeros_(self.qkv.bias)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
+        """Symbols after those in `cache` -> (B, T, D), T being the rows of the mask, and the longer cache."""
+        written = mask_B1TS.shape[2]
+        q_BHSK, k_BHSK, v_BHSK = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in self.qkv(self.norm_1(x_BSD)).chunk(3, dim=-1)
+        )
+        if cache is not None:
+            k_BHSK, v_BHSK = torch.cat([cache[0], k_BHSK], dim=2), torch.cat([cache[1], v_BHSK], dim=2)
+        mixed_BHTK = F.scaled_dot_product_attention(
+            q_BHSK[:, :, -written:], k_BHSK, v_BHSK, mask_B1TS, dropout_p=self.dropout if self.training else 0.0
+        )
+        x_BTD = x_BSD[:, -written:] + self.drop(self.out(mixed_BHTK.transpose(1, 2).flatten(-2)))
+        hidden_BTF = self.drop(F.relu(self.up(self.norm_2(x_BTD))))
+        return x_BTD + self.drop(self.down(hidden_BTF)), (k_BHSK, v_BHSK)
+
+
+@register
+class TransformerLSTM(Autoregressive):
+    """The LSTM never meets a pad: rows are rolled left for it, and its states are rolled back for attention."""
+
+    name = "transformer-lstm"
+    family = "hybrid of LSTM and transformer"
+    year = 2023
+    paper = "Ahle, Learning Arithmetic with Sequence Models, 2023"
+    Config = TransformerLSTMConfig
+    debug: ClassVar = {"layers": 3, "heads": 2, "width": 8}
+    stacked: ClassVar = {"cells.weight_*": 4, "*.qkv.weight": 3}
+
+    def __init__(self, config: TransformerLSTMConfig, spec: SequenceSpec) -> None:
+        super().__init__(config, spec)
+        self.symbols = nn.Embedding(spec.vocabulary, config.width)
+        self.cells = nn.LSTM(config.width, config.width, batch_first=True)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers - 1))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, spec.vocabulary)
+        open_forget_gates(self.cells)
+
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        pads_B1 = (prompt == self.spec.pad).sum(dim=1, keepdim=True)
+        rolled_BS = roll_left(torch.cat([prompt, answer[:, :-1]], dim=1), pads_B1)
+        states_BSD, _ = self.cells(self.symbols(rolled_BS))
+        mask_B1SS = self._mask(prompt, rolled_BS.shape[1])
+        return self._attend(_roll_right(states_BSD, pads_B1), mask_B1SS, answer.shape[1])[0]
+
+    def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
+        pads_B1 = (prompt == self.spec.pad).sum(dim=1, keepdim=True)
+        lengths_B = prompt.shape[1] - pads_B1[:, 0]
+        packed = nn.utils.rnn.pack_padded_sequence(
+            self.symbols(roll_left(prompt, pads_B1)), lengths_B.cpu(), batch_first=True, enforce_sorted=False
+        )
+        packed_states, state = self.cells(packed)
+        states_BPD, _ = nn.utils.rnn.pad_packed_sequence(packed_states, batch_first=True, total_length=prompt.shape[1])
+        mask_B1PP = self._mask(prompt, prompt.shape[1])
+        logits_B1V, caches = self._attend(_roll_right(states_BPD, pads_B1), mask_B1PP, 1)
+        return logits_B1V[:, 0], (prompt, state, caches)
+
+    def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
+        prompt, lstm_state, caches = state
+        x_B1D, lstm_state = self.cells(self.symbols(symbol[:, None]), lstm_state)
+        mask_B11S = self._mask(prompt, caches[0][0].shape[2] + 1)[:, :, -1:]
+        logits_B1V, caches = self._attend(x_B1D, mask_B11S, 1, caches)
+        return logits_B1V[:, 0], (prompt, lstm_state, caches)
+
+    def _mask(self, prompt: Tensor, length: int) -> Tensor:
+        """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt.
+
+        Each pad looks at itself: a row that may look nowhere would make the softmax nan.
+        """
+        causal_SS = torch.ones(length, length, dtype=torch.bool, device=prompt.device).tril()
+        visible_BS = F.pad(prompt != self.spec.pad, (0, length - prompt.shape[1]), value=True)
+        itself_SS = torch.eye(length, dtype=torch.bool, device=prompt.device)
+        return (causal_SS & visible_BS[:, None, :] | itself_SS)[:, None]
+
+    def _attend(
+        self, x_BSD: Tensor, mask: Tensor, wanted: int, caches: list[Cache] | None = None
+    ) -> tuple[Tensor, list[Cache]]:
+        """The LSTM's states after those in `caches` -> logits (B, wanted, V) at the last of them; longer caches."""
+        kept = []
+        for number, block in enumerate(self.blocks):
+            if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
+                mask = mask[:, :, -wanted:]
+            x_BSD, cache = block(x_BSD, mask, None if caches is None else caches[number])
+            kept.append(cache)
+        return self.head(self.norm(x_BSD)), kept
+
+
+def _roll_right(states: Tensor, pads: Tensor) -> Tensor:
+    """(B, S, D), each row with as many pads behind as `pads` (B, 1) says -> (B, S, D), the pads in front again."""
+    columns_S = torch.arange(states.shape[1], device=states.device)
+    return take(states, (columns_S - pads) % states.shape[1])

@@ -1,0 +1,125 @@
+"""`tune`: an equal search for the settings of each architecture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.cli.options import TuneOptions
+
+if TYPE_CHECKING:
+    from bench.progress import ProgressView
+    from bench.tune import Search, Trial
+
+
+def tune_command(options: TuneOptions) -> int:
+    """Search settings for each architecture: as many trials, one space, one budget, scored on validation.
+
+    The same command again continues an interrupted search. Into a folder, more architectures and trials may be added.
+    """
+    import shlex
+    import sys
+
+    from bench.cli.output import console
+    from bench.engine import Interrupted
+    from bench.progress import ProgressView
+    from bench.tune import BEST, TRIALS, best_of, prepare, resolve_search, run_search
+
+    search = resolve_search(options)
+    directory = options.out or search.directory
+    prepare(search, directory, "python -m bench " + shlex.join(sys.argv[1:]))
+    screen = console()
+    screen.print(
+        f"{search.plan.suite.name}: {len(search.classes)} architectures x {search.trials} trials, "
+        f"{search.plan.budget} each, for runs of {search.for_budget}; folder {directory}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    try:
+        with ProgressView(screen, len(search.classes) * search.trials) as view:
+            found = run_search(search, directory, _Watcher(view, screen.is_terminal))
+    except Interrupted:
+        print("bench: interrupted; finished trials are kept, and the same command continues", file=sys.stderr)
+        return 130
+    _print_summary(search, found)
+    screen.print(f"files:          {directory / TRIALS}, {directory / BEST}", soft_wrap=True)
+    screen.print(
+        f"take them:      python -m bench run {shlex.join(_run_words(options, search, directory))}", soft_wrap=True
+    )
+    return 0 if all(best_of(trials) for trials in found.values()) else 1
+
+
+def _run_words(options: TuneOptions, search: Search, directory: Path) -> list[str]:
+    """The options of a run that the settings are tuned for."""
+    from bench.tune import BEST
+
+    words = ["--arch", options.arch, "--suite", options.suite, "--set-file", str(directory / BEST)]
+    words += ["--budget", str(search.for_budget), "--params", str(search.plan.parameters)]
+    for name in ("match", "training_problems", "precision", "device", "threads", "plugin"):
+        if (value := getattr(options, name)) != getattr(TuneOptions, name):
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    return words
+
+
+class _Watcher:
+    """A bar a trial in a terminal, a line a trial everywhere."""
+
+    def __init__(self, view: ProgressView, live: bool) -> None:
+        self._view, self._live = view, live
+
+    def start(self, architecture: str, number: int) -> None:
+        self._view.begin(f"{architecture}, trial {number}")
+
+    def event(self, event: dict[str, Any]) -> None:
+        if self._live:
+            self._view.event(event)
+
+    def finish(self, trial: Trial) -> None:
+        tail = trial.state if trial.score is None else f"{trial.state}, {trial.score:.1%} of {trial.total:,} right"
+        tail += f" ({trial.reason})" if trial.reason else ""
+        self._view.end(f"{trial.architecture}, trial {trial.number}", f"{tail}: {_pairs(trial.settings)}")
+
+
+def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
+    from bench.amounts import short_count
+    from bench.cli.output import console, print_rows
+    from bench.tune import best_of, importances
+
+    rows, mattered = [], {}
+    for cls in search.classes:
+        trials = found[cls.name]
+        best, states = best_of(trials), [trial.state for trial in trials]
+        mattered[cls.name] = importances(search, cls, trials)
+        rows.append(
+            {
+                "architecture": cls.name,
+                "best on validation": "-" if best is None else f"{best.score:.1%}",
+                "trial": "-" if best is None else best.number,
+                **{state: states.count(state) for state in ("done", "pruned", "failed")},
+                "train s": round(sum(trial.train_seconds for trial in trials)),
+                "examples": sum(trial.examples for trial in trials),
+                "FLOPs": short_count(sum(trial.flops for trial in trials)),
+            }
+        )
+    print_rows(f"Best of {search.trials} trials each, and what they cost", rows)
+    names = list(dict.fromkeys(name for shares in mattered.values() for name in shares or ()))
+    shown = {name: shares for name, shares in mattered.items() if shares is not None}
+    print_rows(
+        "What mattered: share of each setting in what sets the better half of the trials apart",
+        [{"setting": name, **{arch: _share(shares.get(name)) for arch, shares in shown.items()}} for name in names],
+        "too few trials to say",
+    )
+    screen = console()
+    for cls in search.classes:
+        if best := best_of(found[cls.name]):
+            screen.print(f"{cls.name}: {_pairs(best.settings)}", highlight=False, soft_wrap=True)
+        else:
+            screen.print(f"{cls.name}: no trial was done, so there are no settings", highlight=False, soft_wrap=True)
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
+
+
+def _pairs(settings: dict[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in settings.items())

@@ -1,0 +1,79 @@
+"""`verify`: recompute whatever can be recomputed of a run, from its folder alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from bench.audit import Check
+
+
+def verify_command(
+    run: Path,
+    /,
+    *,
+    rerun: int = 0,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    plugin: str | None = None,
+) -> int:
+    """Check a run without trusting it: recompute whatever can be recomputed, from its folder alone.
+
+    Hashes of the training and test problems, parameters, FLOPs, every answer (by the weights that lie in the folder),
+    every figure of its tables. Nothing is written into the folder. Exit status: 0 all checks passed, 1 one failed.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    rerun
+        Train so many of its cells again, chosen by lot, and compare.
+    json
+        One JSON document on standard output: the checks.
+    plugin
+        Module(s) that register architectures of the run.
+    """
+    from dataclasses import asdict
+
+    from bench import architectures
+    from bench.amounts import parse_names
+    from bench.cli.output import console, print_json
+    from bench.errors import UserError
+    from bench.verify import verify_run
+
+    if rerun < 0:
+        raise UserError(f"--rerun {rerun}: expected a number of cells from 0 on")
+    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
+    try:
+        for module in plugins:
+            architectures.load_plugin(module)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    target = console()
+    checks = []
+    for check in verify_run(run, rerun, plugins):
+        checks.append(check)
+        if not json:
+            target.print(_line(check), markup=False, soft_wrap=True)
+    failed = [check for check in checks if check.ok is False]
+    if json:
+        print_json([asdict(check) for check in checks])
+    else:
+        target.print(_summary(checks), markup=False, soft_wrap=True)
+    return 1 if failed else 0
+
+
+def _line(check: Check) -> str:
+    word = {True: "ok", False: "FAILED", None: "note"}[check.ok]
+    return f"{word:<6}  {check.cell or 'run'}  {check.check}: {check.detail}"
+
+
+def _summary(checks: list[Check]) -> str:
+    decided = [check for check in checks if check.ok is not None]
+    failed = [check for check in decided if not check.ok]
+    if not failed:
+        return f"All {len(decided)} checks passed. Times and memory were not measured again: they are the maker's word."
+    names = ", ".join(f"{check.cell or 'run'} {check.check}" for check in failed)
+    return f"{len(failed)} of {len(decided)} checks failed: {names}."

@@ -1,0 +1,498 @@
+"""Equal tuning: for every architecture as many trials, in the same space, at the same budget, scored on validation.
+
+A trial is one training run with settings of its own, in a process of its own, that never makes a test problem. Its
+settings are a function of the search's seed, its number and the trials before it: a search that was interrupted goes on
+exactly as if nothing had happened. The first trials are the same for all architectures: the defaults, then random ones.
+From then on Optuna's TPE (Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011; multivariate after
+Falkner et al., "BOHB", 2018) draws near the better ones. A trial that lies behind the median of the finished ones at
+the same share of the budget ends there, and counts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.util
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import pandas as pd
+
+from bench import architectures, machine
+from bench.amounts import Budget
+from bench.architectures import Architecture
+from bench.cell import run_trial
+from bench.cli.options import RunOptions, TuneOptions
+from bench.engine import death, run_in_child, work_of
+from bench.errors import UserError
+from bench.plan import Entry, Plan, entry_of, frame
+from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
+from bench.rundir import make_folder
+from bench.settings import TrainingSettings, Tuned, field_names
+from bench.training import CURVE_POINTS, curve_point
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.storages import JournalStorage
+    from optuna.trial import FrozenTrial
+
+SCHEMA = 1
+"""Version of tune.json, and of all that makes a search what it is: space, sampler, pruner."""
+SEARCH, JOURNAL, TRIALS, BEST = "tune.json", "journal.log", "trials.csv", "tune.toml"
+"""Files of a search: what it is, Optuna's log, all trials as a table, and the best settings."""
+
+SHARE = 4
+"""A trial has a quarter of the budget that the settings are searched for."""
+DEPTHS = (1, 6)
+"""Fewest and most layers; an architecture that cannot have them all has those of them that it can."""
+USUAL_LR = {"muon": 0.02, "adamw": 0.008, "sgd": 0.05}
+"""What `lr` of the space is a multiple of: one range then suits all optimisers, and is one dimension to the sampler."""
+STARTUP = 4
+"""Trials before the sampler learns from them, and finished ones before any is pruned."""
+UNPRUNED = 0.3
+"""Share of the budget that every trial gets: learning often begins late and at once."""
+FEWEST_FOR_IMPORTANCES = 6
+OWN_OPTIONS = 2
+"""Most options that an architecture may have of its own."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """A resolved search: what all of its trials share."""
+
+    plan: Plan
+    """without entries; its budget is that of a trial, its one seed that of the search and of each trial"""
+    classes: list[type[Architecture]]
+    trials: int
+    for_budget: Budget
+    """of the runs that the settings are searched for"""
+
+    @property
+    def seed(self) -> int:
+        return self.plan.seeds[0]
+
+    def settings(self) -> dict[str, Any]:
+        """What two searches must share to lie in one folder: all but architectures and the number of trials."""
+        return self.plan.settings() | {"for_budget": str(self.for_budget), "seed": self.seed}
+
+    @property
+    def directory(self) -> Path:
+        """Where the search goes when the command does not say: tune/SUITE-HASH."""
+        digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
+        return Path("tune") / f"{self.plan.suite.name}-{digest[:10]}"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial that counts."""
+
+    architecture: str
+    number: int
+    """from 0, within the architecture"""
+    state: str
+    """'done', 'pruned' (it counts as worse than all done ones) or 'failed'"""
+    reason: str
+    settings: dict[str, Any]
+    params: dict[str, Any]
+    """the same as the sampler sees them"""
+    correct: int | None
+    """validation problems answered exactly: all of them where done, of the curve's sample where pruned"""
+    total: int | None
+    examples: int
+    flops: int
+    train_seconds: float
+
+    @property
+    def score(self) -> float | None:
+        """Exact match on validation."""
+        return None if self.correct is None or self.total is None else self.correct / self.total
+
+
+class Watcher(Protocol):
+    """Whoever wants to see a search go on."""
+
+    def start(self, architecture: str, number: int) -> None: ...
+    def event(self, event: dict[str, Any]) -> None: ...
+    def finish(self, trial: Trial) -> None: ...
+
+
+class _Pruned(Exception):
+    """The trial is ended for lying behind."""
+
+
+def resolve_search(options: TuneOptions) -> Search:
+    """Check every option and decide everything.
+
+    Raises:
+        UserError: an option is unknown, impossible, or at odds with another; or Optuna is not installed.
+    """
+    if importlib.util.find_spec("optuna") is None:
+        raise UserError("tune needs Optuna, which is not installed here: pip install 'optuna>=5,<6'")
+    if not 1 <= options.trials <= 10_000:
+        raise UserError(f"--trials {options.trials}: expected 1 to 10,000 trials of each architecture")
+    if not 0 <= options.seed < 2**31:
+        raise UserError(f"--seed {options.seed}: expected 0 to 2147483647")
+    shared = {name: getattr(options, name) for name in field_names(TuneOptions) if name not in ("trials", "seed")}
+    plan, classes = frame(RunOptions(**shared, seeds=f"{options.seed},"))
+    if options.budget is None:
+        for_budget = plan.budget
+        plan = dataclasses.replace(plan, budget=Budget(for_budget.unit, -(-for_budget.amount // SHARE)))
+    else:
+        for_budget = Budget(plan.budget.unit, SHARE * plan.budget.amount)
+    search = Search(plan, classes, options.trials, for_budget)
+    for cls in classes:
+        _space(plan, cls)  # refuses an architecture that cannot be searched
+    return search
+
+
+def prepare(search: Search, directory: Path, command: str) -> None:
+    """Make the folder of a search, or take over the one that lies there.
+
+    Raises:
+        UserError: the folder cannot be written, is not a search's, or holds one that differs in more than
+            architectures and trials.
+    """
+    path = directory / SEARCH
+    if not path.exists():
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise UserError(f"--out {directory}: is there and holds no {SEARCH}; choose an empty or a new folder")
+        make_folder(directory)
+        about = {"versions": machine.versions(), "machine": machine.description(), "git": machine.git_state()}
+        write_checked_json(path, {"schema": SCHEMA, "command": command, "settings": search.settings()} | about)
+        return
+    remedy = "restore it, or choose another folder"
+    try:
+        there = verify_checksum(path, read_checked_json(path, remedy), remedy)
+    except BadFile as error:
+        raise UserError(str(error)) from None
+    for key, mine in {"schema": SCHEMA, **search.settings()}.items():
+        theirs = there.get("settings", {}).get(key) if key != "schema" else there.get(key)
+        if theirs != mine:
+            raise UserError(
+                f"--out {directory}: holds a search with {key.replace('_', ' ')} {theirs}, not {mine}; only "
+                f"architectures and trials may be added to a folder: choose another one"
+            )
+
+
+def run_search(search: Search, directory: Path, watcher: Watcher) -> dict[str, list[Trial]]:
+    """Run every trial that is missing and write the files of the search; all trials of each architecture asked for.
+
+    Trial by trial, architectures within, so that a drifting machine meets all architectures alike.
+
+    Raises:
+        Interrupted: by the user; finished trials are kept.
+        UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked.
+    """
+    with (directory / JOURNAL).open("ab") as journal:
+        _hold(journal.fileno(), directory)
+        storage = _open_journal(directory)
+        studies = {cls.name: _study(storage, cls.name) for cls in search.classes}
+        for name, study in studies.items():
+            _settle_interrupted(study)
+            if (counted := len(_counted(study))) > search.trials:
+                raise UserError(
+                    f"--trials {search.trials}: {directory} holds {counted} trials of {name}; ask for as many or more"
+                )
+        for number in range(search.trials):
+            for cls in search.classes:
+                study = studies[cls.name]
+                if len(_counted(study)) == number:
+                    watcher.start(cls.name, number)
+                    _run_trial(search, cls, study, number, directory, watcher)
+                    _write_trials(storage, directory)
+                watcher.finish(_counted(study)[number])
+        _write_best(search, storage, directory)
+        return {name: _counted(study) for name, study in studies.items()}
+
+
+def best_of(trials: list[Trial]) -> Trial | None:
+    """The done trial that scored highest, the earliest of equals."""
+    return max((t for t in trials if t.state == "done"), key=lambda t: t.score or 0.0, default=None)
+
+
+def best_entry(search: Search, cls: type[Architecture], best: Trial) -> Entry:
+    """An architecture as its best trial trained it."""
+    return entry_of(search.plan, cls, ({}, ""), [(best.settings, f"trial {best.number}")], {})
+
+
+def importances(search: Search, cls: type[Architecture], trials: list[Trial]) -> dict[str, float] | None:
+    """How much each setting has to do with a trial's lying in the better half, as shares of 1, greatest first.
+
+    PED-ANOVA (Watanabe et al., 2023) over done and pruned trials, the latter as worse than the former; None where they
+    are too few to say anything.
+    """
+    import optuna
+
+    ranked = [trial for trial in trials if trial.score is not None]
+    if len(ranked) < FEWEST_FOR_IMPORTANCES:
+        return None
+    space = _space(search.plan, cls)
+    study = optuna.create_study(direction="maximize")
+    for trial in ranked:
+        assert trial.score is not None
+        value = trial.score - (trial.state == "pruned")
+        study.add_trial(optuna.create_trial(params=trial.params, distributions=space, value=value))
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5, evaluate_on_local=False)
+    return optuna.importance.get_param_importances(study, evaluator=evaluator)
+
+
+def _space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribution]:
+    """What is searched for an architecture: the common space, less what the suite settles, and its own options.
+
+    Raises:
+        UserError: the architecture's own options are not as `Config.search` says, or no depth meets the size.
+    """
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    own, depth = cls.Config.search, cls.Config.depth_field
+    defaults = asdict(cls.Config())
+    wrong = [name for name, choices in own.items() if name not in defaults or defaults[name] not in choices]
+    if len(own) > OWN_OPTIONS or wrong or {depth, *cls.Config.size_fields} & own.keys() or depth not in defaults:
+        raise UserError(
+            f"{cls.name}: its config must name its depth in `depth_field`, and in `search` at most {OWN_OPTIONS} other "
+            f"fields with choices that hold the default (not so: {', '.join(wrong) or ', '.join([depth, *own])})"
+        )
+    space: dict[str, BaseDistribution] = {
+        "optimizer": CategoricalDistribution(("muon", "adamw")),
+        "lr": FloatDistribution(1 / 8, 2, log=True),
+        "outer_lr": FloatDistribution(0.001, 0.016, log=True),
+        "batch": CategoricalDistribution((32, 64, 128, 256)),
+        "warmup": FloatDistribution(0, 0.1),
+        "weight_decay": FloatDistribution(0, 0.1),
+        depth: IntDistribution(*_depths(plan, cls)),
+        **{name: CategoricalDistribution(choices) for name, choices in own.items()},
+    }
+    settled = plan.suite.defaults.settings.keys() | ({"batch"} if plan.budget.unit == "steps" else set())
+    return {name: distribution for name, distribution in space.items() if name not in settled}
+
+
+def _depths(plan: Plan, cls: type[Architecture]) -> tuple[int, int]:
+    """The least and the greatest depth at which a model of this architecture meets the size."""
+    possible, why = [], ""
+    depth = cls.Config.depth_field
+    settled = plan.suite.defaults.settings.get(depth)
+    for layers in [settled] if settled is not None else range(DEPTHS[0], DEPTHS[1] + 1):
+        try:
+            entry_of(plan, cls, ({}, ""), [({depth: layers}, f"{depth} {layers}")], {})
+        except UserError as error:
+            why = str(error)
+        else:
+            possible.append(int(layers))
+    if not possible:
+        raise UserError(why)
+    return min(possible), max(possible)
+
+
+def _default_params(space: dict[str, BaseDistribution], cls: type[Architecture]) -> dict[str, Any]:
+    """The first trial: the defaults of training and architecture, as the sampler sees them."""
+    values = asdict(cls.Config()) | asdict(TrainingSettings()) | {"lr": 1.0}
+    depth = cls.Config.depth_field
+    if depth in space:
+        values[depth] = min(max(values[depth], space[depth].low), space[depth].high)  # type: ignore[attr-defined]
+    return {name: values[name] for name in space}
+
+
+def _settings(plan: Plan, params: dict[str, Any]) -> dict[str, Any]:
+    """What a trial trains with: as sampled, numbers to three digits, `lr` no longer relative."""
+    values = dict(params)
+    if "lr" in values:
+        optimizer = values.get("optimizer", plan.suite.defaults.settings.get("optimizer", TrainingSettings.optimizer))
+        values["lr"] *= USUAL_LR[optimizer]
+    return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in values.items()}
+
+
+def _run_trial(
+    search: Search, cls: type[Architecture], study: Study, number: int, directory: Path, watcher: Watcher
+) -> None:
+    """Draw a trial's settings, train with them, and tell the study how it went."""
+    from optuna.samplers import TPESampler
+    from optuna.trial import TrialState
+
+    # A new one for each trial: its random numbers then depend on the trial's number alone, resumed or not.
+    seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
+    study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True)
+    space = _space(search.plan, cls)
+    if number == 0 and not study.get_trials(states=(TrialState.WAITING,)):
+        study.enqueue_trial(_default_params(space, cls))
+    trial = study.ask(space)
+    settings = _settings(search.plan, trial.params)
+    trial.set_user_attr("settings", settings)
+    outcome: dict[str, Any] = {"status": "pruned", "reason": "", "correct": None, "total": None}
+    outcome |= {"examples": 0, "flops": 0, "train_seconds": 0.0}
+    last: dict[str, Any] = {}
+
+    def event(event: dict[str, Any]) -> None:
+        watcher.event(event)
+        if event["kind"] == "validation":
+            outcome.update({key: event[key] for key in ("correct", "total", "examples", "flops", "train_seconds")})
+            trial.report(event["correct"] / event["total"], curve_point(event["share"]))
+            if event["share"] < 1 and trial.should_prune():
+                outcome["reason"] = f"behind the median of the finished trials at {event['share']:.0%} of the budget"
+                raise _Pruned
+        elif event["kind"] == "outcome":
+            last.update(event)
+
+    try:
+        entry = entry_of(search.plan, cls, ({}, ""), [(settings, f"trial {number}")], {})
+        work = work_of(search.plan, entry, search.seed, directory / "errors" / f"{cls.name}-{number}")
+        exit_code = run_in_child(work, run_trial, event)
+        outcome.update({key: value for key, value in (last or death(exit_code)).items() if key != "kind"})
+        if outcome["status"] in ("diverged", "out-of-memory"):
+            outcome |= {"status": "pruned", "reason": f"{outcome['status']}: {outcome['reason']}"}
+    except UserError as error:  # settings that make no model of the size asked
+        outcome["reason"] = str(error)
+    except _Pruned:
+        pass
+    trial.set_user_attr("outcome", outcome)
+    _tell(study, trial.number, outcome)
+
+
+def _tell(study: Study, number: int, outcome: dict[str, Any]) -> None:
+    from optuna.trial import TrialState
+
+    match outcome["status"]:
+        case "done":
+            study.tell(number, outcome["correct"] / outcome["total"])
+        case "pruned":
+            study.tell(number, state=TrialState.PRUNED)
+        case _:
+            study.tell(number, state=TrialState.FAIL)
+
+
+def _settle_interrupted(study: Study) -> None:
+    """Close the trials that were running when a process ended.
+
+    One whose outcome was known is told after all. Any other counts for nothing and is drawn and run again: the same
+    number after the same trials gives the same settings.
+    """
+    from optuna.trial import TrialState
+
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        _tell(study, trial.number, trial.user_attrs.get("outcome", {"status": "interrupted"}))
+
+
+def _counted(study: Study) -> list[Trial]:
+    """The trials that ended by themselves, in order."""
+    ended = [trial for trial in study.get_trials() if trial.state.is_finished() and "outcome" in trial.user_attrs]
+    return [_trial(study.study_name, number, trial) for number, trial in enumerate(ended)]
+
+
+def _trial(architecture: str, number: int, frozen: FrozenTrial) -> Trial:
+    outcome = dict(frozen.user_attrs["outcome"])
+    return Trial(
+        architecture=architecture,
+        number=number,
+        state=outcome.pop("status"),
+        settings=frozen.user_attrs["settings"],
+        params=frozen.params,
+        **outcome,
+    )
+
+
+def _hold(descriptor: int, directory: Path) -> None:
+    """Keep other searches out of the folder; the lock goes with the process, however it ends.
+
+    Raises:
+        UserError: another process holds it.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"--out {directory}: another process searches here; wait for it or end it first") from None
+
+
+def _open_journal(directory: Path) -> JournalStorage:
+    """The trials so far.
+
+    Raises:
+        UserError: the file is no journal of Optuna's.
+    """
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    path = directory / JOURNAL
+    # What a killed process leaves: Optuna's own lock, for which it would wait half a minute, and half a line.
+    path.with_name(f"{JOURNAL}.lock").unlink(missing_ok=True)
+    whole, newline, _ = path.read_bytes().rpartition(b"\n")
+    with path.open("r+b") as journal:
+        journal.truncate(len(whole) + len(newline))
+    try:
+        return JournalStorage(JournalFileBackend(str(path)))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: is no journal of Optuna's ({error}); restore it, or choose another folder") from None
+
+
+def _study(storage: JournalStorage, architecture: str) -> Study:
+    """The trials of one architecture; none, where it is new."""
+    import optuna
+
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=int(UNPRUNED * CURVE_POINTS))
+    return optuna.create_study(
+        storage=storage, study_name=architecture, direction="maximize", pruner=pruner, load_if_exists=True
+    )
+
+
+def _all_trials(storage: JournalStorage) -> dict[str, list[Trial]]:
+    """Architecture -> its trials, in the order in which they came into the folder."""
+    import optuna
+
+    names = [study.study_name for study in storage.get_all_studies()]
+    return {name: _counted(optuna.load_study(study_name=name, storage=storage)) for name in names}
+
+
+def _write_trials(storage: JournalStorage, directory: Path) -> None:
+    """trials.csv: a row a trial, what it was and cost, then its settings."""
+    rows = []
+    for trials in _all_trials(storage).values():
+        for trial in trials:
+            row = {"architecture": trial.architecture, "trial": trial.number, "state": trial.state}
+            row |= {"reason": trial.reason, "score": trial.score, "correct": trial.correct, "total": trial.total}
+            row |= {"examples": trial.examples, "flops": trial.flops, "train_seconds": trial.train_seconds}
+            rows.append(row | trial.settings)
+    table = pd.DataFrame(rows, dtype=object)  # else an int in a column with gaps becomes a float
+    write_text(directory / TRIALS, table.to_csv(index=False, lineterminator="\n"))
+
+
+def _write_best(search: Search, storage: JournalStorage, directory: Path) -> None:
+    """tune.toml: the best settings of each architecture that has had as many trials, in full, for `run --set-file`."""
+    plan = search.plan
+    header = Tuned(
+        suite=plan.suite.name,
+        suite_hash=plan.suite.hash,
+        parameters=plan.parameters,
+        match=plan.match,
+        budget=str(search.for_budget),
+        training_problems=plan.training_problems,
+        precision=plan.precision,
+        trials=search.trials,
+        trial_budget=str(plan.budget),
+    )
+    tables = {"tuned": {key: value for key, value in asdict(header).items() if value is not None}}
+    known = architectures.all_architectures()
+    for name, trials in _all_trials(storage).items():
+        best = best_of(trials)
+        if best is not None and len(trials) == search.trials and name in known:
+            entry = best_entry(search, known[name], best)
+            # The size is fitted anew by whoever takes the file.
+            config = {key: value for key, value in asdict(entry.config).items() if key not in entry.config.size_fields}
+            tables[name] = asdict(entry.training) | config
+    text = "# The best settings of a search; `python -m bench run --set-file` takes this file.\n"
+    for name, table in tables.items():
+        lines = [f"{key} = {_as_toml(value)}" for key, value in table.items()]
+        text += "\n".join(["", f"[{name}]", *lines, ""])
+    write_text(directory / BEST, text)
+
+
+def _as_toml(value: Any) -> str:
+    """A plain value as TOML; there is no null, and `none` is what settings take for it."""
+    return '"none"' if value is None else json.dumps(value, ensure_ascii=False)

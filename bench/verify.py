@@ -1,0 +1,317 @@
+"""Checking a whole run without trusting whoever made it: from its folder alone, on any machine."""
+
+import random
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import stdev
+from typing import Any
+
+import pandas as pd
+
+from bench import architectures, machine
+from bench.amounts import parse_budget
+from bench.audit import WEIGHTS, Cell, Check, Expected, Wrong, audit, outcome
+from bench.baselines import baseline_frame
+from bench.cell import Work, run_cell
+from bench.datasets.suites import load_suite, suite_names
+from bench.engine import run_in_child
+from bench.errors import UserError
+from bench.plan import plan_hash, strata_of
+from bench.results.baselines import BASELINES
+from bench.results.collect import CELLS, RESULTS, cells_frame, results_frame
+from bench.results.comparable import SHOWN_HASH
+from bench.results.files import BadFile, read_checked_json, verify_checksum
+from bench.results.predictions import PREDICTIONS
+from bench.results.records import RECORD, Record, read_record, verify_schema
+from bench.results.runs import PLAN, cell_directory, wrong_in_plan
+
+REMEDY = "restore it, or run again into another folder"
+
+LEAST_TOLERANCE = 0.05
+"""Exact match may differ by so much between two trainings under other conditions, or by three standard deviations across
+the run's own seeds if that is more: rounding alone sets training on another course, as another seed does.
+"""
+
+
+def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterator[Check]:
+    """All checks of a run, one by one as they are done; nothing is written into its folder.
+
+    `rerun` finished cells, chosen by lot, are trained again. `plugins` are modules with architectures of the run: those
+    that its plan names are not imported unasked, since a run may come from anywhere.
+
+    Raises:
+        UserError: the folder is no run, is of another version, or has fewer finished cells than `rerun`.
+    """
+    plan, check = _read_plan(directory)
+    yield check
+    if wrong := wrong_in_plan(plan) or _wrong_in_entries(plan):
+        yield Check(check="plan", cell="", ok=False, detail=f"{directory / PLAN}: {wrong}; nothing more can be checked")
+        return
+    yield outcome("plan", "", lambda: _plan_hash(plan))
+    try:
+        expected = Expected(plan)
+    except ValueError as error:
+        detail = f"the suite in {PLAN} is none, and nothing more can be checked: {error}"
+        yield Check(check="suite", cell="", ok=False, detail=" ".join(detail.split()))
+        return
+    yield outcome("suite", "", lambda: _suite(plan, expected))
+    yield from _seeds(plan)
+    yield outcome("cells", "", lambda: _folders(directory, plan))
+
+    cells: list[Cell] = []
+    unreadable: set[tuple[str, int]] = set()
+    for architecture in plan["architectures"]:
+        for seed in plan["seeds"]:
+            name, folder = f"{architecture}-s{seed}", cell_directory(directory, architecture, seed)
+            if not (folder / RECORD).exists():
+                yield Check(
+                    check="record", cell=name, ok=None, detail="not run yet, or not to its end: it has no record"
+                )
+                continue
+            record, check = _read_record(folder, architecture, seed)
+            yield check
+            if record is None:
+                unreadable.add((architecture, seed))
+                continue
+            cells.append(Cell(folder, record, plan["entries"][architecture], expected))
+            yield from audit(cells[-1])
+            if not record.done:
+                yield Check(check="status", cell=name, ok=None, detail=f"{record.status}: {record.reason}")
+            yield from _conditions(cells[-1])
+    yield from _tables(directory, plan, expected, cells, unreadable)
+    done = [cell for cell in cells if cell.record.done]
+    if rerun > len(done):
+        raise UserError(f"--rerun {rerun}: {directory} has {len(done)} finished cells that can be read")
+    for cell in random.SystemRandom().sample(done, rerun):  # nobody can know beforehand which ones
+        yield from _train_again(cell, plan, done, plugins)
+
+
+# --- the plan ---------------------------------------------------------------------------------------------------------
+
+
+def _read_plan(directory: Path) -> tuple[dict[str, Any], Check]:
+    """run.json, without its checksum, and whether that was right. Raises UserError where there is no plan to read."""
+    path = directory / PLAN
+    if not path.is_file():
+        wrong = f"is no run folder: {PLAN} is missing" if directory.is_dir() else "there is no such folder"
+        raise UserError(f"{directory}: {wrong}; give the folder that `python -m bench run` named at its end")
+    try:
+        content = read_checked_json(path, REMEDY)
+        verify_schema(path, content)
+    except BadFile as error:
+        raise UserError(str(error)) from None
+
+    def checksum() -> str:
+        verify_checksum(path, content, REMEDY)
+        return "its checksum is right"
+
+    check = outcome(PLAN, "", checksum)
+    return {key: value for key, value in content.items() if key != "checksum"}, check
+
+
+def _wrong_in_entries(plan: dict[str, Any]) -> str:
+    """What the plan lacks of what `run` writes, as the end of a sentence; '' if nothing."""
+    for key in ("settings", "entries"):
+        if not isinstance(plan.get(key), dict):
+            return f"has no {key}: it was not written by `run`"
+    if missing := [name for name in plan["architectures"] if not isinstance(plan["entries"].get(name), dict)]:
+        return f"has no entry of {missing[0]}"
+    return "" if isinstance(plan["suite"].get("content"), dict) else "has no content of its suite"
+
+
+def _plan_hash(plan: dict[str, Any]) -> str:
+    made = plan_hash(plan["settings"], plan["entries"], plan["seeds"])
+    if plan.get("plan_hash") != made:
+        raise Wrong(
+            f"wrong hash: the plan hash is {str(plan.get('plan_hash'))[:SHOWN_HASH]}, recomputed {made[:SHOWN_HASH]}"
+        )
+    if set(plan["entries"]) != set(plan["architectures"]):
+        raise Wrong("its architectures are not those it has entries of")
+    if plan["budget"] != plan["settings"]["budget"]:
+        raise Wrong(f"budget is {plan['budget']}, in its settings {plan['settings']['budget']}")
+    return f"hash {made[:SHOWN_HASH]}"
+
+
+def _suite(plan: dict[str, Any], expected: Expected) -> str:
+    stated, suite, test = plan["suite"], expected.suite, expected.test
+    hashes = {stated["hash"], plan["settings"]["suite_hash"]}
+    if hashes != {suite.hash}:
+        raise Wrong(
+            f"wrong hash: the suite hash is {str(stated['hash'])[:SHOWN_HASH]}, that of its content "
+            f"{suite.hash[:SHOWN_HASH]}"
+        )
+    for source in (stated, {"name": plan["settings"]["suite"], "version": plan["settings"]["suite_version"]}):
+        if (source["name"], source["version"]) != (suite.name, suite.version):
+            raise Wrong(f"called {source['name']} {source['version']}, its content is {suite.name} {suite.version}")
+    if plan["test_hash"] != test.hash:
+        raise Wrong(
+            f"other test set: the test hash is {str(plan['test_hash'])[:SHOWN_HASH]}, that of the suite's test "
+            f"problems {test.hash[:SHOWN_HASH]}"
+        )
+    if plan["strata"] != strata_of(test):
+        raise Wrong("its strata, or how many problems they have, are not those of its content")
+    shown = f"{suite.name} {suite.version}, hash {suite.hash[:SHOWN_HASH]}"
+    if suite.name not in suite_names():
+        return f"{shown}: no suite of the project, so that its content is for the reader to judge"
+    genuine = load_suite(suite.name)
+    if genuine.version != suite.version:
+        return f"{shown}: this program has version {genuine.version}"
+    if genuine.hash != suite.hash:
+        raise Wrong(
+            f"not the genuine suite: {suite.name} {suite.version} has hash {genuine.hash[:SHOWN_HASH]} in this "
+            f"program, {suite.hash[:SHOWN_HASH]} in the run"
+        )
+    return f"{shown}: the project's own"
+
+
+def _seeds(plan: dict[str, Any]) -> Iterator[Check]:
+    """Whoever runs ten seeds and shows the best three has other ones than the first three."""
+    if sorted(plan["seeds"]) != list(range(len(plan["seeds"]))):
+        shown = ", ".join(map(str, plan["seeds"]))
+        yield Check(
+            check="seeds", cell="", ok=None, detail=f"the seeds are {shown}: ask why not the first ones from 0 on"
+        )
+
+
+# --- cells ------------------------------------------------------------------------------------------------------------
+
+
+def _folders(directory: Path, plan: dict[str, Any]) -> str:
+    planned = {cell_directory(directory, name, seed) for name in plan["architectures"] for seed in plan["seeds"]}
+    there = {path.parent for path in directory.glob(f"cells/*/{RECORD}")}
+    if strangers := sorted(path.name for path in there - planned):
+        raise Wrong(f"cells that are not in the plan: {', '.join(strangers)}")
+    return f"{len(there)} of the {len(planned)} planned have a record"
+
+
+def _read_record(folder: Path, architecture: str, seed: int) -> tuple[Record | None, Check]:
+    found: list[Record] = []
+
+    def read() -> str:
+        record = read_record(folder)
+        if (record.architecture, record.seed) != (architecture, seed):
+            raise Wrong(f"it is of {record.architecture}, seed {record.seed}: put into another cell's folder")
+        architectures.get(architecture)  # the rest needs its class
+        found.append(record)
+        return "its checksum is right"
+
+    check = outcome("record", f"{architecture}-s{seed}", read)
+    return (found[0] if found else None), check
+
+
+def _conditions(cell: Cell) -> Iterator[Check]:
+    """A note of how this machine and its software differ from those of the record."""
+    if differences := _differences(cell.record):
+        yield Check(check="versions", cell=cell.name, ok=None, detail=f"made under other conditions: {differences}")
+
+
+def _differences(record: Record) -> str:
+    here = machine.versions() | {key: str(value) for key, value in machine.description().items()}
+    there = record.versions | {key: str(value) for key, value in record.machine.items()}
+    return ", ".join(f"{key} {there.get(key)}, here {value}" for key, value in here.items() if there.get(key) != value)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def _tables(
+    directory: Path, plan: dict[str, Any], expected: Expected, cells: list[Cell], unreadable: set[tuple[str, int]]
+) -> Iterator[Check]:
+    """cells.csv, results.csv and baselines.csv, against what the records and predictions give."""
+    if not cells:
+        return
+
+    def scored() -> pd.DataFrame:
+        return results_frame({(c.record.architecture, c.record.seed): c.predictions for c in cells if c.record.done})
+
+    yield outcome(CELLS, "", lambda: _table(directory / CELLS, cells_frame([c.record for c in cells]), unreadable))
+    yield outcome(RESULTS, "", lambda: _table(directory / RESULTS, scored(), unreadable))
+    if not (directory / BASELINES).exists():
+        yield Check(check=BASELINES, cell="", ok=None, detail="is not there yet: it is written at the end of a run")
+        return
+    limit = plan["settings"]["training_problems"]
+    yield outcome(
+        BASELINES,
+        "",
+        lambda: _table(directory / BASELINES, baseline_frame(expected.suite, plan["seeds"], limit), set()),
+    )
+
+
+def _table(path: Path, expected: pd.DataFrame, unreadable: set[tuple[str, int]]) -> str:
+    """Compares a file with a frame, line by line; lines of cells that cannot be read are left out."""
+    if not path.is_file():
+        raise Wrong(f"{path}: the file is missing; `python -m bench report` writes it")
+    made = expected.to_csv(index=False, lineterminator="\n").splitlines()
+    left_out = tuple(f"{architecture},{seed}," for architecture, seed in unreadable)
+    found = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(left_out or "\n")]
+    for number, (one, other) in enumerate(zip(found, made, strict=False)):
+        if one != other:
+            raise Wrong(f"edited figure: {path.name} has '{one}', recomputed '{other}' (row {number})")
+    if len(found) != len(made):
+        raise Wrong(f"{path.name} has {len(found) - 1:,} rows, recomputed {len(made) - 1:,}")
+    return f"{len(made) - 1:,} rows, recomputed"
+
+
+# --- training again ---------------------------------------------------------------------------------------------------
+
+
+def _train_again(cell: Cell, plan: dict[str, Any], done: list[Cell], plugins: tuple[str, ...]) -> Iterator[Check]:
+    """Trains a cell again, in a folder of its own that is thrown away, and compares data, answers and weights."""
+    record, settings = cell.record, plan["settings"]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Work(
+            directory=folder,
+            architecture=record.architecture,
+            seed=record.seed,
+            suite=plan["suite"]["content"],
+            config=cell.entry["config"],
+            training=cell.entry["training"],
+            parameters=cell.entry["parameters"],
+            active_parameters=cell.entry["active_parameters"],
+            flops_per_example=cell.entry["flops_per_example"],
+            match=cell.entry["match"],
+            preset=cell.entry["preset"],
+            tuned=cell.entry["tuned"],
+            budget=settings["budget"],
+            stop_when_flat=settings["stop_when_flat"],
+            training_problems=settings["training_problems"],
+            device=settings["device"],
+            precision=settings["precision"],
+            threads=settings["threads"],
+            plugins=list(plugins),
+        )
+        run_in_child(work, run_cell, lambda event: None)
+        again = read_record(Path(folder)) if (Path(folder) / RECORD).exists() else None
+    if again is None or not again.done:
+        reason = again.reason if again else "its process ended without a record"
+        yield Check(check="trained again", cell=cell.name, ok=False, detail=f"done in the run, not here: {reason}")
+        return
+    yield outcome("trained again", cell.name, lambda: _compare(cell, again, done))
+
+
+def _compare(cell: Cell, again: Record, done: list[Cell]) -> str:
+    record = cell.record
+    by_the_clock = parse_budget(record.budget, "budget").unit == "seconds"
+    names = ["test_hash", "validation_hash", "parameters"]
+    for name in names if by_the_clock else [*names, "data_hash", "flops"]:
+        if getattr(record, name) != getattr(again, name):
+            raise Wrong(f"{name} is {getattr(record, name)} in the run, {getattr(again, name)} trained again")
+    assert record.exact_match is not None
+    assert again.exact_match is not None
+    shown = f"exact match {100 * record.exact_match:.1f} % in the run, {100 * again.exact_match:.1f} % trained again"
+    shown += f"; {record.train_seconds:.1f} s and {again.train_seconds:.1f} s"
+    equal = all(record.files.get(name) == again.files[name] for name in (PREDICTIONS, WEIGHTS))
+    if equal:
+        return f"the same answers and weights to the last byte; {shown}"
+    differences = _differences(record)
+    if not differences and not by_the_clock:
+        raise Wrong(f"other weights or answers, though machine, threads and versions are the same; {shown}")
+    scores = [c.record.exact_match for c in done if c.record.architecture == record.architecture]
+    spread = stdev(score for score in scores if score is not None) if len(scores) > 1 else 0.0
+    tolerance = max(LEAST_TOLERANCE, 3 * spread)
+    why = differences or "the clock decides how far a budget of seconds goes"
+    text = f"not the same bytes ({why}); {shown}, and {100 * tolerance:.0f} points are allowed"
+    if abs(record.exact_match - again.exact_match) > tolerance:
+        raise Wrong(text)
+    return text

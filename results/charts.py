@@ -1,0 +1,569 @@
+"""The charts of a report, as Vega-Lite pictures made with Altair, each from figures of `Scores` alone.
+
+An architecture has one look, colour, dash and shape, in all charts of a report (`looks`).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Literal
+
+import altair as alt
+import pandas as pd
+
+from bench.results.anatomy import CLASSES
+from bench.results.baselines import NEAREST
+from bench.results.comparison import Comparison, Difference, words
+from bench.results.conclusion import told_apart
+from bench.results.entries import SHARED, share_entry
+from bench.results.error_tables import ErrorShares
+from bench.results.learning import LEVELS, learning
+from bench.results.scores import Scores
+from bench.results.statistics import (
+    ALL_UNSEEN,
+    FEWEST_SEEDS,
+    FEWEST_TASKS,
+    MOST_TAU,
+    Estimate,
+    performance_profiles,
+)
+from bench.results.tables import label
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+"""Told apart by the colour-blind, seen on white and on black (Okabe and Ito 2008, less black and yellow)."""
+DASHES = ([1, 0], [6, 3], [2, 2])
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+CLASS_COLOURS = ("#332288", "#88ccee", "#44aa99", "#117733", "#ddcc77", "#cc6677", "#999999")
+"""Of the classes of wrong answers (Tol 2021, `muted`): none is an architecture's."""
+GREY = "#8a8a8a"
+WIDTH = 640
+"""Pixels of a picture in a file; on the page a chart is as wide as its column."""
+
+CURVE_CAPTION = (
+    "Mean of the seeds; the band goes from the lowest to the highest. A point on a learning curve is not what a "
+    "smaller budget gives, since the learning rate had not come down yet: that takes a run of its own."
+)
+FOREST_CAPTION = "Paired by seed, 95 % t intervals. Filled: told apart, at p < 0.05 after Holm over all rows."
+SHARED_CAPTION = f" {SHARED} and grey: measured while the machine was shared, so that the time means little."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One picture and its words."""
+
+    name: str
+    """of its files; unique within a report on one group of runs"""
+    title: str
+    caption: str
+    picture: Any
+    """an Altair chart without theme, as wide as its container or, where `panel` is given, in panels"""
+    legend: Sequence[str] = ()
+    """what its legend lists"""
+    panel: int | None = None
+    """width of one panel of a picture in panels, in pixels with its axis; None for a picture in one"""
+
+    @property
+    def legend_width(self) -> int:
+        """Pixels that every entry of the legend needs."""
+        return 34 + 7 * max(map(len, self.legend), default=0)
+
+    def specification(self) -> dict[str, Any]:
+        """The picture as Vega-Lite, without theme."""
+        return dict(self.picture.to_dict())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How an architecture is drawn in every chart."""
+
+    colour: str
+    dash: list[int]
+    shape: str
+
+
+def looks(names: Sequence[str]) -> dict[str, Look]:
+    """A look for each name, by its place: two names of one colour have other dashes and shapes."""
+    return {
+        name: Look(
+            colour=COLOURS[number % len(COLOURS)],
+            dash=list(DASHES[number // len(COLOURS) % len(DASHES)]),
+            # One step on with every round of colours.
+            shape=SHAPES[(number + number // len(COLOURS)) % len(SHAPES)],
+        )
+        for number, name in enumerate(dict.fromkeys(names))
+    }
+
+
+def theme(dark: bool) -> dict[str, Any]:
+    """Vega-Lite's `config` for a light or a dark page."""
+    ink, faint, grid = ("#e6e6e6", "#a8adb3", "#33383e") if dark else ("#1c1f23", "#5b626a", "#e4e7ea")
+    text = {"labelColor": faint, "titleColor": ink, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 500}
+    return {
+        "background": "transparent" if dark else "white",
+        "font": "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif",
+        "view": {"stroke": None},
+        "axis": {**text, "domainColor": faint, "tickColor": faint, "gridColor": grid, "labelLimit": 150},
+        "legend": {
+            **text,
+            "title": None,
+            "orient": "top",
+            "symbolStrokeWidth": 2,
+            "symbolOpacity": 1,
+            "labelLimit": 200,
+            "columns": 4,
+        },
+        "header": {**text, "labelColor": ink},
+        "rule": {"color": faint},
+        "text": {"color": ink, "fontSize": 12},
+    }
+
+
+def charts(
+    scores: Scores, comparisons: Sequence[Comparison], errors: ErrorShares, look: dict[str, Look]
+) -> list[Chart]:
+    """The charts of one group of runs, in order; those that have nothing to show are left out.
+
+    `comparisons` as of `conclusion.all_pairs`, `errors` as of `error_tables.error_shares`; `look` must have every
+    architecture.
+    """
+    if not scores.records:
+        return []
+    found = [
+        exact_match(scores, look),
+        *learning_curves(scores, look),
+        heat_maps(scores),
+        *differences(scores, comparisons, look),
+        *trade_offs(scores, look),
+        error_anatomy(scores, errors),
+    ]
+    return [chart for chart in found if chart is not None]
+
+
+def exact_match(scores: Scores, look: dict[str, Look]) -> Chart:
+    """Overall and by operation: mean, interval, every seed, and `nearest` as the bound from below."""
+    slices = [("all", "all"), *(("operation", operation) for operation in scores.values("operation"))]
+    means, seeds, nearest = [], [], []
+    for slice_name, value in slices:
+        whole = scores.all_unseen(**({} if slice_name == "all" else {"operation": value}))
+        asked = scores.asked(slice_name, value)
+        rows = scores.rows(slice_name, value)
+        for name in scores.architectures:
+            facts = {"problems": value, "architecture": _label(scores, name)}
+            share = scores.share_right(name, slice_name, value, whole)
+            means.append(facts | _interval(share) | {"problems asked": asked})
+            for _, row in rows[rows["architecture"] == name].iterrows():
+                right = 100 * row["correct"] / row["total"]
+                seeds.append(facts | {"mean": right, "exact match %": f"{right:.1f} (seed {row['seed']})"})
+        if NEAREST in scores.baseline_names:
+            share = scores.share_right(NEAREST, slice_name, value, whole)
+            nearest.append({"problems": value, "architecture": NEAREST} | _interval(share))
+    order = [value for _, value in slices]
+    y = alt.Y("problems:N", sort=order, title=None, axis=alt.Axis(grid=False, labelFontSize=14))
+    offset = alt.YOffset("architecture:N", sort=_labels(scores), scale=alt.Scale(paddingOuter=0.7))
+    x = alt.X("mean:Q", title="exact match %", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=10))
+    colour = _colour(scores, look)
+    base = alt.Chart(pd.DataFrame(means)).encode(y=y, yOffset=offset, color=colour)
+    rules = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="exact match %"), x2="high:Q")
+    tooltip = ["architecture:N", "problems:N", "exact match %:N"]
+    dots = alt.Chart(pd.DataFrame(seeds)).mark_circle(size=22, opacity=0.45)
+    dots = dots.encode(x=x, y=y, yOffset=offset, color=colour, tooltip=tooltip)
+    points = base.mark_point(size=80, filled=True, opacity=1)
+    points = points.encode(x=x, shape=_shape(scores, look), tooltip=[*tooltip, "problems asked:Q"])
+    layers = [rules, dots, points]
+    if nearest:
+        ticks = alt.Chart(pd.DataFrame(nearest)).mark_tick(color=GREY, thickness=2, height=22 + 10 * len(look))
+        layers.insert(0, ticks.encode(x=x, y=y, tooltip=tooltip))
+    bound = " Grey bar: the baseline `nearest`, which has learnt nothing." if nearest else ""
+    return Chart(
+        name="exact-match",
+        title="Exact match, overall and by operation",
+        caption=f"{_unit(scores)} Small: each seed.{bound}",
+        legend=_labels(scores),
+        picture=_layers(*layers, height=len(slices) * (14 * len(scores.architectures) + 18)),
+    )
+
+
+def learning_curves(scores: Scores, look: dict[str, Look]) -> list[Chart]:
+    """Exact match on validation against examples, training seconds and FLOPs."""
+    frame = curve_frame(scores)
+    axes = (("examples", "examples"), ("train_seconds", "seconds"), ("flops", "FLOPs"))
+    return [] if frame.empty else [_learning_curve(scores, look, frame, *axis) for axis in axes]
+
+
+def _learning_curve(scores: Scores, look: dict[str, Look], frame: pd.DataFrame, column: str, against: str) -> Chart:
+    shared = _shared(scores) if column == "train_seconds" else set()
+    frame = frame.assign(
+        architecture=[_label(scores, name, name in shared) for name in frame["name"]], shared=frame["name"].isin(shared)
+    )
+    base = alt.Chart(frame).encode(x=alt.X(f"{column}:Q", title=f"training {against}", axis=_amounts(6)))
+    share: dict[str, Any] = {"title": "exact match on validation %", "scale": alt.Scale(domain=[0, 100])}
+    mean, colour = alt.Y("mean:Q", **share), _colour(scores, look, shared)
+    tooltip = [
+        "architecture:N",
+        alt.Tooltip("examples:Q", format=","),
+        alt.Tooltip("train_seconds:Q", format=",.1f", title="training seconds"),
+        alt.Tooltip("flops:Q", format=".3s", title="FLOPs"),
+        alt.Tooltip("mean:Q", format=".1f", title="exact match %"),
+        "seeds:N",
+    ]
+    band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", **share), y2="high:Q", color=colour)
+    line = base.mark_line(strokeWidth=2).encode(y=mean, color=colour, strokeDash=_dash(scores, look, shared))
+    points = base.mark_circle(size=24, opacity=1).encode(y=mean, color=colour, tooltip=tooltip)
+    layers = [band, line, points]
+    if shared:
+        grey = base.transform_filter("datum.shared").mark_circle(size=24, opacity=1, color=GREY)
+        layers.append(grey.encode(y=mean, tooltip=tooltip))
+    return Chart(
+        name=f"curve-{against.lower()}",
+        title=f"Learning against {against}",
+        caption=CURVE_CAPTION + (SHARED_CAPTION if shared else ""),
+        legend=_labels(scores, shared),
+        picture=_layers(*layers, height=240),
+    )
+
+
+def curve_frame(scores: Scores) -> pd.DataFrame:
+    """A row an architecture and validation: name, examples, train_seconds, flops (medians over seeds), mean, low, high
+    (percent: mean, lowest and highest seed), seeds.
+
+    Validations that some seed did not reach, since it stopped early, are left out: the mean would jump there.
+    """
+    rows = []
+    for name in scores.architectures:
+        curves = [scores.curves[name, record.seed] for record in scores.of(name)]
+        for number in range(min(map(len, curves))):
+            points = [curve.iloc[number] for curve in curves]
+            shares = [100 * float(point["correct"] / point["total"]) for point in points]
+            used = {
+                column: median(float(point[column]) for point in points)
+                for column in ("examples", "train_seconds", "flops")
+            }
+            figures = {"mean": sum(shares) / len(shares), "low": min(shares), "high": max(shares)}
+            each = ", ".join(f"{share:.1f}" for share in shares)
+            rows.append({"name": name, **used, **figures, "seeds": each})
+    return pd.DataFrame(rows)
+
+
+def heat_maps(scores: Scores) -> Chart:
+    """Digits of a x digits of b, a panel an architecture and operation."""
+    rows, panels = [], []
+    for name in scores.architectures:
+        for value in scores.values("operation x digits"):
+            operation, digits = value.split(" ")
+            panel = f"{_label(scores, name)}   {operation}"
+            if panel not in panels:
+                panels.append(panel)
+            a, b = map(int, digits.split("x"))
+            whole = scores.all_unseen(operation=operation, digits=digits)
+            share = scores.share_right(name, "operation x digits", value, whole)
+            asked = f"{scores.asked('operation x digits', value):,}" + (f", {ALL_UNSEEN}" if whole else "")
+            facts = {"panel": panel, "architecture": _label(scores, name), "problems": value, "a": a, "b": b}
+            rows.append(facts | _interval(share) | {"problems asked": asked})
+    frame = pd.DataFrame(rows)
+    columns = int(frame["b"].nunique())
+    side = 60 if columns <= 3 else 40 if columns <= 5 else 26
+    base = alt.Chart(frame).encode(
+        x=alt.X("b:O", title="digits of b", axis=alt.Axis(labelAngle=0)), y=alt.Y("a:O", title="digits of a")
+    )
+    scale = alt.Scale(scheme="viridis", domain=[0, 100])
+    cells = base.mark_rect().encode(
+        color=alt.Color(
+            "mean:Q", scale=scale, title="exact match %", legend=alt.Legend(orient="bottom", gradientLength=180)
+        ),
+        tooltip=["architecture:N", "problems:N", "exact match %:N", "problems asked:N"],
+    )
+    light = alt.condition("datum.mean > 55", alt.value("#000000"), alt.value("#ffffff"))
+    figures = base.mark_text(fontSize=13 if side > 40 else 11).encode(
+        text=alt.Text("mean:Q", format=".0f"), color=light
+    )
+    layers = alt.layer(cells, figures).properties(width=alt.Step(side), height=alt.Step(side))
+    operations = len(scores.values("operation"))
+    picture = layers.facet(
+        facet=alt.Facet("panel:N", sort=panels, title=None), columns=operations if operations > 1 else 4
+    )
+    return Chart(
+        name="digits",
+        title="Exact match by digits of both operands",
+        caption="Mean over seeds, in percent; intervals and numbers of problems are under the pointer.",
+        picture=picture,
+        panel=side * columns + 62,
+    )
+
+
+def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[str, Look]) -> list[Chart]:
+    """Pairwise differences as forest plots: every pair overall, and the best architecture against each by slice."""
+    if not comparisons:
+        return []
+    found = []
+    if len(comparisons) > 1:
+        rows = [
+            _difference(pair, pair.rows[0]) | {"ahead": _label(scores, pair.one), "told": told}
+            for pair, told in zip(comparisons, told_apart(list(comparisons)), strict=True)
+        ]
+        rows.sort(key=lambda row: -row["mean"])
+        y = alt.Y("pair:N", sort=None, title=None, axis=alt.Axis(grid=False, labelLimit=230))
+        colour = _colour(scores, look, field="ahead").legend(None)
+        found.append(
+            Chart(
+                name="differences",
+                title="Pairwise differences, all problems",
+                caption=f"How many points more often the first is right than the second. {FOREST_CAPTION}",
+                picture=_forest(rows, 22 * len(rows), y=y, color=colour),
+            )
+        )
+    best = comparisons[0].one
+    against = [pair for pair in comparisons if pair.one == best]
+    # Few pairs leave room for more rows each.
+    slices = ("all", "operation", "digits", "signs") if len(against) <= 2 else ("all", "operation")
+    rows = [
+        _difference(pair, row)
+        | {"problems": words(row), "than": _label(scores, pair.other), "told": row.verdict in (best, pair.other)}
+        for pair in against
+        for row in pair.rows
+        if row.slice in slices
+    ]
+    order = list(dict.fromkeys(row["problems"] for row in rows))
+    encodings: dict[str, Any] = {
+        "y": alt.Y("problems:N", sort=order, title=None, axis=alt.Axis(grid=False)),
+        "color": alt.value(look[best].colour),
+    }
+    if len(against) > 1:
+        others = [pair.other for pair in against]
+        scale = alt.Scale(domain=[_label(scores, name) for name in others], range=[look[n].colour for n in others])
+        encodings["color"] = alt.Color("than:N", scale=scale, title="than")
+        encodings["yOffset"] = alt.YOffset("than:N", sort=_labels(scores), scale=alt.Scale(paddingOuter=0.7))
+    found.append(
+        Chart(
+            name="differences-by-problem",
+            title=f"{best} against {'the others' if len(against) > 1 else against[0].other}",
+            caption=f"How many points more often {best} is right. {FOREST_CAPTION}",
+            legend=_labels(scores),
+            picture=_forest(rows, len(order) * (12 * len(against) + 10), **encodings),
+        )
+    )
+    return found
+
+
+def _difference(pair: Comparison, row: Difference) -> dict[str, Any]:
+    figures = _interval(row.difference)
+    points = figures.pop("exact match %")
+    return {"pair": f"{pair.one} - {pair.other}", "points": points, "verdict": row.verdict} | figures
+
+
+def _forest(rows: list[dict[str, Any]], height: int, **encodings: Any) -> Any:
+    """Differences with their intervals, filled where they can be told from none."""
+    base = alt.Chart(pd.DataFrame(rows)).encode(**encodings)
+    title = "difference in exact match, points"
+    zero = alt.Chart(pd.DataFrame({"mean": [0]})).mark_rule(strokeDash=[4, 3]).encode(x="mean:Q")
+    axis = alt.Axis(tickCount=8)
+    bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title, axis=axis), x2="high:Q")
+    x = alt.X("mean:Q", title=title, axis=axis)
+    asked = ["pair:N", *(["problems:N"] if "problems" in rows[0] else []), "points:N", "verdict:N"]
+    rings = base.mark_point(size=80, strokeWidth=2, opacity=1).encode(x=x, tooltip=asked)
+    told = base.transform_filter("datum.told").mark_point(size=80, filled=True, opacity=1).encode(x=x, tooltip=asked)
+    return _layers(zero, bars, rings, told, height=height)
+
+
+def trade_offs(scores: Scores, look: dict[str, Look]) -> list[Chart]:
+    """Exact match against training time and throughput, with the front of architectures that no other one beats."""
+    axes = (
+        ("train-seconds", "train_seconds", "training seconds", "training time", True),
+        ("examples-per-second", "examples_per_second", "training examples a second", "training throughput", False),
+        (
+            "decode-per-second",
+            "decode_problems_per_second",
+            "problems answered a second",
+            "answering throughput",
+            False,
+        ),
+    )
+    return [chart for axis in axes if (chart := _trade_off(scores, look, *axis)) is not None]
+
+
+def _trade_off(
+    scores: Scores, look: dict[str, Look], name: str, column: str, title: str, against: str, less_is_better: bool
+) -> Chart | None:
+    shared = _shared(scores)
+    rows, seeds = [], []
+    for architecture in scores.architectures:
+        cost = scores.median(architecture, lambda record: getattr(record, column))
+        if cost is None:
+            continue
+        facts = {"architecture": _label(scores, architecture, architecture in shared), "shared": architecture in shared}
+        share = scores.share_right(architecture, "all", "all", scores.all_unseen())
+        rows.append(facts | {"cost": cost} | _interval(share))
+        seeds += [
+            facts | {"cost": getattr(record, column), "mean": 100 * record.exact_match}
+            for record in scores.of(architecture)
+            if getattr(record, column) is not None and record.exact_match is not None
+        ]
+    if not rows:
+        return None
+    frame = pd.DataFrame(rows)
+    front = frame.iloc[pareto_front(list(frame["cost"]), list(frame["mean"]), less_is_better)]
+    x = alt.X("cost:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=30), axis=_amounts(4))
+    y = alt.Y("mean:Q", title="exact match %", scale=alt.Scale(zero=False, padding=12))
+    colour = _colour(scores, look, shared)
+    # What is had for a cost is the best of all that cost no more.
+    steps: Literal["step-after", "step-before"] = "step-after" if less_is_better else "step-before"
+    line = alt.Chart(front).mark_line(color=GREY, strokeWidth=1.5, strokeDash=[4, 3], interpolate=steps)
+    bars = alt.Chart(frame).mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title="exact match %"), y2="high:Q")
+    dots = alt.Chart(pd.DataFrame(seeds)).mark_circle(size=22, opacity=0.45)
+    points = alt.Chart(frame).mark_point(size=110, filled=True, opacity=1)
+    shape = _shape(scores, look, shared)
+    tooltip = ["architecture:N", "exact match %:N", alt.Tooltip("cost:Q", format=",.1f", title=title)]
+    layers = [
+        line.encode(x=x, y=y),
+        bars.encode(x=x, color=colour),
+        dots.encode(x=x, y=y, color=colour),
+        points.encode(x=x, y=y, color=colour, shape=shape, tooltip=tooltip),
+    ]
+    if shared:
+        grey = alt.Chart(frame).transform_filter("datum.shared").mark_point(size=30, filled=True, opacity=1, color=GREY)
+        layers.append(grey.encode(x=x, y=y, tooltip=tooltip))
+    return Chart(
+        name=f"accuracy-{name}",
+        title=f"Against {against}",
+        caption=f"{_unit(scores)} Times are medians. Small: each seed. Dashed: the Pareto front, through those that no "
+        f"other one beats in both.{SHARED_CAPTION if shared else ''}",
+        legend=_labels(scores, shared),
+        picture=_layers(*layers, height=240),
+    )
+
+
+def pareto_front(costs: Sequence[float], shares: Sequence[float], less_is_better: bool) -> list[int]:
+    """Places of the points that no other one beats: no worse in cost and in share, and better in one of them."""
+    signed = [cost if less_is_better else -cost for cost in costs]
+    points = list(zip(signed, shares, strict=True))
+    return [
+        place
+        for place, (cost, share) in enumerate(points)
+        if not any(c <= cost and s >= share and (c, s) != (cost, share) for c, s in points)
+    ]
+
+
+def error_anatomy(scores: Scores, errors: ErrorShares) -> Chart | None:
+    """Which errors an architecture makes: shares of all test problems, stacked up to the share answered wrong."""
+    rows = [
+        {"architecture": _label(scores, name), "error": kind, "order": order, "share": 100 * share.mean}
+        for name, shares in errors.items()
+        for order, (kind, share) in enumerate(shares.items())
+    ]
+    if not any(row["share"] for row in rows):
+        return None
+    bars = (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_bar(height=20)
+        .encode(
+            x=alt.X("share:Q", title="% of all test problems", stack="zero", axis=alt.Axis(tickCount=8)),
+            y=alt.Y("architecture:N", sort=_labels(scores), title=None, axis=alt.Axis(grid=False)),
+            color=alt.Color("error:N", scale=alt.Scale(domain=list(CLASSES), range=list(CLASS_COLOURS))),
+            order="order:Q",
+            tooltip=["architecture:N", "error:N", alt.Tooltip("share:Q", format=".1f", title="% of all test problems")],
+        )
+    )
+    return Chart(
+        name="errors",
+        title="Wrong answers by kind",
+        caption="The first kind that fits, in the order of the legend; means over seeds.",
+        legend=list(CLASSES),
+        picture=bars.properties(width="container", height=34 * len(scores.architectures) + 10),
+    )
+
+
+def performance_profile(groups: Sequence[Scores], look: dict[str, Look]) -> Chart | None:
+    """Over the suites of several groups: the share that an architecture learns within tau times the fastest's examples.
+
+    A suite counts as learnt by the median seed's first validation with 90 % right. None with fewer than 5 suites, or
+    where no architecture ran on all of them.
+    """
+    names = [name for name in look if all(name in scores.architectures for scores in groups)]
+    if len({scores.plan["suite"]["name"] for scores in groups}) < FEWEST_TASKS or not names:
+        return None
+    times = [[learning(scores, name).reached[LEVELS[0], "examples"].median for scores in groups] for name in names]
+    taus, profiles = performance_profiles(times)
+    rows = [
+        {"architecture": name, "tau": tau, "share": 100 * share}
+        for name, profile in zip(names, profiles, strict=True)
+        for tau, share in zip(taus, profile, strict=True)
+    ]
+    scale = alt.Scale(domain=names, range=[look[name].colour for name in names])
+    dashes = alt.Scale(domain=names, range=[look[name].dash for name in names])
+    line = (
+        alt.Chart(pd.DataFrame(rows))
+        .mark_line(interpolate="step-after", strokeWidth=2, point=True)
+        .encode(
+            x=alt.X("tau:Q", title="tau: times the examples of the fastest", scale=alt.Scale(domain=[1, MOST_TAU])),
+            y=alt.Y("share:Q", title="% of suites learnt", scale=alt.Scale(domain=[0, 100])),
+            color=alt.Color("architecture:N", scale=scale),
+            strokeDash=alt.StrokeDash("architecture:N", scale=dashes),
+            tooltip=["architecture:N", alt.Tooltip("tau:Q", format=".2f"), alt.Tooltip("share:Q", format=".0f")],
+        )
+    )
+    return Chart(
+        name="performance-profile",
+        title="Performance profile",
+        caption=f"Share of the {len(groups)} suites on which an architecture is 90 % right on validation (median over "
+        "seeds) after at most tau times the examples that the fastest one took.",
+        legend=names,
+        picture=line.properties(width="container", height=240),
+    )
+
+
+# --- what the charts share --------------------------------------------------------------------------------------------
+
+
+def _layers(*layers: Any, height: int) -> Any:
+    return alt.layer(*layers).properties(width="container", height=height)
+
+
+def _amounts(ticks: int) -> alt.Axis:
+    """An axis of amounts, such as 300k."""
+    return alt.Axis(tickCount=ticks, grid=False, labelExpr="format(datum.value, '.3~s')")
+
+
+def _interval(estimate: Estimate) -> dict[str, Any]:
+    """Mean and interval in percent, as figures (the mean itself where there is no interval) and as words."""
+    mean = 100 * estimate.mean
+    low, high = (mean if end is None else 100 * end for end in (estimate.low, estimate.high))
+    return {"mean": mean, "low": low, "high": high, "exact match %": share_entry(estimate).text}
+
+
+def _label(scores: Scores, name: str, shared: bool = False) -> str:
+    return f"{SHARED} {label(scores.of(name))}" if shared else label(scores.of(name))
+
+
+def _labels(scores: Scores, shared: Collection[str] = ()) -> list[str]:
+    return [_label(scores, name, name in shared) for name in scores.architectures]
+
+
+def _colour(
+    scores: Scores, look: dict[str, Look], shared: Collection[str] = (), field: str = "architecture"
+) -> alt.Color:
+    scale = alt.Scale(domain=_labels(scores, shared), range=[look[name].colour for name in scores.architectures])
+    return alt.Color(f"{field}:N", scale=scale)
+
+
+def _shape(scores: Scores, look: dict[str, Look], shared: Collection[str] = ()) -> alt.Shape:
+    scale = alt.Scale(domain=_labels(scores, shared), range=[look[name].shape for name in scores.architectures])
+    return alt.Shape("architecture:N", scale=scale)
+
+
+def _dash(scores: Scores, look: dict[str, Look], shared: Collection[str] = ()) -> alt.StrokeDash:
+    scale = alt.Scale(domain=_labels(scores, shared), range=[look[name].dash for name in scores.architectures])
+    return alt.StrokeDash("architecture:N", scale=scale)
+
+
+def _shared(scores: Scores) -> set[str]:
+    """Architectures with a cell that shared the machine."""
+    return {record.architecture for record in scores.records if not record.exclusive}
+
+
+def _unit(scores: Scores) -> str:
+    """What the intervals of this report are."""
+    seeds = {len(scores.of(name)) for name in scores.architectures}
+    if seeds == {1}:
+        return "One seed: 95 % Wilson interval over the problems asked."
+    if max(seeds) < FEWEST_SEEDS:
+        return f"Mean over {max(seeds)} seeds; an interval takes {FEWEST_SEEDS}."
+    return "Mean over seeds with its 95 % t interval."

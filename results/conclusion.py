@@ -1,0 +1,121 @@
+"""What a report says before its tables: which architecture is best, by how much, and where that cannot be told."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from bench.results.comparison import SIGNIFICANCE, Comparison, Difference, cannot_tell, compare, points, words
+from bench.results.scores import Scores
+from bench.results.statistics import FEWEST_SEEDS, holm
+
+
+def by_budget(scores: Scores) -> dict[str, list[str]]:
+    """Budget -> the architectures trained under it, by exact match, the best first."""
+    budgets: dict[str, list[str]] = {}
+    for name in scores.architectures:
+        budgets.setdefault(scores.of(name)[0].budget, []).append(name)
+    return {
+        budget: sorted(names, key=lambda name: -scores.share_right(name, "all", "all").mean)
+        for budget, names in budgets.items()
+    }
+
+
+def all_pairs(scores: Scores) -> list[Comparison]:
+    """Every two architectures of one budget, the one that is right more often first.
+
+    Pairs without a seed in common are left out.
+    """
+    return [
+        compare(scores, better, worse)
+        for names in by_budget(scores).values()
+        for better, worse in combinations(names, 2)
+        if {record.seed for record in scores.of(better)} & {record.seed for record in scores.of(worse)}
+    ]
+
+
+def told_apart(comparisons: list[Comparison]) -> list[bool]:
+    """For each pair, whether it can be told overall: p < 0.05 after Holm over the pairs given."""
+    overall = [comparison.rows[0] for comparison in comparisons]
+    adjusted = holm([row.sign_flip if row.all_or_nothing else row.p for row in overall])
+    return [p is not None and p < SIGNIFICANCE for p in adjusted]
+
+
+def conclusion(scores: Scores, comparisons: list[Comparison]) -> list[str]:
+    """The outcome in words, a sentence or two a line. `comparisons`: what `all_pairs` found."""
+    pairs = {(comparison.one, comparison.other): comparison for comparison in comparisons}
+    budgets = by_budget(scores)
+    lines = []
+    for budget, names in budgets.items():
+        under = f"Under {budget}: " if len(budgets) > 1 else ""
+        lines += [f"{under}{line}" for line in _under_one_budget(scores, names, pairs)]
+    flops = [scores.median(name, lambda record: record.flops) or 0 for name in scores.architectures]
+    equal_flops = any(budget.startswith("flops=") for budget in budgets)
+    if len(flops) > 1 and not equal_flops and max(flops) > 1.01 * min(flops):
+        lines.append("The ranking under equal FLOPs is not known: no run under a budget of FLOPs is in this report.")
+    return lines
+
+
+Pairs = dict[tuple[str, str], Comparison]
+
+
+def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs) -> Iterator[str]:
+    best, *others = names
+    if not others:
+        yield f"{best} is right on {_share(scores, best)} of the test problems. There is no other to compare it with."
+        return
+    against = [pairs[best, other] for other in others if (best, other) in pairs]
+    told = told_apart(against)
+    behind = [
+        f"{points(pair.rows[0])} more often than {pair.other}" for pair, yes in zip(against, told, strict=True) if yes
+    ]
+    level = [pair for pair, yes in zip(against, told, strict=True) if not yes]
+    line = f"{best} is right most often, on {_share(scores, best)} of the test problems"
+    if behind:
+        line += f": {_listed(behind)}"
+    yield f"{line}."
+    for pair in level:
+        verdict = cannot_tell(len(pair.seeds)).capitalize()
+        yield f"{verdict} whether it is better than {pair.other}: {_open(pair.rows[0])}."
+    yield from (
+        f"{pair.one} and {pair.other}, {row.sentence}." for pair in against if (row := pair.rows[0]).all_or_nothing
+    )
+    if apart := [other for other in others if (best, other) not in pairs]:
+        yield f"{best} shares no seed with {_listed(apart)}, so they are not compared."
+    yield from _by_operation(scores, names, pairs)
+
+
+def _by_operation(scores: Scores, names: list[str], pairs: Pairs) -> Iterator[str]:
+    """The best on each operation, against the second best on it."""
+    told, level, verdict, questions = [], [], "", 0
+    for operation in scores.values("operation"):
+        mean = {name: scores.share_right(name, "operation", operation).mean for name in names}
+        best, second = sorted(names, key=lambda name: -mean[name])[:2]
+        pair = pairs.get((best, second)) or pairs.get((second, best))
+        if pair is None:
+            continue
+        [row] = [row for row in pair.rows if (row.slice, row.value) == ("operation", operation)]
+        found = f"{words(row)} ({best} {points(row)} before {second})"
+        if row.verdict == best:
+            told.append(found)
+        else:
+            level.append(found)
+            verdict, questions = row.verdict, len(pair.rows)
+    if told:
+        yield f"By operation, the best can be told on {_listed(told)}."
+    if level:
+        yield f"By operation, {verdict}, after Holm over the {questions} rows of a comparison, on {_listed(level)}."
+
+
+def _share(scores: Scores, name: str) -> str:
+    share = scores.share_right(name, "all", "all", scores.all_unseen())
+    interval = "" if share.low is None or share.high is None else f" [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+    return f"{100 * share.mean:.1f} %{interval}"
+
+
+def _open(row: Difference) -> str:
+    if row.difference.n < FEWEST_SEEDS:
+        return f"{points(row)} apart, and an interval needs {FEWEST_SEEDS} seeds"
+    return f"{points(row)} apart"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

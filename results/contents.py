@@ -1,0 +1,59 @@
+"""What a report holds in every form: the runs in parts that may each stand in one table, with words and tables."""
+
+from dataclasses import dataclass
+
+from bench.results.comparable import held_equal
+from bench.results.comparison import Comparison
+from bench.results.conclusion import all_pairs, conclusion
+from bench.results.entries import Table
+from bench.results.error_tables import ErrorShares, error_shares, error_tables
+from bench.results.joining import join_runs
+from bench.results.runs import Run
+from bench.results.scores import Scores
+from bench.results.tables import all_tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Runs whose cells stand side by side."""
+
+    title: str
+    """the suite and the folders"""
+    scores: Scores
+    comparisons: list[Comparison]
+    """every two architectures, the better one first"""
+    errors: ErrorShares
+    """how often each architecture errs in which way"""
+    opening: list[str]
+    """what was held equal, the suite, and the outcome in words"""
+    tables: list[Table]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    parts: list[Part]
+    warnings: list[str]
+    """why there is more than one part, a line each"""
+
+
+def contents(runs: list[Run]) -> Contents:
+    """Reads runs into a report. Raises NotComparable where cells of one run may not stand side by side, and BadFile."""
+    groups, warnings = join_runs(runs)
+    return Contents(parts=[_part(scores) for scores in groups], warnings=warnings)
+
+
+def _part(scores: Scores) -> Part:
+    suite = scores.plan["suite"]
+    comparisons, errors = all_pairs(scores), error_shares(scores)
+    return Part(
+        title=f"{suite['name']}: {', '.join(str(run.directory) for run in scores.runs)}",
+        scores=scores,
+        comparisons=comparisons,
+        errors=errors,
+        opening=[
+            held_equal(scores.records),
+            f"Suite {suite['name']}, version {suite['version']}: {suite['summary']}",
+            *conclusion(scores, comparisons),
+        ],
+        tables=[*all_tables(scores), *error_tables(scores, errors)],
+    )

@@ -1,0 +1,66 @@
+"""The tables of error anatomy: how often an architecture errs in which way, and some of its wrong answers."""
+
+from bench.results.anatomy import CLASSES, anatomy_frame, examples
+from bench.results.entries import NO_VALUE, Entry, Table
+from bench.results.scores import Scores
+from bench.results.statistics import Estimate, shares_across_seeds
+from bench.results.tables import label
+
+ErrorShares = dict[str, dict[str, Estimate]]
+"""Architecture -> class of error -> its share of all test problems, across seeds."""
+EXAMPLES = 10
+"""Wrong answers shown of each architecture."""
+
+
+def error_shares(scores: Scores) -> ErrorShares:
+    """How often each architecture errs in each way. Empty where no cell is done."""
+    if not scores.records:
+        return {}
+    counts = anatomy_frame(scores.predictions).set_index(["architecture", "class"])["count"].sort_index()
+    asked = scores.asked("all", "all")
+    return {
+        name: {kind: shares_across_seeds([count / asked for count in counts.loc[[(name, kind)]]]) for kind in CLASSES}
+        for name in scores.architectures
+    }
+
+
+def error_tables(scores: Scores, shares: ErrorShares) -> list[Table]:
+    """Both tables, from `error_shares`; none where nothing was answered wrong."""
+    if not any(share.mean for of_architecture in shares.values() for share in of_architecture.values()):
+        return []
+    return [_by_kind(scores, shares), _examples(scores)]
+
+
+def _by_kind(scores: Scores, shares: ErrorShares) -> Table:
+    rows = []
+    for name, of_architecture in shares.items():
+        figures = [
+            Entry(text=f"{100 * share.mean:.1f}", value=100 * share.mean, n=scores.asked("all", "all"))
+            for share in of_architecture.values()
+        ]
+        rows.append([Entry(text=label(scores.of(name))), *figures])
+    return Table(
+        title="Wrong answers by kind, % of all test problems",
+        columns=["architecture", *CLASSES],
+        rows=rows,
+        notes=["The first kind that fits, from left to right; means over seeds."],
+        detail=True,
+    )
+
+
+def _examples(scores: Scores) -> Table:
+    rows = []
+    for facts in examples(scores.predictions, EXAMPLES).to_dict("records"):
+        texts = [f"{facts['a']} {facts['op']} {facts['b']}", facts["answer"], facts["prediction"] or NO_VALUE]
+        texts += [facts["raw"], facts["class"], str(facts["seed"])]
+        rows.append([Entry(text=text) for text in (label(scores.of(facts["architecture"])), *texts)])
+    return Table(
+        title=f"Wrong answers, {EXAMPLES} of each architecture",
+        columns=["architecture", "problem", "answer", "given", "as generated", "kind", "seed"],
+        rows=rows,
+        notes=[
+            "Spread over the kinds that occur, and within a kind over seeds and problems; the same ones every time."
+        ],
+        left=frozenset({0, 1, 4, 5}),
+        detail=True,
+    )

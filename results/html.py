@@ -1,0 +1,166 @@
+"""A report as one HTML page that needs nothing but itself: words, tables, charts, light and dark, desktop and phone."""
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+from jinja2 import Environment, StrictUndefined
+
+from bench.results.charts import WIDTH, Chart, charts, looks, performance_profile, theme
+from bench.results.contents import Contents, Part
+from bench.results.entries import SHARED, Table
+from bench.results.files import write_bytes
+from bench.results.runs import Run
+from bench.results.scores import Scores
+from bench.results.statistics import FEWEST_TASKS
+
+VEGA_LITE = "6.4"
+"""Version of the bundle in the page: the one that Altair writes for."""
+PICTURES = "charts"
+"""Folder of the charts' files, beside report.html."""
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading of the page and what stands under it."""
+
+    title: str
+    lines: list[str] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    facts: list[list[tuple[str, str]]] = field(default_factory=list)
+    folded: bool = False
+    """tables that say what a chart above them shows"""
+
+
+# Title -> charts by name, tables by how their titles begin, folded. What nobody claims stands under `Further tables`.
+_SECTIONS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], bool], ...] = (
+    ("Summary", ("exact-match",), ("Summary", "Cells without a result"), False),
+    ("How fast it was learnt", ("curve-examples", "curve-seconds", "curve-flops"), ("Solved",), False),
+    ("Digits", ("digits",), ("Exact match %, digits of a",), True),
+    ("Operations, signs, decimals", (), ("Exact match %, by", "Exact match %, patterns", "Patterns with few"), False),
+    ("Differences", ("differences", "differences-by-problem"), (), False),
+    (
+        "Accuracy and cost",
+        ("accuracy-train-seconds", "accuracy-examples-per-second", "accuracy-decode-per-second"),
+        (),
+        False,
+    ),
+    ("Wrong answers", ("errors",), ("Wrong answers",), False),
+    ("Training problems", (), ("Exact match % on problems of the training split",), False),
+    ("Audit", (), ("Audit",), False),
+)
+
+
+def page(report: Contents) -> str:
+    """The page. Its bytes depend on the runs and on the versions of Altair and vl-convert alone."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(_template("report.html"))
+    drawn = _charts(report)
+    parts = [
+        {"title": part.title, "opening": part.opening, "sections": _sections(part, drawn[number])}
+        for number, part in enumerate(report.parts)
+    ]
+    parts.append({"title": "Across suites", "opening": [], "sections": [_across_suites(report, drawn[-1])]})
+    suites = dict.fromkeys(part.scores.plan["suite"]["name"] for part in report.parts)
+    return template.render(
+        title=f"arithbench: {', '.join(suites)}",
+        warnings=report.warnings,
+        parts=parts,
+        several=len(report.parts) > 1,
+        shared=SHARED,
+        themes={"light": theme(dark=False), "dark": theme(dark=True)},
+        style=_template("report.css"),
+        script=_template("report.js"),
+        vega=_vega(),
+    )
+
+
+def write_pictures(report: Contents, directory: Path) -> list[Path]:
+    """Writes every chart of the page as SVG and PNG on white into `directory`/charts; returns the paths."""
+    paths = []
+    for number, some in enumerate(_charts(report), 1):
+        part = f"part-{number}-" if len(report.parts) > 1 else ""
+        for chart in some:
+            picture = chart.specification() | {"config": theme(dark=False)}
+            if chart.panel is None:
+                picture["width"] = WIDTH
+            svg = vl_convert.vegalite_to_svg(picture, vl_version=VEGA_LITE)
+            png = vl_convert.vegalite_to_png(picture, vl_version=VEGA_LITE, scale=2)
+            for ending, content in (("svg", svg.encode()), ("png", png)):
+                paths.append(directory / PICTURES / f"{part}{chart.name}.{ending}")
+                write_bytes(paths[-1], content)
+    return paths
+
+
+def _charts(report: Contents) -> list[list[Chart]]:
+    """The charts of each part, and last those across suites."""
+    look = looks([name for part in report.parts for name in part.scores.planned])
+    profile = performance_profile([part.scores for part in report.parts], look)
+    return [
+        *(charts(part.scores, part.comparisons, part.errors, look) for part in report.parts),
+        [profile] if profile else [],
+    ]
+
+
+def _sections(part: Part, drawn: list[Chart]) -> list[Section]:
+    """The headings of a part, every chart and table under one of them; those with nothing to show are left out."""
+    found = []
+    by_name, left = {chart.name: chart for chart in drawn}, list(part.tables)
+    for title, names, beginnings, folded in _SECTIONS:
+        some = [by_name[name] for name in names if name in by_name]
+        tables = [table for table in left if table.title.startswith(beginnings or ("\0",))]
+        left = [table for table in left if table not in tables]
+        found.append(Section(title=title, charts=some, tables=tables, folded=folded))
+    found.append(Section(title="Further tables", tables=left))
+    found.append(Section(title="How to reproduce", facts=[_reproduction(run, part.scores) for run in part.scores.runs]))
+    return [section for section in found if section.charts or section.tables or section.facts]
+
+
+def _across_suites(report: Contents, drawn: list[Chart]) -> Section:
+    suites = len({part.scores.plan["suite"]["name"] for part in report.parts})
+    missing = (
+        f"A performance profile shows how architectures do over many tasks. It takes {FEWEST_TASKS} suites or more, "
+        f"with an architecture that ran on all of them; this report has {suites}."
+    )
+    return Section(title="Across suites", charts=drawn, lines=[] if drawn else [missing])
+
+
+def _reproduction(run: Run, scores: Scores) -> list[tuple[str, str]]:
+    """What it takes to get a run's figures again: command, versions, machine, hashes."""
+    plan = run.plan
+    facts = [("run", str(run.directory)), ("command", plan["command"])]
+    versions = {json.dumps(record.versions, sort_keys=True): record.versions for record in run.records}
+    facts += [("versions", _listed(some)) for some in versions.values()]
+    machines = {json.dumps(record.machine, sort_keys=True): record.machine for record in run.records}
+    facts += [("machine", _listed(some)) for some in machines.values()]
+    if git := plan.get("git"):
+        facts.append(("git commit", f"{git.get('commit')}{', with local changes' if git.get('dirty') else ''}"))
+    facts.append(("suite hash", plan["suite"]["hash"]))
+    if "plan_hash" in plan:
+        facts.append(("plan hash", plan["plan_hash"]))
+    data = {record.seed: str(record.data_hash) for record in run.records if record.data_hash}
+    facts += [(f"data hash, seed {seed}", value) for seed, value in sorted(data.items())]
+    facts += [("test hash", value) for value in dict.fromkeys(str(record.test_hash) for record in scores.records)]
+    return facts
+
+
+def _listed(facts: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(facts.items()))
+
+
+def _template(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and vega-embed as one script."""
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
+    # A script element ends at the first `</script`, wherever it stands.
+    return bundle.replace("</script", "<\\/script")

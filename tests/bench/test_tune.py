@@ -1,0 +1,398 @@
+"""The search: equal for all, deaf to the test split, and the same whether it was interrupted or not.
+
+Most tests put a formula in the place of training; two train and one is killed.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.architectures import get
+from bench.cell import Work, run_cell, run_trial
+from bench.cli.options import RunOptions, TuneOptions
+from bench.datasets.suites import Suite
+from bench.engine import Interrupted, work_of
+from bench.errors import UserError
+from bench.plan import entry_of, resolve
+from bench.results.records import read_record
+from bench.training import CURVE_POINTS
+from bench.tune import (
+    BEST,
+    JOURNAL,
+    STARTUP,
+    TRIALS,
+    Search,
+    Trial,
+    best_of,
+    importances,
+    prepare,
+    resolve_search,
+    run_search,
+)
+
+Event = Callable[[dict[str, Any]], None]
+
+
+class Silent:
+    """Watches without a word; `stop_after` events it interrupts the search, as Ctrl-C does."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.started: list[tuple[str, int]] = []
+        self.events = 0
+        self._stop_after = stop_after
+
+    def start(self, architecture: str, number: int) -> None:
+        self.started.append((architecture, number))
+
+    def event(self, event: dict[str, Any]) -> None:
+        self.events += 1
+        if self.events == self._stop_after:
+            raise Interrupted
+
+    def finish(self, trial: Trial) -> None:
+        pass
+
+
+class Formula:
+    """Takes the place of a trial's process: right answers by a formula of the settings, a point at a time."""
+
+    def __init__(self, right: Callable[[dict[str, Any]], int], outcome: dict[str, Any] | None = None) -> None:
+        self.works: list[Work] = []
+        self._right, self._outcome = right, outcome
+
+    def __call__(self, work: Work, job: object, event: Event) -> int:
+        assert job is run_trial
+        self.works.append(work)
+        right = self._right(work.training | work.config)
+        cost = {"flops": 7, "train_seconds": 0.5}
+        for point in range(1, CURVE_POINTS + 1):
+            share = point / CURVE_POINTS
+            event({"kind": "validation", "share": share, "correct": right, "total": 100, "examples": point, **cost})
+        done = {"status": "done", "reason": "", "correct": 10 * right, "total": 1000, "examples": CURVE_POINTS, **cost}
+        event({"kind": "outcome", **(self._outcome or done)})
+        return 0
+
+
+def near(settings: dict[str, Any]) -> int:
+    """Best at a low rate, and nothing else matters."""
+    return round(90 - 1000 * settings["lr"])
+
+
+@pytest.fixture
+def formula(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Formula]:
+    def put(right: Callable[[dict[str, Any]], int] = near, outcome: dict[str, Any] | None = None) -> Formula:
+        made = Formula(right, outcome)
+        monkeypatch.setattr("bench.tune.run_in_child", made)
+        return made
+
+    return put
+
+
+def search_of(tiny_path: Path, trials: int = 8, arch: str = "lstm,transformer", **options: Any) -> Search:
+    return resolve_search(TuneOptions(arch=arch, suite=str(tiny_path), trials=trials, threads=1, **options))
+
+
+def searched(search: Search, directory: Path, watcher: Silent | None = None) -> dict[str, list[Trial]]:
+    prepare(search, directory, "test")
+    return run_search(search, directory, watcher or Silent())
+
+
+# --- equal for all ----------------------------------------------------------------------------------------------------
+
+
+def test_every_architecture_has_as_many_trials_of_the_same_budget(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    made, watcher = formula(), Silent()
+    found = searched(search_of(tiny_path), tmp_path, watcher)
+    assert {name: len(trials) for name, trials in found.items()} == {"lstm": 8, "transformer": 8}
+    assert watcher.started == [(name, number) for number in range(8) for name in ("lstm", "transformer")]
+    assert {(work.budget, work.seed, work.stop_when_flat) for work in made.works} == {("examples=150", 100, None)}
+    assert all(abs(work.parameters / 5000 - 1) <= 0.02 for work in made.works)
+
+
+def test_the_first_trials_are_the_defaults_and_then_the_same_for_all(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula()
+    lstm, transformer = searched(search_of(tiny_path), tmp_path).values()
+    common = ("optimizer", "lr", "outer_lr", "batch", "warmup", "weight_decay")
+    for one, other in zip(lstm[:STARTUP], transformer[:STARTUP], strict=True):
+        assert [one.settings[name] for name in common] == [other.settings[name] for name in common]
+    assert transformer[0].settings == {
+        **{"optimizer": "muon", "lr": 0.02, "outer_lr": 0.006, "batch": 128, "warmup": 0.02, "weight_decay": 0.0},
+        **{"layers": 2, "heads": 4},
+    }
+    rates = [trial.settings["lr"] for trial in lstm]
+    assert len(set(rates)) == len(rates)
+
+
+def test_a_trial_behind_the_others_is_ended_and_counts(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    made = formula(lambda settings: 50 if len(made.works) <= STARTUP else 50 - len(made.works))
+    watcher = Silent()
+    [trials] = searched(search_of(tiny_path, 6, "lstm"), tmp_path, watcher).values()
+    assert [trial.state for trial in trials] == ["done"] * STARTUP + ["pruned"] * 2
+    assert trials[-1].reason == "behind the median of the finished trials at 30% of the budget"
+    assert (trials[-1].examples, trials[-1].score) == (6, 0.44)
+    assert watcher.events == STARTUP * (CURVE_POINTS + 1) + 2 * 6
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [("diverged", "pruned"), ("out-of-memory", "pruned"), ("failed", "failed")]
+)
+def test_a_trial_that_came_to_nothing_counts_with_its_reason(
+    status: str, state: str, tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula(outcome={"kind": "outcome", "status": status, "reason": "of this"})
+    [trials] = searched(search_of(tiny_path, 2, "lstm"), tmp_path).values()
+    assert [trial.state for trial in trials] == [state] * 2
+    assert trials[0].reason.endswith("of this")
+    assert best_of(trials) is None
+    assert "lstm" not in tomllib.loads((tmp_path / BEST).read_text())
+
+
+def test_settings_that_make_no_model_of_the_size_are_a_trial_too(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    formula()
+
+    def refuse(plan: Any, cls: Any, base: Any, asked: Any, assignments: Any) -> Any:
+        if asked[0][0].get("heads") == 8:
+            raise UserError("cannot be met")
+        return entry_of(plan, cls, base, asked, assignments)
+
+    monkeypatch.setattr("bench.tune.entry_of", refuse)
+    [trials] = searched(search_of(tiny_path, 8, "transformer"), tmp_path).values()
+    refused = [trial for trial in trials if trial.settings["heads"] == 8]
+    assert {(trial.state, trial.reason, trial.examples) for trial in refused} == {("pruned", "cannot be met", 0)}
+    assert len(trials) == 8
+
+
+def test_what_the_suite_settles_is_not_searched(tmp_path: Path, tiny_path: Path) -> None:
+    suite = tmp_path / "settled.toml"
+    suite.write_text(tiny_path.read_text() + '[defaults.settings]\noptimizer = "sgd"\nlayers = 2\n', encoding="utf-8")
+    from bench.tune import _settings, _space
+
+    plan = search_of(suite, budget="steps=9").plan
+    assert list(_space(plan, get("transformer"))) == ["lr", "outer_lr", "warmup", "weight_decay", "heads"]
+    assert _settings(plan, {"lr": 0.5}) == {"lr": 0.025}
+
+
+def test_depth_is_searched_as_far_as_it_is_possible(tiny_path: Path) -> None:
+    from bench.tune import _space
+
+    plan = search_of(tiny_path).plan
+    depth: Any = _space(plan, get("encoder-decoder"))["layers"]
+    assert (depth.low, depth.high) == (2, 6)  # it needs one for each side
+
+
+@pytest.mark.parametrize("search", [{"hidden": (1, None)}, {"layers": (1, 2)}, {"dropout": (0.5,)}, {"nothing": (1,)}])
+def test_own_options_that_break_the_rules_are_refused(
+    search: dict[str, Any], tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(get("lstm").Config, "search", search)
+    with pytest.raises(UserError, match="lstm: its config must name"):
+        search_of(tiny_path)
+
+
+def test_the_budget_of_a_trial_is_a_quarter(tiny_path: Path) -> None:
+    usual, given = search_of(tiny_path), search_of(tiny_path, budget="tokens=1k")
+    assert (str(usual.plan.budget), str(usual.for_budget)) == ("examples=150", "examples=600")
+    assert (str(given.plan.budget), str(given.for_budget)) == ("tokens=1000", "tokens=4000")
+
+
+# --- validation alone -------------------------------------------------------------------------------------------------
+
+
+def test_a_trial_makes_no_test_problem(tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = resolve(RunOptions(arch="lstm", suite=str(tiny_path), budget="examples=60", threads=1))
+    work = work_of(plan, plan.entries[0], 0, tmp_path / "cell")
+    honest = Suite.evaluation_set
+
+    def validation_alone(suite: Suite, split: Any) -> Any:
+        assert split == "validation", f"asked for {split}"
+        return honest(suite, split)
+
+    monkeypatch.setattr(Suite, "evaluation_set", validation_alone)
+    events: list[dict[str, Any]] = []
+    run_trial(work, events.append)
+    assert events[-1]["kind"] == "outcome"
+    assert events[-1]["status"] == "done"
+    assert events[-1]["total"] == len(plan.suite.evaluation_set("validation"))
+    assert not (tmp_path / "cell").exists()
+    run_cell(work, events.append)  # which does ask the test problems, so that the guard is seen to work
+    assert read_record(tmp_path / "cell").reason == "AssertionError: asked for test"
+
+
+# --- interrupted and resumed ------------------------------------------------------------------------------------------
+
+
+def test_a_search_that_was_interrupted_anywhere_goes_on_as_if_nothing_had_happened(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula()
+    search = search_of(tiny_path, 7)
+    whole = searched(search, tmp_path / "whole")
+    for stop_after in (1, 1, 5 * 21 + 10, 40):  # four interruptions of one search, two of them in its first trial
+        with pytest.raises(Interrupted):
+            searched(search, tmp_path / "parts", Silent(stop_after))
+    assert searched(search, tmp_path / "parts") == whole
+    for name in (TRIALS, BEST):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    watcher = Silent()
+    assert searched(search, tmp_path / "parts", watcher) == whole
+    assert watcher.started == []
+
+
+def test_more_trials_and_architectures_may_follow_but_no_fewer(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula()
+    whole = searched(search_of(tiny_path, 6), tmp_path / "whole")
+    searched(search_of(tiny_path, 3, "lstm"), tmp_path / "parts")
+    searched(search_of(tiny_path, 6, "lstm"), tmp_path / "parts")
+    assert searched(search_of(tiny_path, 6, "transformer"), tmp_path / "parts")["transformer"] == whole["transformer"]
+    assert (tmp_path / "parts" / BEST).read_bytes() == (tmp_path / "whole" / BEST).read_bytes()
+    with pytest.raises(UserError, match="holds 6 trials of lstm; ask for as many or more"):
+        searched(search_of(tiny_path, 5, "lstm"), tmp_path / "parts")
+
+
+def test_half_a_line_and_a_lock_of_a_killed_process_are_no_obstacle(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula()
+    search = search_of(tiny_path, 2, "lstm")
+    searched(search, tmp_path)
+    whole = (tmp_path / JOURNAL).read_bytes()
+    (tmp_path / JOURNAL).write_bytes(whole + b'{"op_code": 5, "wor')
+    (tmp_path / f"{JOURNAL}.lock").symlink_to(JOURNAL)
+    assert len(searched(search_of(tiny_path, 3, "lstm"), tmp_path)["lstm"]) == 3
+    assert (tmp_path / JOURNAL).read_bytes().startswith(whole)
+
+
+def test_a_killed_search_loses_no_trial(tiny_path: Path, tmp_path: Path) -> None:
+    search = search_of(tiny_path, 2, "lstm", budget="examples=3000")
+    line = f"tune --arch lstm --suite {tiny_path} --trials 2 --budget examples=3000 --threads 1 --out {tmp_path}/out"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYTHONUNBUFFERED": "1"}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "bench", *line.split()], stdout=subprocess.PIPE, text=True, env=environment
+    )
+    assert child.stdout is not None
+    for printed in child.stdout:
+        if printed.startswith("[1/2]"):
+            break
+    os.kill(child.pid, signal.SIGKILL)
+    child.communicate()
+    first = pd.read_csv(tmp_path / "out" / TRIALS)
+    assert list(first["state"]) == ["done"]
+    watcher = Silent()
+    trials = searched(search, tmp_path / "out", watcher)["lstm"]
+    assert watcher.started == [("lstm", 1)]
+    assert [trial.state for trial in trials] == ["done", "done"]
+    assert trials[0].train_seconds == first["train_seconds"][0]
+    assert trials[0].settings != trials[1].settings
+
+
+# --- what is refused --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "difference"),
+    [
+        ({"budget": "examples=151"}, "budget examples=150, not examples=151"),
+        ({"seed": 7}, "seed 100, not 7"),
+        ({"params": "6k"}, "parameters 5000, not 6000"),
+    ],
+)
+def test_another_search_in_the_folder_is_refused_by_the_difference(
+    options: dict[str, Any], difference: str, tiny_path: Path, tmp_path: Path
+) -> None:
+    prepare(search_of(tiny_path), tmp_path, "test")
+    with pytest.raises(UserError, match=difference):
+        prepare(search_of(tiny_path, **options), tmp_path, "test")
+
+
+def test_another_folder_a_second_process_and_a_broken_journal_are_refused(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula()
+    search = search_of(tiny_path, 1, "lstm")
+    with pytest.raises(UserError, match=r"holds no tune\.json"):
+        prepare(search, tiny_path.parent, "test")
+    prepare(search, tmp_path, "test")
+    with (tmp_path / JOURNAL).open("ab") as journal:
+        fcntl.flock(journal.fileno(), fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another process searches here"):
+            run_search(search, tmp_path, Silent())
+    (tmp_path / JOURNAL).write_text("a letter\n")
+    with pytest.raises(UserError, match="is no journal of Optuna's"):
+        run_search(search, tmp_path, Silent())
+
+
+def test_without_optuna_one_line_says_how_to_get_it(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install 'optuna"):
+        search_of(tiny_path)
+
+
+# --- what comes of it -------------------------------------------------------------------------------------------------
+
+
+def test_a_run_takes_the_best_settings_and_counts_as_tuned_where_they_are_for(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    made = formula()
+    trials = searched(search_of(tiny_path), tmp_path)["transformer"]
+    best = best_of(trials)
+    assert best is not None
+    assert best.score == max(trial.score for trial in trials if trial.score is not None and trial.state == "done")
+    [trained] = [
+        work for work in made.works if work.architecture == "transformer" and work.training["lr"] == best.settings["lr"]
+    ]
+
+    def entry(**options: Any) -> Any:
+        common = {"arch": "transformer", "suite": str(tiny_path), "threads": 1, "set_file": tmp_path / BEST}
+        return resolve(RunOptions(**(common | options))).entries[0]
+
+    run = entry()
+    assert run.as_json()["config"] == trained.config
+    assert run.as_json()["training"] == trained.training
+    assert (run.preset, run.tuned) == ("tiny, 5,000 parameters, examples=600", True)
+    changes: list[dict[str, Any]] = [{"budget": "examples=150"}, {"params": "6k"}, {"set": ("batch=20",)}]
+    for other in [*changes, {"training_problems": "50"}, {"precision": "bf16"}]:
+        assert not entry(**other).tuned, other
+    assert entry(set=("lr=0.5",)).training.lr == 0.5
+
+
+def test_the_table_of_trials_has_every_one_with_its_settings(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula()
+    found = searched(search_of(tiny_path), tmp_path)
+    table = pd.read_csv(tmp_path / TRIALS)
+    assert list(table["architecture"]) == ["lstm"] * 8 + ["transformer"] * 8
+    for row, trial in zip(table.to_dict("records"), [*found["lstm"], *found["transformer"]], strict=True):
+        assert (row["trial"], row["state"], row["score"]) == (trial.number, trial.state, trial.score)
+        assert {name: row[name] for name in trial.settings} == trial.settings
+
+
+def test_importances_name_what_mattered(tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]) -> None:
+    formula()
+    search = search_of(tiny_path, 20, "lstm")
+    trials = searched(search, tmp_path)["lstm"]
+    shares = importances(search, get("lstm"), trials)
+    assert shares is not None
+    assert next(iter(shares)) in ("lr", "optimizer")  # the optimiser decides which rates are drawn
+    assert sum(shares.values()) == pytest.approx(1)
+    assert importances(search, get("lstm"), trials[:3]) is None
