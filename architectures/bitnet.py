@@ -49,31 +49,33 @@ class BitNetConfig(Config):
 
 
 class _StraightThrough(torch.autograd.Function):
-    """Gives `rounded` and sends the gradient to `exact`, as if nothing had been rounded."""
-
     @staticmethod
     def forward(context: Any, exact: Tensor, rounded: Tensor) -> Tensor:
-        return rounded.view_as(rounded)
+        return rounded
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return gradient, None
+
+
+def straight_through(exact: Tensor, rounded: Tensor) -> Tensor:
+    """`rounded`, whose gradient goes to `exact`."""
+    out: Tensor = _StraightThrough.apply(exact, rounded)  # type: ignore[no-untyped-call]
+    return out
 
 
 def ternary(weight_MOI: Tensor) -> Tensor:
     """M matrices -> each with values of -1, 0 and 1, times its mean absolute value."""
     exact = weight_MOI.detach()
     scale_M11 = exact.abs().mean(dim=(1, 2), keepdim=True).clamp(min=SMALLEST)
-    rounded: Tensor = _StraightThrough.apply(weight_MOI, (exact / scale_M11).round().clamp(-1, 1) * scale_M11)
-    return rounded
+    return straight_through(weight_MOI, (exact / scale_M11).round().clamp(-1, 1) * scale_M11)
 
 
 def in_8_bits(x: Tensor) -> Tensor:
     """(..., D) -> each row as whole numbers from -127 to 127, times a scale."""
     exact = x.detach()
     steps = 127 / exact.abs().amax(dim=-1, keepdim=True).clamp(min=SMALLEST)
-    rounded: Tensor = _StraightThrough.apply(x, (exact * steps).round() / steps)
-    return rounded
+    return straight_through(x, (exact * steps).round() / steps)
 
 
 class BitLinear(nn.Module):

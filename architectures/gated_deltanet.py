@@ -9,7 +9,7 @@ as wide as keys, as in the paper, whose keys are 3/4 as wide as the model, where
 In training all symbols of a chunk are read at once: their corrections u depend on each other by a triangular system,
 (1 + L) u = b (v - decayed S' k) with L_ij = b_i decay_ij k_i' k_j for j < i (the UT transform of Yang et al.,
 "Parallelizing Linear Transformers with the Delta Rule over Sequence Length", 2024), and u takes the place of the values
-in linear attention. Solving it is no matrix product, so it is not among the FLOPs counted.
+in linear attention. Solving it is no matrix product and not among the FLOPs counted; its gradient takes one that is.
 
 B batch, S symbols read, T <= S symbols written, C <= S symbols of a chunk, D width, H heads, K = D / H key and V = 2 K
 value of a head, F feed-forward

@@ -36,11 +36,13 @@ def decayed_attention(
 ) -> tuple[Tensor, Tensor | None]:
     """One chunk, after what `state` holds (None: nothing) -> (B, H, C, V), and the state after it if `keep`."""
     out_BHCV = (q_BHCK @ k_BHCK.mT * decay_between(log_decay_BHC)) @ v_BHCV
-    if state_BHKV is None and not keep:
+    if state_BHKV is None and not keep:  # the parallel form: training in one chunk
         return out_BHCV, None
     sum_BHC1 = log_decay_BHC.cumsum(-1)[..., None]
     if state_BHKV is not None:
         out_BHCV = out_BHCV + (q_BHCK * sum_BHC1.exp()) @ state_BHKV
+    if not keep:
+        return out_BHCV, None
     whole_BH11 = sum_BHC1[:, :, -1:]
     written_BHKV = (k_BHCK * (whole_BH11 - sum_BHC1).exp()).mT @ v_BHCV
     return out_BHCV, written_BHKV if state_BHKV is None else whole_BH11.exp() * state_BHKV + written_BHKV

@@ -4,10 +4,10 @@ Sutskever, Vinyals and Le, "Sequence to Sequence Learning with Neural Networks",
 encoder's last state, layer by layer. Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly Learning to Align
 and Translate", 2014, added attention; here in the form of Luong, Pham and Manning, "Effective Approaches to
 Attention-based Neural Machine Translation", 2015: global, "general" scores, without input feeding, so that the decoder
-reads the whole answer in one fused call. Scores are divided by sqrt(H). Forget gates start open, as in `lstm`.
+reads the whole answer in one fused call. Forget gates start open, as in `lstm`.
 
 For decoder state s and encoder states m of the prompt's symbols:
-    attention = softmax(s W m / sqrt(H))      context = sum of attention * m      output = tanh(U [context, s])
+    attention = softmax(s W m)        context = sum of attention * m        output = tanh(U [context, s])
 
 B batch, P prompt, A answer, D width, H hidden, L layers, V vocabulary
 """
@@ -79,7 +79,7 @@ class Attention(nn.Module):
 
     def forward(self, state_BAH: Tensor, key_BPH: Tensor, memory_BPH: Tensor, is_symbol_BP: Tensor) -> Tensor:
         """Returns (B, A, H)."""
-        context_BAH = F.scaled_dot_product_attention(state_BAH, key_BPH, memory_BPH, is_symbol_BP[:, None])
+        context_BAH = F.scaled_dot_product_attention(state_BAH, key_BPH, memory_BPH, is_symbol_BP[:, None], scale=1.0)
         out_BAH: Tensor = self.out(torch.cat([context_BAH, state_BAH], dim=-1)).tanh()
         return out_BAH
 

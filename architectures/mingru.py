@@ -1,7 +1,7 @@
 """minGRU language model: a GRU whose gate and candidate see the symbol alone, so that all states follow by one scan.
 
-Feng et al., "Were RNNs All We Needed?", 2024, in blocks as in its language models: a short causal convolution, minGRU
-and a feed-forward, each after a norm and added to the residual stream. At each symbol x:
+Feng et al., "Were RNNs All We Needed?", 2024. A block is a short causal convolution, minGRU and a feed-forward, each
+after a norm and added to the residual stream. At each symbol x:
     z = sigmoid(W x + b)      n = g(V x + c)      h <- (1 - z) * h + z * n      g(y) = y + 1/2 if y >= 0 else sigmoid(y)
 
 The paper computes h by sums of logarithms, for which g keeps candidates positive, since its scan (Heinsen, "Efficient

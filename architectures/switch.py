@@ -59,6 +59,8 @@ class SwitchConfig(Config):
             raise ValueError(f"experts {self.experts}: must be at least 1")
         if self.capacity <= 0:
             raise ValueError(f"capacity {self.capacity}: must be more than 0")
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"jitter {self.jitter}: must be at least 0 and less than 1")
 
     @property
     def size_step(self) -> int:
@@ -163,6 +165,7 @@ class Switch(Autoregressive):
     Config = SwitchConfig
     debug: ClassVar = {"layers": 2, "heads": 2, "width": 8, "experts": 2, "capacity": 2.0, "jitter": 0.0}
     stacked: ClassVar = {"*.qkv.weight": 3}
+    _uneven: Tensor | None = None
 
     def __init__(self, config: SwitchConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
@@ -192,7 +195,9 @@ class Switch(Autoregressive):
         return logits_BAV
 
     def auxiliary_loss(self, like: Tensor) -> Tensor:
-        return self.config.balance * self._uneven
+        uneven, self._uneven = self._uneven, None  # let go: a model that holds on to a graph cannot be copied
+        assert uneven is not None, "`logits` comes first"
+        return self.config.balance * uneven
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
         logits_B1V, state, _ = self._run(prompt, 1, self._nothing(prompt))

@@ -245,9 +245,8 @@ class Cell:
         described = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
         there = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         if there != described:
-            differing = sorted(
-                name for name in there.keys() | described.keys() if there.get(name) != described.get(name)
-            )
+            names = there.keys() | described.keys()
+            differing = min(name for name in names if there.get(name) != described.get(name))
             more = sum(map(math.prod, there.values())) > sum(map(math.prod, described.values()))
             raise Wrong(
                 f"{'more' if more else 'other'} parameters: {WEIGHTS} has {differing} of shape "
@@ -486,7 +485,7 @@ def answers(cell: Cell) -> str:
     if cell.expected.suite.form.tokenizer != "characters":
         # The right symbols in other tokens than the target's are no exact match; the symbols alone cannot tell.
         same = same & found["right"]
-    expected = {
+    expected: dict[str, pd.Series[Any]] = {
         "right": same,
         "prediction": pd.Series([encoding.form.read_answer(raw) for raw in found["raw"]], dtype="str"),
         "digits_right": pd.Series(
@@ -668,7 +667,8 @@ def times(cell: Cell) -> str:
         cell_beside=record.cell_beside,
     )
     figures = (
-        f"{record.cpu_seconds:.1f} processor seconds in {record.wall_seconds:.1f} s of {record.threads} threads"
+        f"{record.cpu_seconds:.1f} processor seconds in {record.wall_seconds:.1f} s on {record.threads} "
+        f"thread{'' if record.threads == 1 else 's'}"
         f"{', another cell beside it' if record.cell_beside else ''}"
     )
     if record.exclusive and not alone:

@@ -3,8 +3,11 @@
 import dataclasses
 from collections.abc import Callable
 from functools import cache, partial
+from typing import Any
 
 import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.architectures import Architecture, Batch, Config, SequenceSpec
@@ -15,9 +18,22 @@ CLOSE = 0.005
 """A deviation at which no other width is tried."""
 
 
+class _Undrawn(TorchFunctionMode):
+    """A context in which no initial weights are drawn: on the meta device they have no values, but take most of the time
+    of building a model.
+    """
+
+    drawing = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_)
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in self.drawing and args:
+            return args[0]
+        return function(*args, **(kwargs or {}))
+
+
 def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec) -> tuple[int, int]:
     """All trainable parameters (tied ones once), and those active for one symbol; nothing is allocated."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Undrawn():
         model = cls(config, spec)
     return sum(p.numel() for p in model.parameters() if p.requires_grad), model.active_parameters()
 

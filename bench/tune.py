@@ -70,6 +70,8 @@ class Search:
     trials: int
     for_budget: Budget
     """of the runs that the settings are searched for"""
+    spaces: dict[str, dict[str, BaseDistribution]]
+    """architecture -> setting -> what it is drawn from"""
 
     @property
     def seed(self) -> int:
@@ -143,10 +145,7 @@ def resolve_search(options: TuneOptions) -> Search:
         plan = dataclasses.replace(plan, budget=Budget(for_budget.unit, -(-for_budget.amount // SHARE)))
     else:
         for_budget = Budget(plan.budget.unit, SHARE * plan.budget.amount)
-    search = Search(plan, classes, options.trials, for_budget)
-    for cls in classes:
-        _space(plan, cls)  # refuses an architecture that cannot be searched
-    return search
+    return Search(plan, classes, options.trials, for_budget, {cls.name: search_space(plan, cls) for cls in classes})
 
 
 def prepare(search: Search, directory: Path, command: str) -> None:
@@ -230,7 +229,7 @@ def importances(search: Search, cls: type[Architecture], trials: list[Trial]) ->
     ranked = [trial for trial in trials if trial.score is not None]
     if len(ranked) < FEWEST_FOR_IMPORTANCES:
         return None
-    space = _space(search.plan, cls)
+    space = search.spaces[cls.name]
     study = optuna.create_study(direction="maximize")
     for trial in ranked:
         assert trial.score is not None
@@ -240,7 +239,7 @@ def importances(search: Search, cls: type[Architecture], trials: list[Trial]) ->
     return optuna.importance.get_param_importances(study, evaluator=evaluator)
 
 
-def _space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribution]:
+def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribution]:
     """What is searched for an architecture: the common space, less what the suite settles, and its own options.
 
     Raises:
@@ -315,7 +314,7 @@ def _run_trial(
     # A new one for each trial: its random numbers then depend on the trial's number alone, resumed or not.
     seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
     study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True)
-    space = _space(search.plan, cls)
+    space = search.spaces[cls.name]
     if number == 0 and not study.get_trials(states=(TrialState.WAITING,)):
         study.enqueue_trial(_default_params(space, cls))
     trial = study.ask(space)

@@ -29,8 +29,8 @@ from bench.results.runs import PLAN, cell_directory, wrong_in_plan
 REMEDY = "restore it, or run again into another folder"
 
 LEAST_TOLERANCE = 0.05
-"""Exact match may differ by so much between two trainings under other conditions, or by three standard deviations across
-the run's own seeds if that is more: rounding alone sets training on another course, as another seed does.
+"""Exact match may differ by so much between two trainings under other conditions, or by three standard deviations
+across the run's own seeds if that is more: rounding alone sets training on another course, as another seed does.
 """
 
 

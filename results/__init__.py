@@ -9,9 +9,11 @@ Running and scoring are separate programs. Nothing here trains or knows torch: e
     runs          run.json, and a run folder as a whole
     slices        predictions cut by operation, digits, signs, ...
     collect       cells.csv and results.csv
-    statistics    estimates and their intervals
+    statistics    estimates and tests, with what they can and cannot say
     comparable    may these cells stand side by side, and what was held equal
     scores        everything that the finished cells of a run scored, with estimates
+    comparison    two architectures, slice by slice, in figures and in words
+    learning      the share of seeds that solved the task, and how fast
     entries       what a table is made of, and how a figure reads
     tables        the tables of a report
     report        the tables as text, Markdown and CSV

@@ -47,8 +47,6 @@ def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` typed. ValueError where columns or values are wrong, or a baseline was not asked what all others were."""
     if list(frame.columns) != list(COLUMNS):
         raise ValueError(f"columns are {', '.join(map(str, frame.columns))}; they must be {', '.join(COLUMNS)}")
-    if frame.isna().any(axis=None):
-        raise ValueError(f"row {frame.isna().any(axis=1).idxmax()} is not whole")
     frame = frame.astype(COLUMNS)
     for column, allowed in (("architecture", (CALCULATOR, NEAREST)), ("slice", tuple(SLICES))):
         wrong = frame.loc[~frame[column].isin(allowed), column]

@@ -33,8 +33,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """Told apart by the colour-blind, seen on white and on black (Okabe and Ito 2008, less black and yellow)."""
 DASHES = ([1, 0], [6, 3], [2, 2])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-CLASS_COLOURS = ("#332288", "#88ccee", "#44aa99", "#117733", "#ddcc77", "#cc6677", "#999999")
-"""Of the classes of wrong answers (Tol 2021, `muted`): none is an architecture's."""
+CLASS_COLOURS = ("#7764d8", "#88ccee", "#44aa99", "#117733", "#ddcc77", "#cc6677", "#999999")
+"""Of the classes of wrong answers (after Tol 2021, `muted`): none is an architecture's."""
 GREY = "#8a8a8a"
 WIDTH = 640
 """Pixels of a picture in a file; on the page a chart is as wide as its column."""
@@ -43,7 +43,7 @@ CURVE_CAPTION = (
     "Mean of the seeds; the band goes from the lowest to the highest. A point on a learning curve is not what a "
     "smaller budget gives, since the learning rate had not come down yet: that takes a run of its own."
 )
-FOREST_CAPTION = "Paired by seed, 95 % t intervals. Filled: told apart, at p < 0.05 after Holm over all rows."
+FOREST_CAPTION = "Paired by seed, 95 % t intervals. Filled: told apart, at p < 0.05 after Holm over"
 SHARED_CAPTION = f" {SHARED} and grey: measured while the machine was shared, so that the time means little."
 
 
@@ -65,7 +65,7 @@ class Chart:
     @property
     def legend_width(self) -> int:
         """Pixels that every entry of the legend needs."""
-        return 34 + 7 * max(map(len, self.legend), default=0)
+        return 34 + round(6.2 * max(map(len, self.legend), default=0))
 
     def specification(self) -> dict[str, Any]:
         """The picture as Vega-Lite, without theme."""
@@ -179,7 +179,7 @@ def exact_match(scores: Scores, look: dict[str, Look]) -> Chart:
         title="Exact match, overall and by operation",
         caption=f"{_unit(scores)} Small: each seed.{bound}",
         legend=_labels(scores),
-        picture=_layers(*layers, height=len(slices) * (14 * len(scores.architectures) + 18)),
+        picture=_layers(*layers, height=len(slices) * (_rows(len(scores.architectures)) + 18)),
     )
 
 
@@ -197,7 +197,8 @@ def _learning_curve(scores: Scores, look: dict[str, Look], frame: pd.DataFrame, 
     )
     base = alt.Chart(frame).encode(x=alt.X(f"{column}:Q", title=f"training {against}", axis=_amounts(6)))
     share: dict[str, Any] = {"title": "exact match on validation %", "scale": alt.Scale(domain=[0, 100])}
-    mean, colour = alt.Y("mean:Q", **share), _colour(scores, look, shared)
+    mean, colour = alt.Y("mean:Q", **share), _colour(scores, look, shared).legend(symbolType="stroke")
+    dash = _dash(scores, look, shared).legend(symbolType="stroke")
     tooltip = [
         "architecture:N",
         alt.Tooltip("examples:Q", format=","),
@@ -207,7 +208,7 @@ def _learning_curve(scores: Scores, look: dict[str, Look], frame: pd.DataFrame, 
         "seeds:N",
     ]
     band = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q", **share), y2="high:Q", color=colour)
-    line = base.mark_line(strokeWidth=2).encode(y=mean, color=colour, strokeDash=_dash(scores, look, shared))
+    line = base.mark_line(strokeWidth=2).encode(y=mean, color=colour, strokeDash=dash)
     points = base.mark_circle(size=24, opacity=1).encode(y=mean, color=colour, tooltip=tooltip)
     layers = [band, line, points]
     if shared:
@@ -261,7 +262,7 @@ def heat_maps(scores: Scores) -> Chart:
             rows.append(facts | _interval(share) | {"problems asked": asked})
     frame = pd.DataFrame(rows)
     columns = int(frame["b"].nunique())
-    side = 60 if columns <= 3 else 40 if columns <= 5 else 26
+    side = 56 if columns <= 2 else 40 if columns <= 5 else 26
     base = alt.Chart(frame).encode(
         x=alt.X("b:O", title="digits of b", axis=alt.Axis(labelAngle=0)), y=alt.Y("a:O", title="digits of a")
     )
@@ -307,7 +308,7 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[st
             Chart(
                 name="differences",
                 title="Pairwise differences, all problems",
-                caption=f"How many points more often the first is right than the second. {FOREST_CAPTION}",
+                caption=f"How many points more often the first is right. {FOREST_CAPTION} these {len(rows)} pairs.",
                 picture=_forest(rows, 22 * len(rows), y=y, color=colour),
             )
         )
@@ -331,14 +332,16 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[st
         others = [pair.other for pair in against]
         scale = alt.Scale(domain=[_label(scores, name) for name in others], range=[look[n].colour for n in others])
         encodings["color"] = alt.Color("than:N", scale=scale, title="than")
+        shapes = alt.Scale(domain=[_label(scores, name) for name in others], range=[look[n].shape for n in others])
+        encodings["shape"] = alt.Shape("than:N", scale=shapes, title="than")
         encodings["yOffset"] = alt.YOffset("than:N", sort=_labels(scores), scale=alt.Scale(paddingOuter=0.7))
     found.append(
         Chart(
             name="differences-by-problem",
             title=f"{best} against {'the others' if len(against) > 1 else against[0].other}",
-            caption=f"How many points more often {best} is right. {FOREST_CAPTION}",
+            caption=f"How many points more often {best} is right. {FOREST_CAPTION} the rows of a comparison.",
             legend=_labels(scores),
-            picture=_forest(rows, len(order) * (12 * len(against) + 10), **encodings),
+            picture=_forest(rows, len(order) * (_rows(len(against)) + 10), **encodings),
         )
     )
     return found
@@ -519,7 +522,12 @@ def _layers(*layers: Any, height: int) -> Any:
 
 def _amounts(ticks: int) -> alt.Axis:
     """An axis of amounts, such as 300k."""
-    return alt.Axis(tickCount=ticks, grid=False, labelExpr="format(datum.value, '.3~s')")
+    return alt.Axis(tickCount=ticks, grid=False, labelSeparation=8, labelExpr="format(datum.value, '.3~s')")
+
+
+def _rows(architectures: int) -> int:
+    """Pixels for so many architectures, one below the other."""
+    return (14 if architectures <= 4 else 10) * architectures
 
 
 def _interval(estimate: Estimate) -> dict[str, Any]:

@@ -96,7 +96,8 @@ class Comparison:
     def sentences(self) -> list[str]:
         """The outcome in words: overall, then the slices on which they differ and those that cannot be told."""
         [whole], slices = self.rows[:1], self.rows[1:]
-        said = [f"{whole.sentence}."]
+        opens_with_a_name = whole.sentence.startswith((self.one, self.other))
+        said = [f"{whole.sentence if opens_with_a_name else whole.sentence[0].upper() + whole.sentence[1:]}."]
         for name in (self.one, self.other):
             better = [f"{words(row)} ({points(row)})" for row in slices if row.verdict == name]
             if better:
@@ -117,7 +118,8 @@ def compare(scores: Scores, one: str, other: str) -> Comparison:
     """Compares two architectures of `scores` over the seeds that both have.
 
     The verdict on `all`, the one question that was asked beforehand, is that of its own interval. Every other row needs
-    p < 0.05 after Holm over all rows: of some thirty intervals one or two miss zero by chance.
+    p < 0.05 after Holm over all rows: of some thirty intervals one or two miss zero by chance. A slice that would
+    repeat the rows of another (that of a single operation, say) is left out: it asks nothing new.
     Raises ValueError where the two are one, one has no finished cell, or they have no seed in common; BadFile.
     """
     if one == other:
@@ -164,10 +166,16 @@ def _measure(scores: Scores, one: str, other: str, seeds: list[int]) -> list[tup
     columns = ["slice", "value", "architecture", "seed", "correct", "total"]
     for slice_name, value, *cell, correct, total in chosen[columns].itertuples(index=False, name=None):
         counts.setdefault((slice_name, value), {})[cell[0], cell[1]] = (int(correct), int(total))
+    values = {name: sum(key[0] == name for key in counts) for name in SLICES}
+    again = {name for name in SLICES if name != "all" and values[name] == 1}
+    if values["operation x digits"] in (values["operation"], values["digits"]):
+        again.add("operation x digits")
     validated = {name: [solved(cell) for cell in scores.of(name) if cell.seed in seeds] for name in (one, other)}
 
     table = []
     for (slice_name, value), cells in counts.items():
+        if slice_name in again:
+            continue
         pairs = {name: [cells[name, seed] for seed in seeds] for name in (one, other)}
         shares = {name: [correct / total for correct, total in pairs[name]] for name in pairs}
         solutions = validated
@@ -290,4 +298,4 @@ def _interval(row: Difference) -> str:
         return ""
     if row.difference.mean < 0:
         low, high = -high, -low
-    return f" [{100 * low:.1f}, {100 * high:.1f}]"
+    return f" [{100 * low:z.1f}, {100 * high:z.1f}]"

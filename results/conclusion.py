@@ -7,6 +7,9 @@ from bench.results.comparison import SIGNIFICANCE, Comparison, Difference, canno
 from bench.results.scores import Scores
 from bench.results.statistics import FEWEST_SEEDS, holm
 
+SHOWN = 2
+"""Differences told in figures; the others are in the chart of differences."""
+
 
 def by_budget(scores: Scores) -> dict[str, list[str]]:
     """Budget -> the architectures trained under it, by exact match, the best first."""
@@ -64,13 +67,13 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs) -> Iterato
         return
     against = [pairs[best, other] for other in others if (best, other) in pairs]
     told = told_apart(against)
-    behind = [
-        f"{points(pair.rows[0])} more often than {pair.other}" for pair, yes in zip(against, told, strict=True) if yes
-    ]
+    behind = [pair for pair, yes in zip(against, told, strict=True) if yes]
     level = [pair for pair, yes in zip(against, told, strict=True) if not yes]
     line = f"{best} is right most often, on {_share(scores, best)} of the test problems"
     if behind:
-        line += f": {_listed(behind)}"
+        line += f": {_listed([f'{points(pair.rows[0])} more often than {pair.other}' for pair in behind[:SHOWN]])}"
+    if rest := [pair.other for pair in behind[SHOWN:]]:
+        line += f", and more often than {_listed(rest)}"
     yield f"{line}."
     for pair in level:
         verdict = cannot_tell(len(pair.seeds)).capitalize()

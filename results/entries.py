@@ -38,7 +38,8 @@ class Table:
 def share_entry(share: Estimate, n: int | None = None, whole: bool = False, show_n: bool = False) -> Entry:
     """A share in percent, such as `83.1 [80.2, 86.0]`."""
     mean, low, high = (None if figure is None else 100 * figure for figure in (share.mean, share.low, share.high))
-    text = f"{mean:.1f}" if low is None else f"{mean:.1f} [{low:.1f}, {high:.1f}]"
+    # z: a difference that rounds to zero has no sign
+    text = f"{mean:z.1f}" if low is None else f"{mean:z.1f} [{low:z.1f}, {high:z.1f}]"
     if whole:
         text += f" {ALL_UNSEEN}" + (f", n = {n:,}" if show_n else "")
     elif show_n:

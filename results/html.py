@@ -26,35 +26,52 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Section:
-    """A heading of the page and what stands under it."""
+class Heading:
+    """What belongs under a heading of the page."""
 
     title: str
+    charts: tuple[str, ...] = ()
+    """by name"""
+    tables: tuple[str, ...] = ()
+    """by how their titles begin"""
+    tables_first: bool = False
+    folded: bool = False
+    """the tables say what a chart above them shows, and open on a click"""
+
+
+HEADINGS = (
+    Heading(title="Summary", charts=("exact-match",), tables=("Summary", "Cells without a result"), tables_first=True),
+    Heading(
+        title="How fast it was learnt", charts=("curve-examples", "curve-seconds", "curve-flops"), tables=("Solved",)
+    ),
+    Heading(title="Digits", charts=("digits",), tables=("Exact match %, digits of a",), folded=True),
+    Heading(
+        title="Operations, signs, decimals",
+        tables=("Exact match %, by", "Exact match %, patterns", "Patterns with few"),
+    ),
+    Heading(title="Differences", charts=("differences", "differences-by-problem")),
+    Heading(
+        title="Accuracy and cost",
+        charts=("accuracy-train-seconds", "accuracy-examples-per-second", "accuracy-decode-per-second"),
+    ),
+    Heading(title="Wrong answers", charts=("errors",), tables=("Wrong answers",)),
+    Heading(title="Training problems", tables=("Exact match % on problems of the training split",)),
+    Heading(title="Audit", tables=("Audit",)),
+)
+"""In the order of the page. Tables that belong nowhere stand under `Further tables`, before `How to reproduce`."""
+LONG = 24
+"""A table with more rows opens on a click."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading with what stands under it in one report."""
+
+    heading: Heading
     lines: list[str] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     facts: list[list[tuple[str, str]]] = field(default_factory=list)
-    folded: bool = False
-    """tables that say what a chart above them shows"""
-
-
-# Title -> charts by name, tables by how their titles begin, folded. What nobody claims stands under `Further tables`.
-_SECTIONS: tuple[tuple[str, tuple[str, ...], tuple[str, ...], bool], ...] = (
-    ("Summary", ("exact-match",), ("Summary", "Cells without a result"), False),
-    ("How fast it was learnt", ("curve-examples", "curve-seconds", "curve-flops"), ("Solved",), False),
-    ("Digits", ("digits",), ("Exact match %, digits of a",), True),
-    ("Operations, signs, decimals", (), ("Exact match %, by", "Exact match %, patterns", "Patterns with few"), False),
-    ("Differences", ("differences", "differences-by-problem"), (), False),
-    (
-        "Accuracy and cost",
-        ("accuracy-train-seconds", "accuracy-examples-per-second", "accuracy-decode-per-second"),
-        (),
-        False,
-    ),
-    ("Wrong answers", ("errors",), ("Wrong answers",), False),
-    ("Training problems", (), ("Exact match % on problems of the training split",), False),
-    ("Audit", (), ("Audit",), False),
-)
 
 
 def page(report: Contents) -> str:
@@ -74,6 +91,7 @@ def page(report: Contents) -> str:
         parts=parts,
         several=len(report.parts) > 1,
         shared=SHARED,
+        long=LONG,
         themes={"light": theme(dark=False), "dark": theme(dark=True)},
         style=_template("report.css"),
         script=_template("report.js"),
@@ -110,15 +128,15 @@ def _charts(report: Contents) -> list[list[Chart]]:
 
 def _sections(part: Part, drawn: list[Chart]) -> list[Section]:
     """The headings of a part, every chart and table under one of them; those with nothing to show are left out."""
-    found = []
-    by_name, left = {chart.name: chart for chart in drawn}, list(part.tables)
-    for title, names, beginnings, folded in _SECTIONS:
-        some = [by_name[name] for name in names if name in by_name]
-        tables = [table for table in left if table.title.startswith(beginnings or ("\0",))]
+    by_name, left, found = {chart.name: chart for chart in drawn}, list(part.tables), []
+    for heading in HEADINGS:
+        some = [by_name[name] for name in heading.charts if name in by_name]
+        tables = [table for table in left if any(table.title.startswith(beginning) for beginning in heading.tables)]
         left = [table for table in left if table not in tables]
-        found.append(Section(title=title, charts=some, tables=tables, folded=folded))
-    found.append(Section(title="Further tables", tables=left))
-    found.append(Section(title="How to reproduce", facts=[_reproduction(run, part.scores) for run in part.scores.runs]))
+        found.append(Section(heading=heading, charts=some, tables=tables))
+    found.append(Section(heading=Heading(title="Further tables"), tables=left))
+    reproduction = [_reproduction(run, part.scores) for run in part.scores.runs]
+    found.append(Section(heading=Heading(title="How to reproduce"), facts=reproduction))
     return [section for section in found if section.charts or section.tables or section.facts]
 
 
@@ -128,7 +146,7 @@ def _across_suites(report: Contents, drawn: list[Chart]) -> Section:
         f"A performance profile shows how architectures do over many tasks. It takes {FEWEST_TASKS} suites or more, "
         f"with an architecture that ran on all of them; this report has {suites}."
     )
-    return Section(title="Across suites", charts=drawn, lines=[] if drawn else [missing])
+    return Section(heading=Heading(title="Across suites"), charts=drawn, lines=[] if drawn else [missing])
 
 
 def _reproduction(run: Run, scores: Scores) -> list[tuple[str, str]]:

@@ -177,7 +177,7 @@ class Record:
 def had_the_machine(
     *, device: str, threads: int, cores: int, wall_seconds: float, cpu_seconds: float, cell_beside: bool | None
 ) -> bool:
-    """Whether a cell had its share of the machine to itself: no other cell beside it, and its threads were kept busy."""
+    """Whether a cell had its share of the machine to itself: no cell beside it, and its threads were kept busy."""
     # A GPU takes one thread to feed it; more threads than cores can never all be busy.
     busy_threads = min(threads, cores) if device == "cpu" else 1
     return not cell_beside and cpu_seconds >= EXCLUSIVE_SHARE * wall_seconds * busy_threads

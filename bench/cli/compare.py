@@ -36,21 +36,23 @@ def compare_command(
     from bench.errors import UserError
     from bench.results.comparable import held_equal
     from bench.results.comparison import TRAINED_MODELS, compare
+    from bench.results.joining import join_runs
     from bench.results.runs import open_run
-    from bench.results.scores import Scores
     from bench.results.terminal import print_tables
     from bench.settings import suggest
 
     names = parse_names(arch, "--arch")
     if len(names) != 2:
         raise UserError(f"--arch '{arch}': expected two architectures, such as lstm,transformer")
-    if runs:
-        raise UserError(f"{runs[0]}: one run at a time can be compared; give one folder")
     try:
-        scores = Scores(open_run(run))
+        groups, reasons = join_runs([open_run(path) for path in (run, *runs)])
+        known = list(dict.fromkeys(name for group in groups for name in group.planned))
         for name in names:
-            if name not in scores.planned:
-                raise UserError(f"--arch '{name}': not in {run}; {suggest(name, list(scores.planned))}")
+            if name not in known:
+                raise UserError(f"--arch '{name}': not in {_listed(run, *runs)}; {suggest(name, known)}")
+        scores = next((group for group in groups if set(names) <= set(group.planned)), None)
+        if scores is None:
+            raise UserError(f"{' and '.join(names)} cannot be compared: {'; '.join(reasons)}")
         comparison = compare(scores, *names)
     except ValueError as error:
         raise UserError(str(error)) from None
@@ -132,6 +134,10 @@ def _models(scores: Scores, comparison: Comparison) -> Table:
             "'different' by it in about half of all cases or more."
         ],
     )
+
+
+def _listed(*runs: Path) -> str:
+    return ", ".join(map(str, runs))
 
 
 def _name(slice_name: str, value: str) -> str:

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from bench.architectures import Architecture, SequenceSpec
+from bench.architectures.bitnet import BitNet
 from bench.architectures.encoder_decoder import EncoderDecoder
 from bench.architectures.lstm import LSTM
+from bench.architectures.masked_encoder import MaskedEncoder
+from bench.architectures.switch import Switch
 from bench.architectures.transformer import Transformer
 
 
@@ -20,6 +23,14 @@ from bench.architectures.transformer import Transformer
         (EncoderDecoder, {"layers": 1}, "layers 1: an encoder-decoder needs at least 2"),
         (EncoderDecoder, {"buckets": 3}, "buckets 3: there must be at least 4"),
         (EncoderDecoder, {"furthest": 16}, "furthest 16: must be more than half of buckets 32"),
+        (MaskedEncoder, {"width": 65}, "width 65: must be a multiple of heads 4"),
+        (MaskedEncoder, {"passes": 0}, "passes 0: must be at least 1"),
+        (Switch, {"width": 45}, "width 45: must be a multiple of heads 4"),
+        (Switch, {"layers": 1}, "layers 1: a switch transformer needs at least 2"),
+        (Switch, {"experts": 0}, "experts 0: must be at least 1"),
+        (Switch, {"capacity": 0.0}, "capacity 0.0: must be more than 0"),
+        (Switch, {"jitter": 1.5}, "jitter 1.5: must be at least 0 and less than 1"),
+        (BitNet, {"width": 60}, "width 60: must be a multiple of 2 x heads 4"),
     ],
 )
 def test_impossible_config_is_refused(
@@ -29,7 +40,7 @@ def test_impossible_config_is_refused(
         architecture(architecture.Config(**changes), spec)
 
 
-@pytest.mark.parametrize("architecture", [Transformer, EncoderDecoder])
+@pytest.mark.parametrize("architecture", [Transformer, EncoderDecoder, MaskedEncoder, Switch])
 def test_heads_may_be_chosen_before_the_width(architecture: type[Architecture]) -> None:
     """The width is fitted later, in steps that the heads divide."""
     assert architecture.Config(heads=7).size_step == 7

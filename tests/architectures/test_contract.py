@@ -389,6 +389,15 @@ def test_state_survives_a_file(
     assert torch.equal(other.logits(batch.prompt, batch.answer), model.logits(batch.prompt, batch.answer))
 
 
+def test_a_model_can_be_copied_in_the_midst_of_training(
+    cls: type[Architecture], build_stirred: Build, problems: Problems
+) -> None:
+    model, batch = build_stirred(cls).train(), problems(12)
+    model.loss(batch, torch.Generator()).mean.backward()
+    twin = copy.deepcopy(model)
+    assert torch.equal(twin.eval().logits(batch.prompt, batch.answer), model.eval().logits(batch.prompt, batch.answer))
+
+
 # --- what a class states about itself ---------------------------------------------------------------------------------
 
 

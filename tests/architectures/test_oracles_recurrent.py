@@ -121,7 +121,7 @@ def test_lstm_seq2seq_is_its_formula(changes: dict[str, Any], build_stirred: Bui
         for layer, state in enumerate(last):
             states, _ = run_layer(lstm_step, states, state, layer_weights(model.decoder, layer))
         for s in states:
-            scores = torch.stack([s @ model.attention.key.weight @ m for m in memory]) / hidden**0.5
+            scores = torch.stack([s @ model.attention.key.weight @ m for m in memory])
             context = sum(share * m for share, m in zip(scores.softmax(0), memory, strict=True))
             output = torch.tanh(model.attention.out.weight @ torch.cat([context, s]))
             rows.append(model.head.weight @ output + model.head.bias)

@@ -68,6 +68,7 @@ def test_only_the_first_examples_are_known(tiny: Suite, monkeypatch: pytest.Monk
     known = written(tiny.stream(0).block(0))[:3]
     assert len(set(known)) == 3
     assert right(frame, "nearest", 0, "all") == naive_nearest_right(tiny, known, "test")
+    assert right(frame, "nearest", 0, "seen digits") == naive_nearest_right(tiny, known, "seen")
 
 
 def test_the_file_covers_the_seeds_of_the_folder_and_keeps_what_it_has(

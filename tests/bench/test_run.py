@@ -83,7 +83,7 @@ def test_every_cell_is_done_with_the_same_data_and_size(finished: tuple[Path, st
 def test_the_run_leaves_the_files_that_are_promised(finished: tuple[Path, str]) -> None:
     directory, out = finished
     assert {path.name for path in directory.iterdir()} == {
-        *("run.json", "cells", "cells.csv", "results.csv", "baselines.csv")
+        *("run.json", "cells", "cells.csv", "results.csv", "baselines.csv", "report.html", "report.md")
     }
     for name in NAMES:
         files = {path.name for path in cell_directory(directory, name, 0).iterdir()}

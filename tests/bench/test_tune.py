@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,13 @@ from bench.tune import (
     TRIALS,
     Search,
     Trial,
+    _settings,
     best_of,
     importances,
     prepare,
     resolve_search,
     run_search,
+    search_space,
 )
 
 Event = Callable[[dict[str, Any]], None]
@@ -97,6 +100,7 @@ def formula(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Formula]:
     return put
 
 
+@cache  # finding the depths takes its time
 def search_of(tiny_path: Path, trials: int = 8, arch: str = "lstm,transformer", **options: Any) -> Search:
     return resolve_search(TuneOptions(arch=arch, suite=str(tiny_path), trials=trials, threads=1, **options))
 
@@ -182,18 +186,14 @@ def test_settings_that_make_no_model_of_the_size_are_a_trial_too(
 def test_what_the_suite_settles_is_not_searched(tmp_path: Path, tiny_path: Path) -> None:
     suite = tmp_path / "settled.toml"
     suite.write_text(tiny_path.read_text() + '[defaults.settings]\noptimizer = "sgd"\nlayers = 2\n', encoding="utf-8")
-    from bench.tune import _settings, _space
-
     plan = search_of(suite, budget="steps=9").plan
-    assert list(_space(plan, get("transformer"))) == ["lr", "outer_lr", "warmup", "weight_decay", "heads"]
+    assert list(search_space(plan, get("transformer"))) == ["lr", "outer_lr", "warmup", "weight_decay", "heads"]
     assert _settings(plan, {"lr": 0.5}) == {"lr": 0.025}
 
 
 def test_depth_is_searched_as_far_as_it_is_possible(tiny_path: Path) -> None:
-    from bench.tune import _space
-
     plan = search_of(tiny_path).plan
-    depth: Any = _space(plan, get("encoder-decoder"))["layers"]
+    depth: Any = search_space(plan, get("encoder-decoder"))["layers"]
     assert (depth.low, depth.high) == (2, 6)  # it needs one for each side
 
 
@@ -203,7 +203,7 @@ def test_own_options_that_break_the_rules_are_refused(
 ) -> None:
     monkeypatch.setattr(get("lstm").Config, "search", search)
     with pytest.raises(UserError, match="lstm: its config must name"):
-        search_of(tiny_path)
+        search_of.__wrapped__(tiny_path)
 
 
 def test_the_budget_of_a_trial_is_a_quarter(tiny_path: Path) -> None:
@@ -343,7 +343,7 @@ def test_another_folder_a_second_process_and_a_broken_journal_are_refused(
 def test_without_optuna_one_line_says_how_to_get_it(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="pip install 'optuna"):
-        search_of(tiny_path)
+        search_of.__wrapped__(tiny_path)
 
 
 # --- what comes of it -------------------------------------------------------------------------------------------------

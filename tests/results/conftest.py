@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bench.results.contents import Contents, contents
 from bench.results.curves import CURVE, write_curve
 from bench.results.files import sha256_of
 from bench.results.predictions import COLUMNS, PREDICTIONS, write_predictions
 from bench.results.records import SCHEMA_VERSION, Record, write_record
-from bench.results.runs import cell_directory, write_plan
+from bench.results.runs import cell_directory, open_run, write_plan
 
 DIGITS = ("1x1", "1x2", "2x1", "2x2")
 SIGNS = ("++", "+-", "-+", "--")
@@ -151,7 +152,16 @@ def predictions() -> pd.DataFrame:
 @pytest.fixture
 def run_directory(tmp_path: Path) -> Path:
     """A whole run on disk, all cells done."""
-    directory = tmp_path / "run"
+    return _write_run(tmp_path / "run")
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Contents:
+    """The report on such a run."""
+    return contents([open_run(_write_run(tmp_path_factory.mktemp("report") / "run"))])
+
+
+def _write_run(directory: Path) -> Path:
     write_plan(directory, _plan())
     for number, ((architecture, skill), seed) in enumerate(itertools.product(SKILL.items(), (0, 1, 2))):
         facts: dict[str, Any] = {"data_hash": f"d{seed}", "data_chain": [f"c{seed}1", f"c{seed}2"]}

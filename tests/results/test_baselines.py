@@ -40,6 +40,10 @@ def test_what_cannot_be_is_refused(tmp_path: Path, rows: pd.DataFrame) -> None:
         write_baselines(tmp_path, rows.replace({"slice": {"signs": "sings"}}))
     with pytest.raises(ValueError, match="correct is 289 of total 288 in row 0"):
         write_baselines(tmp_path, rows.assign(correct=rows["correct"].mask(rows.index == 0, 289)))
+    with pytest.raises(ValueError, match="correct is 0 of total 0 in row 3"):
+        write_baselines(
+            tmp_path, rows.assign(**{key: rows[key].mask(rows.index == 3, 0) for key in ("correct", "total")})
+        )
     with pytest.raises(ValueError, match="nearest seed 4 lacks or has rows"):
         write_baselines(tmp_path, rows.iloc[:-1])
     with pytest.raises(ValueError, match="nearest seed 0 lacks or has rows"):

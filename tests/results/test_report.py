@@ -8,10 +8,13 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from bench.results.contents import Contents, contents
 from bench.results.entries import Entry, Table
+from bench.results.markdown import _blocks
 from bench.results.records import Record
-from bench.results.report import _markdown, _rich, print_report, render, write_report
+from bench.results.report import FILE_NAMES, render, write_report
 from bench.results.runs import open_run, write_plan
+from bench.results.terminal import _rich, print_report
 
 GOLDEN = """\
 Held equal: nothing but 2 \\* 2.
@@ -34,7 +37,7 @@ def test_markdown_of_a_small_table_is_this() -> None:
     ]
     columns = ["architecture", "+ (n = 4)", "* (n = 4)"]
     table = Table(title="By operation", columns=columns, rows=rows, notes=["! lstm: not tuned for this."])
-    assert _markdown(["Held equal: nothing but 2 * 2."], [table]) == GOLDEN
+    assert "\n\n".join(_blocks(["Held equal: nothing but 2 * 2."], [table])) + "\n" == GOLDEN
 
 
 TEXT = """\
@@ -49,36 +52,34 @@ def test_figures_stand_on_the_right_and_words_on_the_left() -> None:
     rows = [[Entry(text=text) for text in row] for row in (("/ 1x2", "16", "all 4"), ("* 1x1", "1,200", "3 of 12"))]
     table = Table(title="", columns=["pattern", "asked", "cover"], rows=rows, left=frozenset({0, 2}))
     console = Console(file=io.StringIO(), width=60, color_system=None)
-    console.print(_rich(table))
+    console.print(_rich(table, [0, 1, 2]))
     assert [line.rstrip() for line in _written(console).splitlines()] == TEXT.splitlines()
 
 
-def test_the_first_line_says_what_was_held_equal(run_directory: Path) -> None:
-    run = open_run(run_directory)
+def test_the_first_line_says_what_was_held_equal(report: Contents) -> None:
     for format in ("text", "md", "csv"):
-        lines = render(run, format).splitlines()
+        lines = render(report, format).splitlines()
         assert "Held equal: budget examples=3000" in lines[format == "csv"]
         assert "Suite tiny, version 1" in "".join(lines[:5])
 
 
-def test_text_holds_every_entry_whole_and_no_line_is_too_long(run_directory: Path) -> None:
-    run = open_run(run_directory)
-    text = render(run, "text")
+def test_text_holds_every_entry_whole_and_no_line_is_too_long(report: Contents) -> None:
+    text = render(report, "text")
     assert max(map(len, text.splitlines())) <= 120
     assert "…" not in text
-    for row in csv.DictReader(io.StringIO(render(run, "csv"))):
+    for row in csv.DictReader(io.StringIO(render(report, "csv"))):
         if row["column"]:
             assert row["text"] in text
             assert row["column"] in text
 
 
-def test_a_wide_table_is_shown_in_parts_and_a_narrow_terminal_is_kept_to(run_directory: Path) -> None:
+def test_a_wide_table_is_shown_in_parts_and_a_narrow_terminal_is_kept_to(report: Contents) -> None:
     terminal = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
-    print_report(open_run(run_directory), terminal)
+    print_report(report, terminal)
     text, _, last = _written(terminal).partition("\nfiles:")
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
-    assert text.count("\narchitecture ") > render(open_run(run_directory), "text").count("\narchitecture ")
+    assert text.count("\narchitecture ") > render(report, "text").count("\narchitecture ")
     assert "python -m bench report" in last
 
 
@@ -87,13 +88,15 @@ def test_the_end_of_a_run_says_where_the_files_are_and_how_to_go_on(
 ) -> None:
     write_plan(run_directory, make_plan(seeds=[0, 1, 2, 3]))
     pipe = Console(file=io.StringIO(), width=40, color_system=None)
-    print_report(open_run(run_directory), pipe)
+    print_report(contents([open_run(run_directory)]), pipe)
     lines = _written(pipe).splitlines()
     assert max(map(len, lines[:-5])) > 100  # where nobody watches, the width of a terminal does not matter
     assert f"files:          {run_directory / 'cells.csv'}, {run_directory / 'results.csv'}, " in lines[-5]
     assert lines[-4] == "finish the run: python -m bench run --arch lstm,transformer"
     assert lines[-3] == f"these tables:   python -m bench report {run_directory}"
-    assert lines[-2] == f"as files:       python -m bench report {run_directory} --format md,csv --out {run_directory}"
+    assert lines[-2] == (
+        f"as files:       python -m bench report {run_directory} --format html,md,csv,latex --out {run_directory}"
+    )
     assert lines[-1] == "the problems:   python -m bench data --suite tiny --split test"
 
 
@@ -103,7 +106,7 @@ def test_the_next_command_names_a_suite_of_ones_own_by_its_file(
     plan = make_plan()
     write_plan(run_directory, plan | {"suite": plan["suite"] | {"source": "my suites/tiny.toml"}})
     file = io.StringIO()
-    print_report(open_run(run_directory), Console(file=file, width=120))
+    print_report(contents([open_run(run_directory)]), Console(file=file, width=120))
     assert "bench data --suite 'my suites/tiny.toml' --split test" in file.getvalue()
 
 
@@ -112,8 +115,8 @@ def _written(console: Console) -> str:
     return console.file.getvalue()
 
 
-def test_csv_is_tidy_and_has_the_figures_behind_the_texts(run_directory: Path) -> None:
-    rows = list(csv.DictReader(io.StringIO(render(open_run(run_directory), "csv"))))
+def test_csv_is_tidy_and_has_the_figures_behind_the_texts(report: Contents) -> None:
+    rows = list(csv.DictReader(io.StringIO(render(report, "csv"))))
     figures = [row for row in rows if row["table"].startswith("Exact match %, by") and row["column"]]
     assert len(figures) == 2 * (4 + 4 + 2)
     for row in figures:
@@ -122,16 +125,16 @@ def test_csv_is_tidy_and_has_the_figures_behind_the_texts(run_directory: Path) -
         assert row["column"].endswith(f"(n = {row['n']})")
 
 
-def test_reports_are_written_where_asked(run_directory: Path, tmp_path: Path) -> None:
-    run = open_run(run_directory)
-    paths = write_report(run, ["text", "md", "csv"], tmp_path / "out")
-    assert [path.name for path in paths] == ["report.txt", "report.md", "report.csv"]
-    assert [path.read_text() for path in paths] == [render(run, format) for format in ("text", "md", "csv")]
+def test_reports_are_written_where_asked(report: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.results.html._vega", str)  # a megabyte, and seconds
+    paths = write_report(report, FILE_NAMES, tmp_path / "out")
+    assert [path.name for path in paths] == ["report.txt", "report.html", "report.md", "report.csv", "report.tex"]
+    assert [path.read_text() for path in paths] == [render(report, format) for format in FILE_NAMES]
 
 
-def test_an_unknown_format_is_refused_and_nothing_written(run_directory: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="format is 'pdf'; it must be one of text, md, csv"):
-        write_report(open_run(run_directory), ["md", "pdf"], tmp_path / "out")
+def test_an_unknown_format_is_refused_and_nothing_written(report: Contents, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="format is 'pdf'; it must be one of text, html, md, csv, latex"):
+        write_report(report, ["md", "pdf"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -145,7 +148,7 @@ def test_no_reason_breaks_a_report(
     write_plan(tmp_path, make_plan(seeds=[0]))
     write_cell(tmp_path, predictions, architecture="lstm", seed=0, status="failed", reason=reason)
     write_cell(tmp_path, predictions, architecture="transformer", seed=0)
-    run = open_run(tmp_path)
-    assert "[bold]size | mismatch[/bold] <x> long" in render(run, "text")
-    assert "[bold]size \\| mismatch[/bold] \\<x> long" in render(run, "md")
-    assert max(map(len, render(run, "text").splitlines())) <= 120
+    report = contents([open_run(tmp_path)])
+    assert "[bold]size | mismatch[/bold] <x> long" in render(report, "text")
+    assert "[bold]size \\| mismatch[/bold] \\<x> long" in render(report, "md")
+    assert max(map(len, render(report, "text").splitlines())) <= 120

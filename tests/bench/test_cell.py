@@ -1,0 +1,189 @@
+"""One cell, run in this process: what its seed decides, what its figures leave out, and what an interrupt leaves."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench import architectures, evaluation, training
+from bench.amounts import parse_budget
+from bench.cell import Work, run_cell
+from bench.cli.options import RunOptions
+from bench.datasets.encoding import Encoded
+from bench.datasets.stream import Stream
+from bench.datasets.suites import Suite
+from bench.engine import run_plan, work_of
+from bench.evaluation import Answered
+from bench.plan import Plan, resolve, sequence_spec
+from bench.results.collect import CELL_COLUMNS
+from bench.results.records import Record, read_record
+from bench.results.runs import cell_directory
+from bench.rundir import prepare
+from bench.settings import TrainingSettings
+
+
+@pytest.fixture(autouse=True)
+def torch_as_it_was() -> Iterator[None]:
+    """A cell has a process of its own, and sets what it likes there."""
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_flush_denormal(False)
+
+
+@pytest.fixture
+def plan(tiny_path: Path) -> Plan:
+    return resolve(RunOptions(arch="lstm", suite=str(tiny_path), threads=1, set=("batch=30",)))
+
+
+def work(plan: Plan, folder: Path, seed: int = 0) -> Work:
+    return work_of(plan, plan.entries[0], seed, folder)
+
+
+def run_here(plan: Plan, folder: Path) -> Record:
+    run_cell(work(plan, folder), lambda event: None)
+    return read_record(folder)
+
+
+def test_the_seed_decides_the_weights_that_a_model_is_born_with(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seeded before it is built, whatever was random before, and born as its own class says: nobody redoes that."""
+    born: list[dict[str, torch.Tensor]] = []
+
+    def train(model: torch.nn.Module, *_: Any, **__: Any) -> None:
+        born.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+        raise training.Diverged
+
+    monkeypatch.setattr(training, "train", train)
+    for number, seed in enumerate((0, 0, 1)):
+        torch.manual_seed(100 + number)
+        run_cell(work(plan, tmp_path / str(number), seed), lambda event: None)
+    entry = plan.entries[0]
+    torch.manual_seed(0)
+    expected = entry.cls(entry.config, sequence_spec(plan.suite)).state_dict()
+    for name, tensor in expected.items():
+        assert torch.equal(born[0][name], tensor)
+        assert torch.equal(born[1][name], tensor)
+    assert any(not torch.equal(born[2][name], tensor) for name, tensor in expected.items())
+
+
+def test_a_problem_is_written_in_training_as_in_evaluation(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One symbol more or less at the boundary of prompt and answer would move every figure of an architecture."""
+    seen: dict[str, list[Encoded]] = {"training": [], "evaluation": []}
+
+    def train(model: torch.nn.Module, stream: Stream, *_: Any, **__: Any) -> None:
+        seen["training"].append(stream.take(20_000))  # nearly all of the few training problems
+        raise training.Diverged
+
+    monkeypatch.setattr(training, "train", train)
+    run_cell(work(plan, tmp_path / "training"), lambda event: None)
+    monkeypatch.undo()
+    original = evaluation.answer
+
+    def answer(model: Any, problems: Encoded, *arguments: Any) -> Answered:
+        seen["evaluation"].append(problems)
+        return original(model, problems, *arguments)
+
+    monkeypatch.setattr(evaluation, "answer", answer)
+    run_cell(work(plan, tmp_path / "evaluation"), lambda event: None)
+    known = set(rows_of(seen["training"][0]))
+    asked = rows_of(seen["evaluation"][-1])
+    of_training = asked[len(plan.suite.evaluation_set("test")) :]
+    assert len(of_training) == len(plan.suite.evaluation_set("seen"))
+    assert set(of_training) <= known
+    assert not set(asked[: -len(of_training)]) & known
+    for problems in (*seen["training"], *seen["evaluation"]):
+        assert (problems.prompt[:, -1] == plan.suite.encoding.tokenizer.vocabulary.index("=")).all()
+
+
+def rows_of(problems: Encoded) -> list[tuple[bytes, bytes]]:
+    return [
+        (prompt.tobytes(), answer.tobytes()) for prompt, answer in zip(problems.prompt, problems.answer, strict=True)
+    ]
+
+
+def test_training_time_and_rates_leave_validation_out(tiny: Suite) -> None:
+    """Twenty validations of 50 ms each are no second of training, and slow no step down."""
+    cls = architectures.get("lstm")
+    model = cls(cls.Config(layers=1, width=8, hidden=8), sequence_spec(tiny))
+    asked = []
+
+    def validate() -> tuple[int, int]:
+        time.sleep(0.05)
+        asked.append(1)
+        return 0, 1
+
+    started = time.perf_counter()
+    trained = training.train(
+        model,
+        Stream(tiny.stream(0), tiny.encoding),
+        parse_budget("examples=320"),
+        TrainingSettings(batch=16),
+        seed=0,
+        flops_per_example=1,
+        device=torch.device("cpu"),
+        precision="32",
+        stop_when_flat=None,
+        validate=validate,
+        report=lambda event: None,
+    )
+    wall_seconds = time.perf_counter() - started
+    assert len(asked) == 20
+    assert trained.train_seconds <= wall_seconds - 20 * 0.05
+    assert sum(16 / rate for rate in trained.rates) == pytest.approx(trained.train_seconds)
+
+
+def test_every_figure_that_is_promised_is_measured(plan: Plan, tmp_path: Path) -> None:
+    record = run_here(plan, tmp_path)
+    empty = [name for name in CELL_COLUMNS if getattr(record, name) is None]
+    assert empty == ([] if Path("/proc/self/status").exists() else ["peak_memory_mb"])
+    for name in ("train_seconds", "tokens_per_second", "examples_per_second", "decode_problems_per_second"):
+        assert getattr(record, name) > 0, name
+    assert record.wall_seconds is not None
+    assert record.train_seconds is not None
+    assert 0 < record.train_seconds <= record.wall_seconds
+
+
+def test_an_interrupted_cell_ends_as_if_it_never_had_been(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same weights and answers: of the first try nothing is kept, or all of it, its place in the data too."""
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    events = 0
+
+    def in_this_process(work: Work, job: Any, event: Any) -> int:
+        job(work, event)
+        return 0
+
+    class Watcher:
+        interrupts = False
+
+        def start(self, architecture: str, seed: int) -> None: ...
+
+        def event(self, event: dict[str, Any]) -> None:
+            nonlocal events
+            events += event["kind"] == "validation"
+            if self.interrupts and events == 7:
+                raise KeyboardInterrupt
+
+        def finish(self, record: Record) -> None: ...
+
+    monkeypatch.setattr("bench.engine.run_in_child", in_this_process)
+    watcher = Watcher()
+    prepare(plan, broken, "test")
+    watcher.interrupts = True
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(plan, broken, watcher)
+    watcher.interrupts = False
+    for directory in (broken, straight):
+        prepare(plan, directory, "test")
+        run_plan(plan, directory, watcher)
+    assert events == 7 + 20 + 20
+    for name in ("model.safetensors", "predictions.csv.gz"):
+        first, second = (cell_directory(d, "lstm", 0) / name for d in (straight, broken))
+        assert first.read_bytes() == second.read_bytes()
