@@ -71,7 +71,7 @@ class Config:
 
     size_fields: ClassVar[tuple[str, str]]
     depth_field: ClassVar[str] = "layers"
-    """the field that says how deep a model is; `tune` searches it for every architecture"""
+    """the field that says how deep a model is, which `tune` searches for every architecture that has one"""
     search: ClassVar[dict[str, tuple[Any, ...]]] = {}
     """what `tune` searches for this architecture alone: at most two fields, neither depth nor size, and their choices;
     the field's default is among them"""

@@ -7,7 +7,6 @@ against each other, and training again (`verify --rerun`) is what tests them.
 """
 
 import copy
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -21,18 +20,12 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from bench import architectures
+from bench import architectures, machine
 from bench.amounts import Budget, parse_budget
 from bench.architectures import Architecture
-from bench.cell import VALIDATION_SAMPLE
 from bench.datasets.encoding import Encoded
-from bench.datasets.evaluation import EvaluationSet
-from bench.datasets.problems import Problems
-from bench.datasets.sampling import Sampler
-from bench.datasets.split import SPLITS, split_of
-from bench.datasets.stream import BLOCK, ProblemStream, Stream
-from bench.datasets.suites import Suite
-from bench.evaluation import Answered, answer, digits_right, predictions
+from bench.evaluation import Answered, answer, digits_right
+from bench.expected import Expected, TrainingData
 from bench.optimizers import schedule_factor
 from bench.plan import sequence_spec
 from bench.results.comparable import SHOWN_HASH
@@ -41,7 +34,7 @@ from bench.results.files import BadFile
 from bench.results.predictions import read_predictions
 from bench.results.records import BUDGET_UNITS, RECORD, Record, had_the_machine, verify_files
 from bench.settings import TrainingSettings, tuned_for
-from bench.sizing import TOLERANCE, count_flops, count_parameters
+from bench.sizing import TOLERANCE
 from bench.training import CURVE_POINTS, WARMUP_STEPS
 
 WEIGHTS = "model.safetensors"
@@ -93,107 +86,6 @@ def outcome(check: str, cell: str, function: Callable[[], str]) -> Check:
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """The first examples of a seed's stream, made again."""
-
-    data_hash: str
-    chain: list[str]
-    unique_problems: int
-    tokens: NDArray[np.int64]
-    """(examples,) tokens up to and with each example"""
-    other_splits: int
-    """problems among them that are not of the training split"""
-
-
-class Expected:
-    """What the plan in a run.json implies, each thing recomputed once.
-
-    Raises ValueError where the plan's suite is none.
-    """
-
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self.settings: dict[str, Any] = plan["settings"]
-        self.suite = Suite.model_validate_json(json.dumps(plan["suite"]["content"]))
-        self._streams: dict[tuple[int, int], TrainingData] = {}
-        self._sizes: dict[str, tuple[int, int, int]] = {}
-
-    @cached_property
-    def test(self) -> EvaluationSet:
-        return self.suite.evaluation_set("test")
-
-    @cached_property
-    def seen(self) -> EvaluationSet:
-        return self.suite.evaluation_set("seen")
-
-    @cached_property
-    def validation(self) -> EvaluationSet:
-        return self.suite.evaluation_set("validation")
-
-    @cached_property
-    def validation_items(self) -> Encoded:
-        return self.suite.encoding.encode(self.validation.problems)
-
-    @cached_property
-    def validation_sample(self) -> NDArray[np.int64]:
-        """Positions in the validation set of the problems that learning curves are of."""
-        return self.validation.sample(VALIDATION_SAMPLE, self.suite.key)
-
-    @cached_property
-    def asked(self) -> Encoded:
-        """Test problems, then `seen` ones, as in the predictions."""
-        return self.suite.encoding.encode(Problems.join([self.test.problems, self.seen.problems]))
-
-    @cached_property
-    def all_right(self) -> pd.DataFrame:
-        """Predictions of somebody who answers everything right."""
-        return self.frame(Answered(self.asked.answer, np.ones(len(self.asked.answer), dtype=bool), seconds=0.0))
-
-    def frame(self, answered: Answered) -> pd.DataFrame:
-        return predictions(self.suite, self.test, self.seen, answered)
-
-    def training_data(self, seed: int, examples: int) -> TrainingData:
-        """Cells of one seed and as many examples share it."""
-        if (seed, examples) not in self._streams:
-            problems = self.suite.stream(seed, self.settings["training_problems"])
-            stream = Stream(problems, self.suite.encoding)
-            tokens = [stream.take(min(BLOCK, examples - start)).tokens for start in range(0, examples, BLOCK)]
-            # Made from the blocks once more: a stream hands out token ids, not problems.
-            other_splits = 0
-            for number in range(-(-examples // BLOCK)):
-                used = problems.block(number).rows(slice(examples - number * BLOCK))
-                other_splits += int((split_of(used) != SPLITS.index("train")).sum())
-            self._streams[seed, examples] = TrainingData(
-                data_hash=stream.data_hash,
-                chain=list(stream.chain),
-                unique_problems=stream.unique_problems,
-                tokens=np.cumsum(np.concatenate(tokens)),
-                other_splits=other_splits,
-            )
-        return self._streams[seed, examples]
-
-    def hash_of_split(self, split: str, seed: int, examples: int) -> str | None:
-        """`data_hash` of whoever trained on the problems of another split; None where that has no such problems."""
-        try:
-            sampler = Sampler(self.suite.strata(), self.suite.rule, split)
-            problems = ProblemStream(sampler, self.suite.key, seed, self.settings["training_problems"])
-        except ValueError:
-            return None
-        stream = Stream(problems, self.suite.encoding)
-        for start in range(0, examples, BLOCK):
-            stream.take(min(BLOCK, examples - start))
-        return stream.data_hash
-
-    def size(self, architecture: str, config: dict[str, Any]) -> tuple[int, int, int]:
-        """Parameters, active parameters, and FLOPs an example, of the model that a config describes."""
-        key = json.dumps([architecture, config], sort_keys=True)
-        if key not in self._sizes:
-            cls, spec = architectures.get(architecture), sequence_spec(self.suite)
-            built = cls.Config(**config)
-            self._sizes[key] = *count_parameters(cls, built, spec), count_flops(cls, built, spec)
-        return self._sizes[key]
-
-
-@dataclass(frozen=True)
 class Cell:
     """One cell on disk, and what its plan says of it."""
 
@@ -240,9 +132,10 @@ class Cell:
             raise Wrong(f"{path}: the file is missing") from None
         except Exception as error:
             raise Wrong(f"{path}: is no file of weights ({error})") from None
-        cls = architectures.get(self.record.architecture)
-        model = cls(cls.Config(**self.record.config), sequence_spec(self.expected.suite))
-        described = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+        cls, spec = architectures.get(self.record.architecture), sequence_spec(self.expected.suite)
+        config = cls.Config(**self.record.config)
+        with torch.device("meta"):  # nothing is allocated for a model whose weights are not there
+            described = {name: tuple(tensor.shape) for name, tensor in cls(config, spec).state_dict().items()}
         there = {name: tuple(tensor.shape) for name, tensor in weights.items()}
         if there != described:
             names = there.keys() | described.keys()
@@ -252,6 +145,7 @@ class Cell:
                 f"{'more' if more else 'other'} parameters: {WEIGHTS} has {differing} of shape "
                 f"{there.get(differing)}, the model of the record's config {described.get(differing)}"
             )
+        model = cls(config, spec)
         model.load_state_dict(weights)
         return model.eval()
 
@@ -267,11 +161,11 @@ class Cell:
 
 
 def _answer(cell: Cell, model: Architecture, problems: Encoded) -> Answered:
-    """Greedy answers with as many threads as the cell had, since the order of a sum depends on them."""
+    """Greedy answers, with the threads that the cell had as far as there are cores: the order of sums depends on them."""
     record = cell.record
     precision = "32" if record.precision == "16" else record.precision  # half precision is for GPUs
     threads = torch.get_num_threads()
-    torch.set_num_threads(record.threads)
+    torch.set_num_threads(min(record.threads, machine.cores()))
     try:
         return answer(model, problems, torch.device("cpu"), precision)
     finally:
@@ -694,7 +588,7 @@ def _require_rates(cell: Cell) -> None:
             f"{tokens_per_second}"
         )
     # A quarter of the steps went no faster than each quartile: so many seconds they took at least.
-    steps = cell.steps - WARMUP_STEPS - 1  # the last batch may be a short one
+    steps = cell.steps - WARMUP_STEPS - 4  # the last batch may be a short one, and a slow one
     least = steps * record.training["batch"] / 4 * (1 / low + 1 / record.examples_per_second + 1 / high)
     if cell.train_seconds < 0.99 * least:
         raise Wrong(

@@ -69,6 +69,7 @@ class ProgressView:
             assert record.exact_match is not None
             assert record.train_seconds is not None
             tail = f"{record.exact_match:.1%} of {record.total:,} right, trained {record.train_seconds:.1f} s"
+            tail += f" ({record.reason})" if record.reason else ""
         else:
             tail = f"{record.status}: {record.reason}"
         self.end(f"{record.architecture}, seed {record.seed}", tail)

@@ -19,16 +19,17 @@ CLOSE = 0.005
 
 
 class _Undrawn(TorchFunctionMode):
-    """A context in which no initial weights are drawn: on the meta device they have no values, but take most of the time
-    of building a model.
+    """A context in which no initial weights are drawn: on the meta device they have no values, but take most of the
+    time of building a model.
     """
 
     drawing = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_)
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function in self.drawing and args:
-            return args[0]
-        return function(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if function in self.drawing:
+            return args[0] if args else kwargs["tensor"]  # torch.nn.init names its argument
+        return function(*args, **kwargs)
 
 
 def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec) -> tuple[int, int]:

@@ -14,6 +14,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,7 +24,7 @@ import pandas as pd
 
 from bench import architectures, machine
 from bench.amounts import Budget
-from bench.architectures import Architecture
+from bench.architectures import Architecture, Config
 from bench.cell import run_trial
 from bench.cli.options import RunOptions, TuneOptions
 from bench.engine import death, run_in_child, work_of
@@ -31,7 +32,7 @@ from bench.errors import UserError
 from bench.plan import Entry, Plan, entry_of, frame
 from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
 from bench.rundir import make_folder
-from bench.settings import TrainingSettings, Tuned, field_names
+from bench.settings import TrainingSettings, Tuned, field_names, suggest
 from bench.training import CURVE_POINTS, curve_point
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def importances(search: Search, cls: type[Architecture], trials: list[Trial]) ->
     """How much each setting has to do with a trial's lying in the better half, as shares of 1, greatest first.
 
     PED-ANOVA (Watanabe et al., 2023) over done and pruned trials, the latter as worse than the former; None where they
-    are too few to say anything.
+    are too few, or too much alike, to say anything.
     """
     import optuna
 
@@ -236,25 +237,34 @@ def importances(search: Search, cls: type[Architecture], trials: list[Trial]) ->
         value = trial.score - (trial.state == "pruned")
         study.add_trial(optuna.create_trial(params=trial.params, distributions=space, value=value))
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5, evaluate_on_local=False)
-    return optuna.importance.get_param_importances(study, evaluator=evaluator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # so many are equal that no half is better
+        try:
+            return optuna.importance.get_param_importances(study, evaluator=evaluator)
+        except UserWarning:
+            return None
 
 
 def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribution]:
     """What is searched for an architecture: the common space, less what the suite settles, and its own options.
 
     Raises:
-        UserError: the architecture's own options are not as `Config.search` says, or no depth meets the size.
+        UserError: depth or own options are not as `Config` asks, or no depth meets the size.
     """
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     own, depth = cls.Config.search, cls.Config.depth_field
     defaults = asdict(cls.Config())
+    if depth not in defaults and depth != Config.depth_field:
+        raise UserError(f"{cls.name}: `depth_field` of its config is '{depth}'; {suggest(depth, list(defaults))}")
     wrong = [name for name, choices in own.items() if name not in defaults or defaults[name] not in choices]
-    if len(own) > OWN_OPTIONS or wrong or {depth, *cls.Config.size_fields} & own.keys() or depth not in defaults:
+    wrong += [name for name in own if name in (depth, *cls.Config.size_fields)]
+    if wrong or len(own) > OWN_OPTIONS:
         raise UserError(
-            f"{cls.name}: its config must name its depth in `depth_field`, and in `search` at most {OWN_OPTIONS} other "
-            f"fields with choices that hold the default (not so: {', '.join(wrong) or ', '.join([depth, *own])})"
+            f"{cls.name}: `search` of its config holds {', '.join(wrong or own)}; expected at most {OWN_OPTIONS} "
+            f"fields, neither depth nor size, each with choices that hold its default"
         )
+    least, most = _depths(plan, cls)
     space: dict[str, BaseDistribution] = {
         "optimizer": CategoricalDistribution(("muon", "adamw")),
         "lr": FloatDistribution(1 / 8, 2, log=True),
@@ -262,7 +272,7 @@ def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribut
         "batch": CategoricalDistribution((32, 64, 128, 256)),
         "warmup": FloatDistribution(0, 0.1),
         "weight_decay": FloatDistribution(0, 0.1),
-        depth: IntDistribution(*_depths(plan, cls)),
+        **({depth: IntDistribution(least, most)} if depth in defaults else {}),
         **{name: CategoricalDistribution(choices) for name, choices in own.items()},
     }
     settled = plan.suite.defaults.settings.keys() | ({"batch"} if plan.budget.unit == "steps" else set())
@@ -270,17 +280,22 @@ def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribut
 
 
 def _depths(plan: Plan, cls: type[Architecture]) -> tuple[int, int]:
-    """The least and the greatest depth at which a model of this architecture meets the size."""
+    """The least and the greatest depth at which a model of this architecture meets the size.
+
+    Raises:
+        UserError: none does.
+    """
     possible, why = [], ""
     depth = cls.Config.depth_field
-    settled = plan.suite.defaults.settings.get(depth)
-    for layers in [settled] if settled is not None else range(DEPTHS[0], DEPTHS[1] + 1):
+    for layers in range(DEPTHS[0], DEPTHS[1] + 1):
+        # Where the suite settles the depth, or there is none, all turns are alike.
+        values = {} if depth in plan.suite.defaults.settings else {depth: layers}
         try:
-            entry_of(plan, cls, ({}, ""), [({depth: layers}, f"{depth} {layers}")], {})
+            entry_of(plan, cls, ({}, ""), [(values, f"{depth} {layers}")], {})
         except UserError as error:
             why = str(error)
         else:
-            possible.append(int(layers))
+            possible.append(layers)
     if not possible:
         raise UserError(why)
     return min(possible), max(possible)
@@ -426,7 +441,11 @@ def _open_journal(directory: Path) -> JournalStorage:
     with path.open("r+b") as journal:
         journal.truncate(len(whole) + len(newline))
     try:
-        return JournalStorage(JournalFileBackend(str(path)))
+        for line in whole.splitlines():
+            json.loads(line)  # Optuna stumbles over a wrong one only later
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        storage.get_all_studies()
+        return storage
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: is no journal of Optuna's ({error}); restore it, or choose another folder") from None
 

@@ -11,12 +11,13 @@ import pandas as pd
 
 from bench import architectures, machine
 from bench.amounts import parse_budget
-from bench.audit import WEIGHTS, Cell, Check, Expected, Wrong, audit, outcome
+from bench.audit import WEIGHTS, Cell, Check, Wrong, audit, outcome
 from bench.baselines import baseline_frame
 from bench.cell import Work, run_cell
 from bench.datasets.suites import load_suite, suite_names
 from bench.engine import run_in_child
 from bench.errors import UserError
+from bench.expected import Expected
 from bench.plan import plan_hash, strata_of
 from bench.results.baselines import BASELINES
 from bench.results.collect import CELLS, RESULTS, cells_frame, results_frame
@@ -27,6 +28,13 @@ from bench.results.records import RECORD, Record, read_record, verify_schema
 from bench.results.runs import PLAN, cell_directory, wrong_in_plan
 
 REMEDY = "restore it, or run again into another folder"
+
+SETTINGS = (
+    *("suite", "suite_version", "suite_hash", "budget", "parameters", "match", "training_problems", "stop_when_flat"),
+    *("device", "precision", "threads"),
+)
+ENTRY = ("config", "training", "parameters", "active_parameters", "match", "flops_per_example", "preset", "tuned")
+"""What is needed of a plan's settings, and of each of its entries."""
 
 LEAST_TOLERANCE = 0.05
 """Exact match may differ by so much between two trainings under other conditions, or by three standard deviations
@@ -112,12 +120,20 @@ def _read_plan(directory: Path) -> tuple[dict[str, Any], Check]:
 
 def _wrong_in_entries(plan: dict[str, Any]) -> str:
     """What the plan lacks of what `run` writes, as the end of a sentence; '' if nothing."""
-    for key in ("settings", "entries"):
-        if not isinstance(plan.get(key), dict):
-            return f"has no {key}: it was not written by `run`"
-    if missing := [name for name in plan["architectures"] if not isinstance(plan["entries"].get(name), dict)]:
-        return f"has no entry of {missing[0]}"
-    return "" if isinstance(plan["suite"].get("content"), dict) else "has no content of its suite"
+    if not all(isinstance(name, str) for name in plan["architectures"]):
+        return "has an architecture whose name is no text"
+    if not all(type(seed) is int for seed in plan["seeds"]):
+        return "has a seed that is no whole number"
+    if not isinstance(plan["suite"].get("content"), dict):
+        return "has no content of its suite"
+    if not isinstance(plan.get("settings"), dict) or not isinstance(plan.get("entries"), dict):
+        return "has no settings or no entries: it was not written by `run`"
+    parts = [("settings", plan["settings"], SETTINGS)]
+    parts += [(f"entry of {name}", plan["entries"].get(name), ENTRY) for name in plan["architectures"]]
+    for what, part, names in parts:
+        if not isinstance(part, dict) or (missing := [name for name in names if name not in part]):
+            return f"has no {what}" if not isinstance(part, dict) else f"has {what} without {', '.join(missing)}"
+    return ""
 
 
 def _plan_hash(plan: dict[str, Any]) -> str:
@@ -149,6 +165,8 @@ def _suite(plan: dict[str, Any], expected: Expected) -> str:
             f"other test set: the test hash is {str(plan['test_hash'])[:SHOWN_HASH]}, that of the suite's test "
             f"problems {test.hash[:SHOWN_HASH]}"
         )
+    if stated["summary"] != suite.summary:
+        raise Wrong(f"its summary is '{stated['summary']}', that of its content '{suite.summary}'")
     if plan["strata"] != strata_of(test):
         raise Wrong("its strata, or how many problems they have, are not those of its content")
     shown = f"{suite.name} {suite.version}, hash {suite.hash[:SHOWN_HASH]}"

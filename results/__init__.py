@@ -16,5 +16,8 @@ Running and scoring are separate programs. Nothing here trains or knows torch: e
     learning      the share of seeds that solved the task, and how fast
     entries       what a table is made of, and how a figure reads
     tables        the tables of a report
-    report        the tables as text, Markdown and CSV
+    error_tables  the tables of error anatomy
+    conclusion    the outcome in words
+    contents      what a report holds in every form
+    report        the report in each format: terminal, markdown, latex, html (with charts and templates/), CSV
 """

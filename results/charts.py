@@ -36,6 +36,8 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 CLASS_COLOURS = ("#7764d8", "#88ccee", "#44aa99", "#117733", "#ddcc77", "#cc6677", "#999999")
 """Of the classes of wrong answers (after Tol 2021, `muted`): none is an architecture's."""
 GREY = "#8a8a8a"
+LABEL_WIDTH = 230
+"""Pixels of a label at an axis, at most; on a narrow page it is less."""
 WIDTH = 640
 """Pixels of a picture in a file; on the page a chart is as wide as its column."""
 
@@ -60,7 +62,7 @@ class Chart:
     legend: Sequence[str] = ()
     """what its legend lists"""
     panel: int | None = None
-    """width of one panel of a picture in panels, in pixels with its axis; None for a picture in one"""
+    """width of one panel of a picture in panels, in pixels with its gap; None for a picture in one"""
 
     @property
     def legend_width(self) -> int:
@@ -102,7 +104,7 @@ def theme(dark: bool) -> dict[str, Any]:
         "background": "transparent" if dark else "white",
         "font": "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif",
         "view": {"stroke": None},
-        "axis": {**text, "domainColor": faint, "tickColor": faint, "gridColor": grid, "labelLimit": 150},
+        "axis": {**text, "domainColor": faint, "tickColor": faint, "gridColor": grid, "labelLimit": LABEL_WIDTH},
         "legend": {
             **text,
             "title": None,
@@ -251,7 +253,7 @@ def heat_maps(scores: Scores) -> Chart:
     for name in scores.architectures:
         for value in scores.values("operation x digits"):
             operation, digits = value.split(" ")
-            panel = f"{_label(scores, name)}   {operation}"
+            panel = f"{operation}   {_label(scores, name)}"  # a long name is cut at its end
             if panel not in panels:
                 panels.append(panel)
             a, b = map(int, digits.split("x"))
@@ -263,15 +265,18 @@ def heat_maps(scores: Scores) -> Chart:
     frame = pd.DataFrame(rows)
     columns = int(frame["b"].nunique())
     side = 56 if columns <= 2 else 40 if columns <= 5 else 26
+    # Also on the figures: the pointer often stands on them, not on the cell below.
+    tooltip = ["architecture:N", "problems:N", "exact match %:N", "problems asked:N"]
     base = alt.Chart(frame).encode(
-        x=alt.X("b:O", title="digits of b", axis=alt.Axis(labelAngle=0)), y=alt.Y("a:O", title="digits of a")
+        x=alt.X("b:O", title="digits of b", axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("a:O", title="digits of a"),
+        tooltip=tooltip,
     )
     scale = alt.Scale(scheme="viridis", domain=[0, 100])
     cells = base.mark_rect().encode(
         color=alt.Color(
             "mean:Q", scale=scale, title="exact match %", legend=alt.Legend(orient="bottom", gradientLength=180)
         ),
-        tooltip=["architecture:N", "problems:N", "exact match %:N", "problems asked:N"],
     )
     light = alt.condition("datum.mean > 55", alt.value("#000000"), alt.value("#ffffff"))
     figures = base.mark_text(fontSize=13 if side > 40 else 11).encode(
@@ -280,14 +285,15 @@ def heat_maps(scores: Scores) -> Chart:
     layers = alt.layer(cells, figures).properties(width=alt.Step(side), height=alt.Step(side))
     operations = len(scores.values("operation"))
     picture = layers.facet(
-        facet=alt.Facet("panel:N", sort=panels, title=None), columns=operations if operations > 1 else 4
+        facet=alt.Facet("panel:N", sort=panels, title=None, header=alt.Header(labelLimit=side * columns + 10)),
+        columns=operations if operations > 1 else 4,
     )
     return Chart(
         name="digits",
         title="Exact match by digits of both operands",
         caption="Mean over seeds, in percent; intervals and numbers of problems are under the pointer.",
         picture=picture,
-        panel=side * columns + 62,
+        panel=side * columns + 20,
     )
 
 
@@ -302,7 +308,7 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[st
             for pair, told in zip(comparisons, told_apart(list(comparisons)), strict=True)
         ]
         rows.sort(key=lambda row: -row["mean"])
-        y = alt.Y("pair:N", sort=None, title=None, axis=alt.Axis(grid=False, labelLimit=230))
+        y = alt.Y("pair:N", sort=None, title=None, axis=alt.Axis(grid=False))
         colour = _colour(scores, look, field="ahead").legend(None)
         found.append(
             Chart(
@@ -334,7 +340,9 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[st
         encodings["color"] = alt.Color("than:N", scale=scale, title="than")
         shapes = alt.Scale(domain=[_label(scores, name) for name in others], range=[look[n].shape for n in others])
         encodings["shape"] = alt.Shape("than:N", scale=shapes, title="than")
-        encodings["yOffset"] = alt.YOffset("than:N", sort=_labels(scores), scale=alt.Scale(paddingOuter=0.7))
+        encodings["yOffset"] = alt.YOffset(
+            "than:N", sort=[_label(scores, name) for name in others], scale=alt.Scale(paddingOuter=0.7)
+        )
     found.append(
         Chart(
             name="differences-by-problem",
@@ -355,15 +363,17 @@ def _difference(pair: Comparison, row: Difference) -> dict[str, Any]:
 
 def _forest(rows: list[dict[str, Any]], height: int, **encodings: Any) -> Any:
     """Differences with their intervals, filled where they can be told from none."""
+    shape = {"shape": encodings.pop("shape")} if "shape" in encodings else {}  # a rule would draw it at its end
     base = alt.Chart(pd.DataFrame(rows)).encode(**encodings)
-    title = "difference in exact match, points"
+    title = "difference, points"
     zero = alt.Chart(pd.DataFrame({"mean": [0]})).mark_rule(strokeDash=[4, 3]).encode(x="mean:Q")
     axis = alt.Axis(tickCount=8)
     bars = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title=title, axis=axis), x2="high:Q")
     x = alt.X("mean:Q", title=title, axis=axis)
     asked = ["pair:N", *(["problems:N"] if "problems" in rows[0] else []), "points:N", "verdict:N"]
-    rings = base.mark_point(size=80, strokeWidth=2, opacity=1).encode(x=x, tooltip=asked)
-    told = base.transform_filter("datum.told").mark_point(size=80, filled=True, opacity=1).encode(x=x, tooltip=asked)
+    rings = base.mark_point(size=80, strokeWidth=2, opacity=1).encode(x=x, tooltip=asked, **shape)
+    told = base.transform_filter("datum.told").mark_point(size=80, filled=True, opacity=1)
+    told = told.encode(x=x, tooltip=asked, **shape)
     return _layers(zero, bars, rings, told, height=height)
 
 
@@ -522,7 +532,9 @@ def _layers(*layers: Any, height: int) -> Any:
 
 def _amounts(ticks: int) -> alt.Axis:
     """An axis of amounts, such as 300k."""
-    return alt.Axis(tickCount=ticks, grid=False, labelSeparation=8, labelExpr="format(datum.value, '.3~s')")
+    return alt.Axis(
+        tickCount=ticks, grid=False, labelSeparation=8, labelExpr="format(datum.value, datum.value < 1 ? '~g' : '.3~s')"
+    )
 
 
 def _rows(architectures: int) -> int:

@@ -105,16 +105,22 @@ def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
     names = list(dict.fromkeys(name for shares in mattered.values() for name in shares or ()))
     shown = {name: shares for name, shares in mattered.items() if shares is not None}
     print_rows(
-        "What mattered: share of each setting in what sets the better half of the trials apart",
+        "What mattered",
         [{"setting": name, **{arch: _share(shares.get(name)) for arch, shares in shown.items()}} for name in names],
-        "too few trials to say",
+        "too few trials, or too much alike, to say",
     )
     screen = console()
+    if shown:
+        screen.print("Share of each setting in what sets the better half of the trials apart (PED-ANOVA, 2023).\n")
     for cls in search.classes:
-        if best := best_of(found[cls.name]):
-            screen.print(f"{cls.name}: {_pairs(best.settings)}", highlight=False, soft_wrap=True)
+        best = best_of(found[cls.name])
+        if best is None:
+            text = "no trial was done, so there are no settings"
         else:
-            screen.print(f"{cls.name}: no trial was done, so there are no settings", highlight=False, soft_wrap=True)
+            text = ("" if best.score else "no trial had a right answer, so that the first is kept: ") + _pairs(
+                best.settings
+            )
+        screen.print(f"{cls.name}: {text}", highlight=False, soft_wrap=True)
 
 
 def _share(share: float | None) -> str:

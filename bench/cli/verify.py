@@ -67,7 +67,8 @@ def verify_command(
 
 def _line(check: Check) -> str:
     word = {True: "ok", False: "FAILED", None: "note"}[check.ok]
-    return f"{word:<6}  {check.cell or 'run'}  {check.check}: {check.detail}"
+    text = f"{word:<6}  {check.cell or 'run'}  {check.check}: {check.detail}"
+    return "".join(symbol if symbol.isprintable() else "?" for symbol in text)  # nothing that a terminal would obey
 
 
 def _summary(checks: list[Check]) -> str:

@@ -11,8 +11,11 @@ function draw(figure) {
   specification.config = structuredClone(dark.matches ? themes.dark : themes.light);
   specification.config.background = "transparent";
   specification.config.legend.columns = Math.max(1, Math.floor(width / Number(place.dataset.legend)));
+  const axis = specification.config.axis;
+  axis.labelLimit = Math.min(axis.labelLimit, 0.5 * width);
   if (place.dataset.panel) {
-    const fitting = Math.max(1, Math.floor(width / Number(place.dataset.panel)));
+    // Less what the axis on the left takes.
+    const fitting = Math.max(1, Math.floor((width - 55) / Number(place.dataset.panel)));
     specification.columns = Math.min(specification.columns, fitting);
   }
   return vegaEmbed(place, specification, options).catch((error) => {

@@ -428,6 +428,19 @@ def test_each_field_of_the_config_is_explained(cls: type[Architecture]) -> None:
     assert {field.name for field in dataclasses.fields(cls.Config)} - explained == set()
 
 
+def test_all_that_is_searched_can_be_built(cls: type[Architecture], build: Build) -> None:
+    names = {field.name for field in dataclasses.fields(cls.Config)}
+    assert cls.Config.depth_field in names or cls.Config.depth_field == Config.depth_field  # a plug-in may have none
+    assert len(cls.Config.search) <= 2
+    assert cls.Config.search.keys() <= names - {cls.Config.depth_field, *cls.Config.size_fields}
+    width = cls.Config.size_fields[0]
+    for name, choices in cls.Config.search.items():
+        assert getattr(cls.Config(), name) in choices
+        for choice in choices:
+            step = dataclasses.replace(cls.Config(**cls.debug), **{name: choice}).size_step
+            build(cls, **{name: choice, width: 2 * step})
+
+
 def test_presets_are_configs(cls: type[Architecture]) -> None:
     for preset in cls.presets:
         cls.Config(**preset.config)

@@ -1,10 +1,12 @@
-"""Memory is this process's own, and its peak can be taken anew."""
+"""Memory is this process's own, and its peak can be taken anew; cells notice each other."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from bench.machine import CellsBeside
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="read from Linux's /proc")
 
@@ -25,3 +27,33 @@ def test_the_peak_counts_from_where_it_was_forgotten() -> None:
     program = "from bench import machine; x = b'1' * 200_000_000; del x; {}; print(machine.peak_resident_mb())"
     assert printed(program.format("pass")) > 200
     assert printed(program.format("machine.forget_peak()")) < 150
+
+
+def test_cells_that_train_at_the_same_time_notice_each_other_whoever_came_first(tmp_path: Path) -> None:
+    file = tmp_path / "cells"
+    with CellsBeside(file) as first:
+        assert first.seen() is False
+        with CellsBeside(file) as second:
+            assert (first.seen(), second.seen()) == (True, True)
+        assert first.seen() is True  # the other has ended, but was there
+    with CellsBeside(file) as one_after_the_other:
+        assert one_after_the_other.seen() is False
+
+
+def test_cells_in_different_processes_notice_each_other(tmp_path: Path) -> None:
+    program = """
+from pathlib import Path
+from bench.machine import CellsBeside
+with CellsBeside(Path({!r})) as cell:
+    print(int(cell.seen()))
+"""
+    file = str(tmp_path / "cells")
+    with CellsBeside(tmp_path / "cells") as here:
+        assert printed(program.format(file)) == 1
+        assert here.seen() is True
+    assert printed(program.format(file)) == 0
+
+
+def test_where_there_is_no_file_to_share_nobody_can_tell(tmp_path: Path) -> None:
+    with CellsBeside(tmp_path / "no" / "folder") as cell:
+        assert cell.seen() is None

@@ -1,4 +1,4 @@
-"""What a preset was tuned for and what a suite asks of all, as a plan takes them."""
+"""What a preset was tuned for, what a suite asks of all, a file of settings, sizes: as a plan takes them."""
 
 from pathlib import Path
 from typing import Any
@@ -83,3 +83,59 @@ def test_a_mistake_in_an_architecture_is_one_line(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(get("lstm"), "logits", broken)
     with pytest.raises(UserError, match="lstm: KeyError: 'oops'"):
         entry()
+
+
+def test_the_later_of_preset_suite_file_and_set_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = {"lr": 0.1, "outer_lr": 0.1, "batch": 10, "warmup": 0.1}
+    preset = Preset(suite="tiny", parameters=5000, budget="examples=600", training=training)
+    monkeypatch.setattr(get("lstm"), "presets", (preset,))
+    suite, file = tmp_path / "tiny.toml", tmp_path / "set.toml"
+    suite.write_text(TINY + "[defaults.settings]\nouter_lr = 0.2\nbatch = 20\nwarmup = 0.2\n", encoding="utf-8")
+    file.write_text("[lstm]\nbatch = 30\nwarmup = 0.3\nwidth = 11\n", encoding="utf-8")
+    found = entry(suite=str(suite), set_file=file, set=("warmup=0.4",))
+    settings = found.training
+    assert (settings.lr, settings.outer_lr, settings.batch, settings.warmup) == (0.1, 0.2, 30, 0.4)
+    assert getattr(found.config, "width", None) == 11  # a size field that the file sets stays
+    assert not found.tuned
+    assert entry(suite=str(suite), set_file=file, budget="steps=5").training.batch == 32  # the suite's, for all
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("[lsmt]\nlr = 0.1", r"\[lsmt\]: no architecture has that name; did you mean 'lstm'"),
+        ("[lstm]\nbatsch = 1", r"\[lstm\] batsch: unknown; did you mean 'batch'"),
+        ("[lstm]\nheads = 4", r"\[lstm\] heads: unknown"),
+        ("[lstm]\n[transformer]\nhaeds = 4", r"\[transformer\] haeds: unknown; did you mean 'heads'"),
+        ("[lstm]\nlr = -1", r"\[lstm\]: lr -1.0 is out of range"),
+        ("[transformer]\nheads = 4", "has no table for lstm"),
+    ],
+)
+def test_what_a_settings_file_gets_wrong_is_named(text: str, rule: str, tmp_path: Path) -> None:
+    file = tmp_path / "set.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=rule):
+        entry(set_file=file)
+
+
+def test_a_size_that_cannot_be_met_is_refused_with_the_nearest_or_marked_unequal() -> None:
+    with pytest.raises(UserError, match=r"lstm: 100 parameters cannot be met within 2%; the nearest is [1-9]"):
+        entry(params="100")
+    assert entry(params="100", unequal=True).match == "unequal"
+    assert entry(unequal=True).match == "total"  # met, so that there is nothing to mark
+
+
+def test_active_parameters_may_be_held_equal_instead_of_all() -> None:
+    for match in ("total", "active"):
+        [found] = resolve(RunOptions(arch="switch", suite="addition3", threads=1, match=match)).entries
+        assert found.match == match
+        assert found.active_parameters < found.parameters
+        held = found.parameters if match == "total" else found.active_parameters
+        assert abs(held / 100_000 - 1) <= 0.02
+
+
+def test_an_early_end_is_part_of_the_plan() -> None:
+    plans = [resolve(RunOptions(arch="lstm", suite="addition3", threads=1, stop_when_flat=n)) for n in (None, 3, 4)]
+    assert len({plan.hash for plan in plans}) == 3
+    with pytest.raises(UserError, match="--stop-when-flat 0: expected a number of validations from 1 on"):
+        entry(stop_when_flat=0)

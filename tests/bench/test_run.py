@@ -17,6 +17,7 @@ import pytest
 
 from bench.cell import run_cell
 from bench.cli.options import RunOptions
+from bench.cli.report import report_command
 from bench.cli.run import run_command
 from bench.engine import Interrupted, death, run_in_child, run_plan, work_of
 from bench.errors import UserError
@@ -78,6 +79,28 @@ def test_every_cell_is_done_with_the_same_data_and_size(finished: tuple[Path, st
     assert (abs(cells["parameters"] / 5000 - 1) <= 0.02).all()
     assert set(cells["examples"]) == {600}
     assert cells["unique_problems"].nunique() == cells["tokens"].nunique() == 1
+
+
+def test_every_format_and_every_chart_is_written_where_asked(
+    finished: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.results.html._vega", str)  # a megabyte, and seconds
+    report_command(finished[0], format="html,latex,csv", out=tmp_path / "out")
+    paths = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [path.name for path in paths[:3]] == ["report.html", "report.tex", "report.csv"]
+    assert {path.suffix for path in paths[3:]} == {".svg", ".png"}
+    assert set(paths) == {path for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_runs_are_reported_together_where_they_may_be(
+    finished: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(finished[0], again)
+    report_command(finished[0], again, format="md")
+    text = capsys.readouterr().out
+    assert text.count("## Summary") == 1  # the same cells twice are one
+    assert text.count("Held equal") == 1
 
 
 def test_the_run_leaves_the_files_that_are_promised(finished: tuple[Path, str]) -> None:
@@ -220,6 +243,16 @@ def test_an_interrupt_ends_the_child_at_once_and_only_by_our_hand(tiny_path: Pat
     assert time.monotonic() - watcher.since < 1
     assert not multiprocessing.active_children()
     assert not (Path(work.directory) / records.RECORD).exists()
+
+
+def test_a_cell_that_ends_early_is_done_and_says_why(tiny_path: Path, tmp_path: Path) -> None:
+    plan = plan_of(tiny_path, set=("batch=30,lr=1e-9,outer_lr=1e-9",), stop_when_flat=2)
+    prepare(plan, tmp_path, "test")
+    work = work_of(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
+    run_cell(work, lambda event: None)
+    [record] = open_run(tmp_path).records
+    assert (record.status, record.reason, record.examples) == ("done", "flat", 90)
+    assert record.budget_deviation == 90 / 600 - 1
 
 
 def test_a_cell_that_diverges_is_a_row_with_its_reason(tiny_path: Path, tmp_path: Path) -> None:

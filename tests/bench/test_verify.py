@@ -19,13 +19,14 @@ from safetensors.torch import load_file, save_file
 
 from bench import architectures, audit, verify
 from bench.architectures import Batch
-from bench.audit import Cell, Check, Expected
+from bench.audit import Cell, Check
 from bench.cli.options import RunOptions
 from bench.cli.verify import verify_command
 from bench.datasets.suites import Suite
 from bench.engine import run_plan
 from bench.errors import UserError
 from bench.evaluation import answer
+from bench.expected import Expected
 from bench.plan import plan_hash, resolve, sequence_spec
 from bench.results.collect import collect
 from bench.results.curves import CURVE, read_curve, write_curve
@@ -63,7 +64,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting FLOPs takes most of the time of a check of so small a run."""
-    monkeypatch.setattr(audit, "count_flops", COUNTED)
+    monkeypatch.setattr("bench.expected.count_flops", COUNTED)
 
 
 @pytest.fixture
@@ -496,6 +497,35 @@ def test_what_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
     (run / PLAN).write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
         verify_command(run)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda plan: plan.update(seeds=["0"]), "has a seed that is no whole number"),
+        (lambda plan: plan.update(architectures=[["lstm"]]), "whose name is no text"),
+        (lambda plan: plan["settings"].pop("budget"), "has settings without budget"),
+        (lambda plan: plan["entries"]["lstm"].pop("config"), "has entry of lstm without config"),
+        (lambda plan: plan.update(entries={}), "has no entry of lstm"),
+        (lambda plan: plan.pop("entries"), "has no settings or no entries"),
+        (lambda plan: plan["suite"].pop("content"), "has no content of its suite"),
+        (lambda plan: plan["suite"]["content"].update(digits=[]), "the suite in run.json is none"),
+    ],
+)
+def test_a_plan_that_nobody_can_run_is_said_to_be_one(
+    run: Path, change: Callable[[dict[str, Any]], object], words: str
+) -> None:
+    plan = json.loads((run / PLAN).read_text())
+    del plan["checksum"]
+    change(plan)
+    write_checked_json(run / PLAN, plan)
+    assert any(words in detail for detail in failures(run).values())
+
+
+def test_what_a_terminal_would_obey_is_not_printed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sign_plan(run, lambda plan: plan["architectures"].append("\x1b[2J"))
+    assert verify_command(run) == 1
+    assert "\x1b" not in capsys.readouterr().out
 
 
 def test_a_damaged_file_is_named_and_the_rest_still_checked(run: Path) -> None:

@@ -134,3 +134,22 @@ def test_how_far_a_budget_was_missed(make_record: MakeRecord) -> None:
     assert make_record(budget="examples=2000").budget_deviation == 0.5
     assert make_record(budget="seconds=10").budget_deviation == -0.75
     assert make_record(**FAILED).budget_deviation is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "alone"),
+    [
+        ({}, True),
+        ({"cpu_seconds": 17.9}, False),  # of 10 s on two threads: 18 are needed
+        ({"cell_beside": True}, False),
+        ({"cell_beside": None}, True),
+        ({"cores": 1, "cpu_seconds": 9.0}, True),  # two threads on one core cannot both be busy
+        ({"device": "cuda", "cpu_seconds": 9.0}, True),  # one thread feeds a GPU
+        ({"device": "cuda", "cpu_seconds": 8.9}, False),
+    ],
+)
+def test_a_cell_had_the_machine_where_its_threads_were_busy_and_no_cell_was_beside_it(
+    changes: dict[str, Any], alone: bool
+) -> None:
+    figures: dict[str, Any] = {"device": "cpu", "threads": 2, "cores": 4, "wall_seconds": 10.0, "cpu_seconds": 18.0}
+    assert records.had_the_machine(**(figures | {"cell_beside": False} | changes)) is alone

@@ -1,0 +1,124 @@
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from bench.results.conclusion import all_pairs, by_budget, conclusion, told_apart
+from bench.results.contents import Contents
+from bench.results.entries import NO_VALUE
+from bench.results.error_tables import error_shares, error_tables
+from bench.results.records import Record
+from bench.results.runs import open_run, write_plan
+from bench.results.scores import Scores
+
+UNKNOWN = "The ranking under equal FLOPs is not known: no run under a budget of FLOPs is in this report."
+
+
+@pytest.fixture
+def scores_of(
+    tmp_path: Path,
+    make_plan: Callable[..., dict[str, Any]],
+    write_cell: Callable[..., Record],
+    predictions: pd.DataFrame,
+) -> Callable[..., Scores]:
+    """Scores of one seed: name -> share right in percent, or that with more facts of the record."""
+
+    def build(**cells: float | tuple[float, dict[str, Any]]) -> Scores:
+        write_plan(tmp_path, make_plan(architectures=list(cells), seeds=[0]))
+        for name, cell in cells.items():
+            percent, facts = cell if isinstance(cell, tuple) else (cell, {})
+            answers = predictions.assign(right=(predictions["item"] % 100 < percent).astype(int))
+            write_cell(tmp_path, answers, architecture=name, seed=0, **facts)
+        return Scores(open_run(tmp_path))
+
+    return build
+
+
+def test_the_best_is_named_with_its_lead(report: Contents) -> None:
+    [part] = report.parts
+    [pair] = part.comparisons
+    assert (pair.one, pair.other) == ("transformer", "lstm")
+    lines = conclusion(part.scores, part.comparisons)
+    whole = pair.rows[0].difference
+    assert whole.low is not None
+    assert whole.high is not None
+    lead = f"{100 * whole.mean:.1f} points [{100 * whole.low:.1f}, {100 * whole.high:.1f}] more often than lstm."
+    assert lines[0].startswith("transformer is right most often, on ")
+    assert lines[0].endswith(f"of the test problems: {lead}")
+    assert lines[-1] == UNKNOWN  # lstm and transformer used other amounts
+
+
+def test_operations_are_told_apart_only_where_the_comparison_does(report: Contents) -> None:
+    [part] = report.parts
+    [pair] = part.comparisons
+    verdicts = {"+": "transformer", "*": "transformer"}
+    rows = [replace(row, verdict=verdicts.get(row.value, "cannot tell with 3 seeds")) for row in pair.rows]
+    told, level = conclusion(part.scores, [replace(pair, rows=rows)])[1:3]
+    assert told.startswith("By operation, the best can be told on addition (transformer ")
+    assert " and multiplication (transformer " in told
+    assert level.startswith("By operation, cannot tell with 3 seeds, after Holm over the ")
+    assert "subtraction" in level
+    assert "division" in level
+
+
+def test_one_seed_tells_nothing_and_the_words_say_so(scores_of: Callable[..., Scores]) -> None:
+    scores = scores_of(lstm=20, transformer=80)
+    first, second, *_ = conclusion(scores, all_pairs(scores))
+    assert first.startswith("transformer is right most often, on ")
+    assert first.endswith("of the test problems.")
+    assert second.startswith("Cannot tell with 1 seed whether it is better than lstm: ")
+    assert second.endswith("an interval needs 3 seeds.")
+
+
+def test_one_architecture_has_none_to_be_compared_with(scores_of: Callable[..., Scores]) -> None:
+    scores = scores_of(lstm=50)
+    assert all_pairs(scores) == []
+    [line] = conclusion(scores, [])
+    assert line.startswith("lstm is right on ")
+    assert line.endswith("There is no other to compare it with.")
+
+
+def test_architectures_of_other_budgets_are_ranked_apart(scores_of: Callable[..., Scores]) -> None:
+    flops = {"budget": "flops=3000000000"}
+    scores = scores_of(lstm=90, gru=(10, flops), transformer=40, retnet=(70, flops))
+    assert by_budget(scores) == {"examples=3000": ["lstm", "transformer"], "flops=3000000000": ["retnet", "gru"]}
+    assert [(pair.one, pair.other) for pair in all_pairs(scores)] == [("lstm", "transformer"), ("retnet", "gru")]
+    lines = conclusion(scores, all_pairs(scores))
+    assert all(line.startswith(("Under examples=3000: ", "Under flops=3000000000: ")) for line in lines)
+    assert any(line.startswith("Under flops=3000000000: retnet is right most often") for line in lines)
+
+
+def test_many_pairs_are_asked_at_once(report: Contents) -> None:
+    [pair] = report.parts[0].comparisons
+    first = replace(pair.rows[0], p=0.02)
+    alone = replace(pair, rows=[first])
+    assert told_apart([alone]) == [True]
+    assert told_apart([alone, alone, alone]) == [False, False, False]  # 3 x 0.02
+
+
+def test_the_kinds_of_errors_add_up_to_all_errors(report: Contents) -> None:
+    scores = report.parts[0].scores
+    for name, shares in error_shares(scores).items():
+        wrong = 1 - scores.share_right(name, "all", "all").mean
+        assert sum(share.mean for share in shares.values()) == pytest.approx(wrong)
+
+
+def test_ten_wrong_answers_of_each_are_shown_as_they_were_given(report: Contents) -> None:
+    scores = report.parts[0].scores
+    _, table = error_tables(scores, error_shares(scores))
+    assert [sum(row[0].text == name for row in table.rows) for name in scores.architectures] == [10, 10]
+    for row in table.rows:
+        name, problem, answer, given, raw, _, seed = (entry.text for entry in row)
+        asked = scores.predictions[name, int(seed)]
+        wrong = asked[asked["right"] == 0]
+        problems = wrong["a"] + " " + wrong["op"] + " " + wrong["b"]
+        [found] = wrong[problems == problem][["answer", "prediction", "raw"]].drop_duplicates().values.tolist()
+        assert [answer, "" if given == NO_VALUE else given, raw] == found
+
+
+def test_no_wrong_answer_no_table(scores_of: Callable[..., Scores]) -> None:
+    scores = scores_of(lstm=100)
+    assert error_tables(scores, error_shares(scores)) == []
