@@ -161,7 +161,7 @@ class Cell:
 
 
 def _answer(cell: Cell, model: Architecture, problems: Encoded) -> Answered:
-    """Greedy answers, with the threads that the cell had as far as there are cores: the order of sums depends on them."""
+    """Greedy answers, with the cell's threads as far as there are cores: the order of sums depends on them."""
     record = cell.record
     precision = "32" if record.precision == "16" else record.precision  # half precision is for GPUs
     threads = torch.get_num_threads()

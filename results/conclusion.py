@@ -95,7 +95,9 @@ def _by_operation(scores: Scores, names: list[str], pairs: Pairs) -> Iterator[st
         pair = pairs.get((best, second)) or pairs.get((second, best))
         if pair is None:
             continue
-        [row] = [row for row in pair.rows if (row.slice, row.value) == ("operation", operation)]
+        row = next((row for row in pair.rows if (row.slice, row.value) == ("operation", operation)), None)
+        if row is None:  # the only operation: what holds for it was said of all
+            continue
         found = f"{words(row)} ({best} {points(row)} before {second})"
         if row.verdict == best:
             told.append(found)

@@ -20,8 +20,8 @@ class Scores:
     """The cells of runs that may be joined (`joining.join_runs` says which), by architecture and seed.
 
     An architecture that several runs hold under the same settings is one, its seeds taken together; under other
-    settings it is several, each with the name of its run's folder behind its own. A cell that two runs hold is taken from the
-    first. Raises NotComparable where finished cells may not stand side by side, and BadFile.
+    settings it is several, each with the name of its run's folder behind its own. A cell that two runs hold is taken
+    from the first. Raises NotComparable where finished cells may not stand side by side, and BadFile.
     """
 
     def __init__(self, *runs: Run) -> None:

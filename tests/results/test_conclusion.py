@@ -122,3 +122,24 @@ def test_ten_wrong_answers_of_each_are_shown_as_they_were_given(report: Contents
 def test_no_wrong_answer_no_table(scores_of: Callable[..., Scores]) -> None:
     scores = scores_of(lstm=100)
     assert error_tables(scores, error_shares(scores)) == []
+
+
+def test_a_run_of_one_operation_has_a_conclusion_too(
+    tmp_path: Path,
+    make_plan: Callable[..., dict[str, Any]],
+    write_cell: Callable[..., Record],
+    predictions: pd.DataFrame,
+) -> None:
+    sums = predictions[predictions["op"] == "+"]
+    sums = sums.assign(item=range(len(sums)))
+    strata = [stratum for stratum in make_plan()["strata"] if stratum["operation"] == "+"]
+    write_plan(tmp_path, make_plan(architectures=["lstm", "gru"], seeds=[0, 1, 2], strata=strata))
+    for name, seed in ((name, seed) for name in ("lstm", "gru") for seed in (0, 1, 2)):
+        wrong = sums["item"] % 10 < seed + 3 * (name == "gru")
+        answers = sums.assign(right=(~wrong).astype(int))
+        facts = {"data_hash": f"d{seed}", "data_chain": [f"c{seed}1", f"c{seed}2"]}
+        write_cell(tmp_path, answers, architecture=name, seed=seed, **facts)
+    scores = Scores(open_run(tmp_path))
+    lines = conclusion(scores, all_pairs(scores))
+    assert lines[0].startswith("lstm is right most often")
+    assert not any(line.startswith("By operation") for line in lines)
