@@ -128,7 +128,7 @@ def _wrong_in_entries(plan: dict[str, Any]) -> str:
         return "has no content of its suite"
     if not isinstance(plan.get("settings"), dict) or not isinstance(plan.get("entries"), dict):
         return "has no settings or no entries: it was not written by `run`"
-    parts = [("settings", plan["settings"], SETTINGS)]
+    parts: list[tuple[str, Any, tuple[str, ...]]] = [("settings", plan["settings"], SETTINGS)]
     parts += [(f"entry of {name}", plan["entries"].get(name), ENTRY) for name in plan["architectures"]]
     for what, part, names in parts:
         if not isinstance(part, dict) or (missing := [name for name in names if name not in part]):
