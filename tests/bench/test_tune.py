@@ -295,12 +295,11 @@ def test_half_a_line_and_a_lock_of_a_killed_process_are_no_obstacle(
         raise AssertionError("it waits for the lock")
 
     formula()
-    monkeypatch.setattr("time.sleep", wait)
-    search = search_of(tiny_path, 2, "lstm")
-    searched(search, tmp_path)
+    searched(search_of(tiny_path, 2, "lstm"), tmp_path)
     whole = (tmp_path / JOURNAL).read_bytes()
     (tmp_path / JOURNAL).write_bytes(whole + b'{"op_code": 5, "wor')
     (tmp_path / f"{JOURNAL}.lock").symlink_to(JOURNAL)
+    monkeypatch.setattr("time.sleep", wait)  # only now: a new search asks git, which may sleep too
     assert len(searched(search_of(tiny_path, 3, "lstm"), tmp_path)["lstm"]) == 3
     assert (tmp_path / JOURNAL).read_bytes().startswith(whole)
 
