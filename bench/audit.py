@@ -166,10 +166,12 @@ def _answer(cell: Cell, model: Architecture, problems: Encoded) -> Answered:
     precision = "32" if record.precision == "16" else record.precision  # half precision is for GPUs
     threads = torch.get_num_threads()
     torch.set_num_threads(min(record.threads, machine.cores()))
+    torch.set_flush_denormal(True)  # as in the cell: tiny numbers are slow
     try:
         return answer(model, problems, torch.device("cpu"), precision)
     finally:
         torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
 
 
 # --- the checks: each returns what it found, or raises Wrong ----------------------------------------------------------

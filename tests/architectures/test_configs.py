@@ -7,8 +7,12 @@ import pytest
 from bench.architectures import Architecture, SequenceSpec
 from bench.architectures.bitnet import BitNet
 from bench.architectures.encoder_decoder import EncoderDecoder
+from bench.architectures.gated_deltanet import GatedDeltaNet
+from bench.architectures.looped import Looped
 from bench.architectures.lstm import LSTM
+from bench.architectures.mamba2 import Mamba2
 from bench.architectures.masked_encoder import MaskedEncoder
+from bench.architectures.retnet import RetNet
 from bench.architectures.switch import Switch
 from bench.architectures.transformer import Transformer
 
@@ -31,6 +35,17 @@ from bench.architectures.transformer import Transformer
         (Switch, {"capacity": 0.0}, "capacity 0.0: must be more than 0"),
         (Switch, {"jitter": 1.5}, "jitter 1.5: must be at least 0 and less than 1"),
         (BitNet, {"width": 60}, "width 60: must be a multiple of 2 x heads 4"),
+        (Transformer, {"positions": "rope"}, "positions 'rope': must be one of learned, rotary, none, abacus"),
+        (
+            Transformer,
+            {"positions": "rotary", "width": 60},
+            "rotary positions need a multiple of 2 x heads 4",
+        ),
+        (Transformer, {"offsets": 0}, "offsets 0: must be at least 1"),
+        (Looped, {"passes": 0}, "passes 0: must be at least 1"),
+        (RetNet, {"width": 60}, "width 60: must be a multiple of 2 x heads 4"),
+        (Mamba2, {"width": 51}, "width 51: 2 x width must be a multiple of heads 4"),
+        (GatedDeltaNet, {"width": 45}, "width 45: must be a multiple of heads 4"),
     ],
 )
 def test_impossible_config_is_refused(
@@ -40,7 +55,7 @@ def test_impossible_config_is_refused(
         architecture(architecture.Config(**changes), spec)
 
 
-@pytest.mark.parametrize("architecture", [Transformer, EncoderDecoder, MaskedEncoder, Switch])
+@pytest.mark.parametrize("architecture", [Transformer, EncoderDecoder, MaskedEncoder, Switch, Looped, GatedDeltaNet])
 def test_heads_may_be_chosen_before_the_width(architecture: type[Architecture]) -> None:
     """The width is fitted later, in steps that the heads divide."""
     assert architecture.Config(heads=7).size_step == 7
