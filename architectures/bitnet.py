@@ -5,13 +5,15 @@ times the mean absolute value of its matrix (absmean), each symbol's activations
 their own (absmax). Gradients pass the rounding as if it were not there (straight-through), to weights kept in full.
 The rest is LLaMA's, as in the paper: RMS norms, SiLU-gated feed-forward, rotary positions, no biases; and, as in the
 BitNet of Wang et al., 2023, one more norm before each output matrix (SubLN). Embedding and head are not rounded.
+`positions` may be learned instead, as in `transformer`: at a dozen symbols that tells apart what rotary positions cost
+and what ternary weights do.
 
 B batch, S symbols read, T <= S symbols written, D width, H heads, K = D / H, F feed-forward, V vocabulary
 """
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +27,13 @@ SMALLEST = 1e-5
 """Least scale, so that zeros stay zeros."""
 State = tuple[int, Tensor, list[Cache | None]]
 """The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache."""
+Positions = Literal["rotary", "learned"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class BitNetConfig(Config):
     size_fields: ClassVar = ("width", "feedforward")
-    search: ClassVar = {"heads": (2, 4, 8)}
+    search: ClassVar = {"heads": (2, 4, 8), "positions": get_args(Positions)}
 
     layers: int = 2
     """blocks"""
@@ -40,8 +43,14 @@ class BitNetConfig(Config):
     """D, a multiple of 2 x `heads`"""
     feedforward: int | None = None
     """F; None is 8/3 x width, as in LLaMA, rounded down"""
+    positions: Positions = "rotary"
+    """how the model knows where a symbol stands"""
     dropout: float = 0.0
     """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
+
+    def __post_init__(self) -> None:
+        if self.positions not in get_args(Positions):
+            raise ValueError(f"positions '{self.positions}': must be one of {', '.join(get_args(Positions))}")
 
     @property
     def size_step(self) -> int:
@@ -118,13 +127,14 @@ class Attention(nn.Module):
         self.out = BitLinear(config.width, config.width)
 
     def forward(
-        self, x_BSD: Tensor, mask_B1TS: Tensor, rotation: Rotation, cache: Cache | None
+        self, x_BSD: Tensor, mask_B1TS: Tensor, rotation: Rotation | None, cache: Cache | None
     ) -> tuple[Tensor, Cache]:
         """Symbols after those in `cache` -> (B, T, D), and the longer cache."""
         q_BHSK, k_BHSK, v_BHSK = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x_BSD).chunk(3, dim=-1)
         )
-        q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
+        if rotation is not None:
+            q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
         if cache is not None:
             k_BHSK, v_BHSK = torch.cat([cache[0], k_BHSK], dim=2), torch.cat([cache[1], v_BHSK], dim=2)
         q_BHTK = q_BHSK[:, :, -mask_B1TS.shape[2] :]
@@ -160,7 +170,7 @@ class Block(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
-        self, x_BSD: Tensor, mask_B1TS: Tensor, rotation: Rotation, cache: Cache | None
+        self, x_BSD: Tensor, mask_B1TS: Tensor, rotation: Rotation | None, cache: Cache | None
     ) -> tuple[Tensor, Cache]:
         """As `Attention`: reads S symbols and writes the last T."""
         mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, rotation, cache)
@@ -183,6 +193,8 @@ class BitNet(Autoregressive):
     def __init__(self, config: BitNetConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
+        places = spec.prompt_width + spec.answer_width - 1
+        self.positions = nn.Embedding(places, config.width) if config.positions == "learned" else None
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = Norm(config.width)
@@ -214,10 +226,15 @@ class BitNet(Autoregressive):
         length = symbols_BS.shape[1]
         visible_BS = torch.cat([visible_BS, symbols_BS != self.spec.pad], dim=1)
         mask = causal_mask(visible_BS)[:, :, -length:]
-        x_BSD = self.drop(self.symbols(symbols_BS))
-        size = self.config.width // self.config.heads
-        rates_R = 10000.0 ** (-torch.arange(0, size, 2, device=x_BSD.device) / size)
-        rotation = rotation_at(torch.arange(first, first + length, device=x_BSD.device), rates_R, x_BSD)
+        x_BSD, rotation = self.symbols(symbols_BS), None
+        places_S = torch.arange(first, first + length, device=x_BSD.device)
+        if self.positions is None:
+            size = self.config.width // self.config.heads
+            rates_R = 10000.0 ** (-torch.arange(0, size, 2, device=x_BSD.device) / size)
+            rotation = rotation_at(places_S, rates_R, x_BSD)
+        else:
+            x_BSD = x_BSD + self.positions(places_S)
+        x_BSD = self.drop(x_BSD)
         kept: list[Cache | None] = []
         for number, (block, cache) in enumerate(zip(self.blocks, caches, strict=True)):
             if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere

@@ -25,12 +25,13 @@ def check_command(options: RunOptions) -> None:
                 f"{entry.name}: cannot run here: {' '.join(str(error).split()) or 'no memory left'}"
             ) from None
         seconds += cell_seconds * len(plan.seeds)
+        held = entry.active_parameters if plan.match == "active" else entry.parameters
         examples = cell_examples(plan.budget.unit, plan.budget.amount, entry.flops_per_example, entry.training.batch)
         rows.append(
             {
                 "architecture": entry.name,
                 "parameters": entry.parameters,
-                "size": f"{entry.parameters / plan.parameters - 1:+.2%}" + (" !" if entry.match == "unequal" else ""),
+                "size": f"{held / plan.parameters - 1:+.2%}" + (" !" if entry.match == "unequal" else ""),
                 "FLOPs/example": short_count(entry.flops_per_example),
                 "FLOPs/cell": short_count(entry.flops_per_example * examples) if examples else "-",
                 "about": f"{cell_seconds:,.0f} s",

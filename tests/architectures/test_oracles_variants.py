@@ -386,6 +386,27 @@ def test_bitnet_is_bitnet(changes: dict[str, Any], build_stirred: Build, problem
         assert distance(block.feedforward.norm.weight.grad, their_block.mlp.ffn_sub_norm.weight.grad) < TIGHT
 
 
+@pytest.mark.usefixtures("in_float64")
+def test_bitnet_with_learned_positions(build_stirred: Build, problems: Problems) -> None:
+    """Decoding equals the whole sequence, padding is invisible, and with positions of zero it is BitNet not turned."""
+    model, batch = build_stirred(BitNet, positions="learned"), problems(24)
+    spec = model.spec
+    answers = model.generate(batch.prompt, spec.answer_width)
+    best = model.logits(batch.prompt, answers).argmax(dim=-1)
+    ended_before = (answers == spec.eos).cumsum(dim=1) - (answers == spec.eos).long()
+    assert torch.equal(answers, best.masked_fill(ended_before > 0, spec.pad))
+    logits = model.logits(batch.prompt, batch.answer)
+    for row, prompt in enumerate(batch.prompt):
+        bare = prompt[prompt != spec.pad][None]
+        assert distance(model.logits(bare, batch.answer[row][None])[0], logits[row]) < TIGHT
+    model.positions.weight.data.zero_()
+    reference, scored = bitnet(model), batch.answer != spec.pad
+    reference.model.rotary_emb.inv_freq.zero_()  # no angle at any place
+    unturned = model.logits(batch.prompt, batch.answer)
+    assert distance(unturned[scored], bitnet_logits(model, reference, batch)[scored]) < TIGHT
+    assert distance(unturned, logits) > 0.01
+
+
 def test_weights_are_used_as_minus_one_zero_or_one_times_a_scale(build_stirred: Build) -> None:
     for module in build_stirred(BitNet).modules():
         if isinstance(module, BitLinear):

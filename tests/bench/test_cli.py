@@ -1,6 +1,7 @@
 """The command line as a user meets it: what it prints where, exit status, and how bad input is met."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -213,6 +214,16 @@ def test_check_prints_the_plan_and_trains_nothing(
     for part in ("lstm", "encoder-decoder", "parameters", "FLOPs/cell", "lr=0.01", "not tuned", "budget flops=1000000"):
         assert part in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_check_measures_the_size_that_is_matched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bench.estimate.training_seconds", lambda *_: 1.0)
+    status, out, _ = call(capsys, monkeypatch, "check", "--arch", "switch", "--match", "active", "--suite", "addition3")
+    assert status == 0
+    assert re.search(r"switch +\d+,\d+ +[+-]\d\.\d\d% +\d", out)
 
 
 def test_check_says_in_one_line_what_cannot_run_here(
