@@ -2,10 +2,11 @@
 
 A trial is one training run with settings of its own, in a process of its own, that never makes a test problem. Its
 settings are a function of the search's seed, its number and the trials before it: a search that was interrupted goes on
-exactly as if nothing had happened. The first trials are the same for all architectures: the defaults, then random ones.
-From then on Optuna's TPE (Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011; multivariate after
-Falkner et al., "BOHB", 2018) draws near the better ones. A trial that lies behind the median of the finished ones at
-the same share of the budget ends there, and counts.
+exactly as if nothing had happened. The first trials are the same for all architectures: the defaults, then a design of
+depths, batches and rates that have served several. From then on Optuna's TPE (Bergstra et al., "Algorithms for
+Hyper-Parameter Optimization", 2011; multivariate after Falkner et al., "BOHB", 2018) draws near the better ones. A
+trial that lies behind the median of the finished ones at the same share of the budget ends there, and counts; none does
+before half of the budget, since arithmetic is often learnt late and at once.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from optuna.storages import JournalStorage
     from optuna.trial import FrozenTrial
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of tune.json, and of all that makes a search what it is: space, sampler, pruner."""
 SEARCH, JOURNAL, TRIALS, BEST = "tune.json", "journal.log", "trials.csv", "tune.toml"
 """Files of a search: what it is, Optuna's log, all trials as a table, and the best settings."""
@@ -52,10 +53,23 @@ DEPTHS = (1, 6)
 """Fewest and most layers; an architecture that cannot have them all has those of them that it can."""
 USUAL_LR = {"muon": 0.02, "adamw": 0.008, "sgd": 0.05}
 """What `lr` of the space is a multiple of: one range then suits all optimisers, and is one dimension to the sampler."""
-STARTUP = 4
-"""Trials before the sampler learns from them, and finished ones before any is pruned."""
-UNPRUNED = 0.3
-"""Share of the budget that every trial gets: learning often begins late and at once."""
+DEPTH = "depth"
+DESIGN: tuple[dict[str, Any], ...] = (
+    {},
+    {"batch": 64, DEPTH: 3},
+    {"batch": 64, DEPTH: 4, "lr": 0.5},
+    {"batch": 128, DEPTH: 4},
+    {"batch": 32, DEPTH: 2, "lr": 0.5},
+    {"batch": 64, DEPTH: 6, "lr": 0.5},
+    {"batch": 64, DEPTH: 3, "optimizer": "adamw"},
+    {"batch": 64, DEPTH: 2},
+)
+"""What the first trials change of the defaults: `lr` as a multiple of the usual one, depth as far as it is possible.
+Of a dozen trials in eight dimensions, random ones would waste most (`results/LOG.md`)."""
+FINISHED = 4
+"""Finished trials before any is pruned."""
+UNPRUNED = 0.5
+"""Share of the budget that every trial gets."""
 FEWEST_FOR_IMPORTANCES = 6
 OWN_OPTIONS = 2
 """Most options that an architecture may have of its own."""
@@ -267,8 +281,8 @@ def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribut
     least, most = _depths(plan, cls)
     space: dict[str, BaseDistribution] = {
         "optimizer": CategoricalDistribution(("muon", "adamw")),
-        "lr": FloatDistribution(1 / 8, 2, log=True),
-        "outer_lr": FloatDistribution(0.001, 0.016, log=True),
+        "lr": FloatDistribution(1 / 4, 2, log=True),
+        "outer_lr": FloatDistribution(0.002, 0.016, log=True),
         "batch": CategoricalDistribution((32, 64, 128, 256)),
         "warmup": FloatDistribution(0, 0.1),
         "weight_decay": FloatDistribution(0, 0.1),
@@ -301,10 +315,11 @@ def _depths(plan: Plan, cls: type[Architecture]) -> tuple[int, int]:
     return min(possible), max(possible)
 
 
-def _default_params(space: dict[str, BaseDistribution], cls: type[Architecture]) -> dict[str, Any]:
-    """The first trial: the defaults of training and architecture, as the sampler sees them."""
-    values = asdict(cls.Config()) | asdict(TrainingSettings()) | {"lr": 1.0}
+def _designed(number: int, space: dict[str, BaseDistribution], cls: type[Architecture]) -> dict[str, Any]:
+    """A trial of the design: defaults of training and architecture with its changes, as the sampler sees them."""
     depth = cls.Config.depth_field
+    changes = {depth if name == DEPTH else name: value for name, value in DESIGN[number].items()}
+    values = asdict(cls.Config()) | asdict(TrainingSettings()) | {"lr": 1.0} | changes
     if depth in space:
         values[depth] = min(max(values[depth], space[depth].low), space[depth].high)  # type: ignore[attr-defined]
     return {name: values[name] for name in space}
@@ -328,10 +343,10 @@ def _run_trial(
 
     # A new one for each trial: its random numbers then depend on the trial's number alone, resumed or not.
     seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
-    study.sampler = TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True)
+    study.sampler = TPESampler(seed=seed, n_startup_trials=len(DESIGN), multivariate=True)
     space = search.spaces[cls.name]
-    if number == 0 and not study.get_trials(states=(TrialState.WAITING,)):
-        study.enqueue_trial(_default_params(space, cls))
+    if number < len(DESIGN) and not study.get_trials(states=(TrialState.WAITING,)):
+        study.enqueue_trial(_designed(number, space, cls))
     trial = study.ask(space)
     settings = _settings(search.plan, trial.params)
     trial.set_user_attr("settings", settings)
@@ -454,7 +469,7 @@ def _study(storage: JournalStorage, architecture: str) -> Study:
     """The trials of one architecture; none, where it is new."""
     import optuna
 
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=int(UNPRUNED * CURVE_POINTS))
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=FINISHED, n_warmup_steps=int(UNPRUNED * CURVE_POINTS))
     return optuna.create_study(
         storage=storage, study_name=architecture, direction="maximize", pruner=pruner, load_if_exists=True
     )

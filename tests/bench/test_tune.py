@@ -29,8 +29,9 @@ from bench.results.records import read_record
 from bench.training import CURVE_POINTS
 from bench.tune import (
     BEST,
+    DESIGN,
+    FINISHED,
     JOURNAL,
-    STARTUP,
     TRIALS,
     Search,
     Trial,
@@ -137,25 +138,26 @@ def test_the_first_trials_are_the_defaults_and_then_the_same_for_all(
     formula()
     lstm, transformer = searched(search_of(tiny_path), tmp_path).values()
     common = ("optimizer", "lr", "outer_lr", "batch", "warmup", "weight_decay")
-    for one, other in zip(lstm[:STARTUP], transformer[:STARTUP], strict=True):
+    for one, other in zip(lstm[: len(DESIGN)], transformer[: len(DESIGN)], strict=True):
         assert [one.settings[name] for name in common] == [other.settings[name] for name in common]
     assert transformer[0].settings == {
         **{"optimizer": "muon", "lr": 0.02, "outer_lr": 0.006, "batch": 128, "warmup": 0.02, "weight_decay": 0.0},
         **{"layers": 2, "heads": 4},
     }
-    assert len({str(trial.settings) for trial in lstm}) == len(lstm)
+    assert [trial.settings["batch"] for trial in lstm] == [changes.get("batch", 128) for changes in DESIGN]
+    assert [trial.settings["optimizer"] for trial in lstm] == [changes.get("optimizer", "muon") for changes in DESIGN]
 
 
 def test_a_trial_behind_the_others_is_ended_and_counts(
     tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
 ) -> None:
-    made = formula(lambda settings: 50 if len(made.works) <= STARTUP else 50 - len(made.works))
+    made = formula(lambda settings: 50 if len(made.works) <= FINISHED else 50 - len(made.works))
     watcher = Silent()
     [trials] = searched(search_of(tiny_path, 6, "lstm"), tmp_path, watcher).values()
-    assert [trial.state for trial in trials] == ["done"] * STARTUP + ["pruned"] * 2
-    assert trials[-1].reason == "behind the median of the finished trials at 30% of the budget"
-    assert (trials[-1].examples, trials[-1].score) == (6, 0.44)
-    assert watcher.events == STARTUP * (CURVE_POINTS + 1) + 2 * 6
+    assert [trial.state for trial in trials] == ["done"] * FINISHED + ["pruned"] * 2
+    assert trials[-1].reason == "behind the median of the finished trials at 50% of the budget"
+    assert (trials[-1].examples, trials[-1].score) == (10, 0.44)
+    assert watcher.events == FINISHED * (CURVE_POINTS + 1) + 2 * 10
 
 
 @pytest.mark.parametrize(
@@ -178,13 +180,13 @@ def test_settings_that_make_no_model_of_the_size_are_a_trial_too(
     formula()
 
     def refuse(plan: Any, cls: Any, base: Any, asked: Any, assignments: Any) -> Any:
-        if asked[0][0].get("heads") == 2:
+        if asked[0][0].get("batch") == 32:
             raise UserError("cannot be met")
         return entry_of(plan, cls, base, asked, assignments)
 
     monkeypatch.setattr("bench.tune.entry_of", refuse)
     [trials] = searched(search_of(tiny_path, 8, "transformer"), tmp_path).values()
-    refused = [trial for trial in trials if trial.settings["heads"] == 2]
+    refused = [trial for trial in trials if trial.settings["batch"] == 32]
     assert {(trial.state, trial.reason, trial.examples) for trial in refused} == {("pruned", "cannot be met", 0)}
     assert len(trials) == 8
 
