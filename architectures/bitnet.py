@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
 from bench.architectures.registry import register
-from bench.architectures.transformer import Cache, Rotation, causal_mask, rotation_at, turn
+from bench.architectures.transformer import Cache, Rotation, attend, causal_mask, rotation_at
 
 SMALLEST = 1e-5
 """Least scale, so that zeros stay zeros."""
@@ -57,20 +57,9 @@ class BitNetConfig(Config):
         return 2 * self.heads
 
 
-class _StraightThrough(torch.autograd.Function):
-    @staticmethod
-    def forward(context: Any, exact: Tensor, rounded: Tensor) -> Tensor:
-        return rounded
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return gradient, None
-
-
 def straight_through(exact: Tensor, rounded: Tensor) -> Tensor:
-    """`rounded`, whose gradient goes to `exact`."""
-    out: Tensor = _StraightThrough.apply(exact, rounded)  # type: ignore[no-untyped-call]
-    return out
+    """`rounded`, which has no gradient of its own, with that of `exact`: what is added is exactly 0."""
+    return rounded + (exact - exact.detach())
 
 
 def ternary(weight_MOI: Tensor) -> Tensor:
@@ -130,18 +119,9 @@ class Attention(nn.Module):
         self, x_BSD: Tensor, mask_B1TS: Tensor, rotation: Rotation | None, cache: Cache | None
     ) -> tuple[Tensor, Cache]:
         """Symbols after those in `cache` -> (B, T, D), and the longer cache."""
-        q_BHSK, k_BHSK, v_BHSK = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x_BSD).chunk(3, dim=-1)
-        )
-        if rotation is not None:
-            q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
-        if cache is not None:
-            k_BHSK, v_BHSK = torch.cat([cache[0], k_BHSK], dim=2), torch.cat([cache[1], v_BHSK], dim=2)
-        q_BHTK = q_BHSK[:, :, -mask_B1TS.shape[2] :]
-        mixed_BHTK = F.scaled_dot_product_attention(
-            q_BHTK, k_BHSK, v_BHSK, mask_B1TS, dropout_p=self.dropout if self.training else 0.0
-        )
-        return self.out(self.norm(mixed_BHTK.transpose(1, 2).flatten(-2))), (k_BHSK, v_BHSK)
+        dropout = self.dropout if self.training else 0.0
+        mixed_BTD, cache = attend(self.qkv(x_BSD), self.heads, mask_B1TS, cache, rotation, dropout)
+        return self.out(self.norm(mixed_BTD)), cache
 
 
 class FeedForward(nn.Module):

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from bench.architectures.base import MaskedInfilling, MaskedInfillingConfig, SequenceSpec
 from bench.architectures.registry import register
+from bench.architectures.transformer import draw_normal
 
 EPSILON = 1e-12
 """BERT's addend in all norms."""
@@ -112,14 +113,7 @@ class MaskedEncoder(MaskedInfilling):
         self.transform = nn.Linear(config.width, config.width)
         self.transform_norm = nn.LayerNorm(config.width, eps=EPSILON)
         self.bias = nn.Parameter(torch.zeros(spec.vocabulary))
-        self.apply(self._initialise)
-
-    @staticmethod
-    def _initialise(module: nn.Module) -> None:
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
-        if isinstance(module, nn.Linear):
-            nn.init.zeros_(module.bias)
+        self.apply(draw_normal)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         symbols_BS = torch.cat([prompt, answer], dim=1)

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
 from bench.architectures.registry import register
-from bench.architectures.transformer import Attention, Block, Cache, TransformerConfig, causal_mask
+from bench.architectures.transformer import Attention, Block, Cache, TransformerConfig, causal_mask, draw_as_gpt2
 
 State = tuple[int, Tensor, list[Cache | None]]
 """The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache."""
@@ -177,17 +177,7 @@ class Switch(Autoregressive):
         )
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
-        self.apply(self._initialise)
-        for name, parameter in self.named_parameters():
-            if name.endswith((".out.weight", ".down.weight")):
-                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.layers))
-
-    @staticmethod
-    def _initialise(module: nn.Module) -> None:
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            nn.init.zeros_(module.bias)
+        draw_as_gpt2(self, config.layers)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)

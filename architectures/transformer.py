@@ -96,6 +96,39 @@ def causal_mask(visible_BS: Tensor) -> Tensor:
     return (everything_SS.tril() & visible_BS[:, None, :] | itself_SS)[:, None]
 
 
+def attend(
+    qkv_BSE: Tensor, heads: int, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None, dropout: float
+) -> tuple[Tensor, Cache]:
+    """Multi-head attention of the last T symbols to those in `cache` and all of these: (B, T, D), and the longer cache.
+
+    E = 3 D: queries, keys and values side by side. `dropout` is the share of weights dropped.
+    """
+    q_BHSK, k_BHSK, v_BHSK = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in qkv_BSE.chunk(3, dim=-1))
+    if rotation is not None:
+        q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
+    if cache is not None:
+        k_BHSK, v_BHSK = torch.cat([cache[0], k_BHSK], dim=2), torch.cat([cache[1], v_BHSK], dim=2)
+    q_BHTK = q_BHSK[:, :, -mask_B1TS.shape[2] :]
+    mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, mask_B1TS, dropout_p=dropout)
+    return mixed_BHTK.transpose(1, 2).flatten(-2), (k_BHSK, v_BHSK)
+
+
+def draw_normal(module: nn.Module) -> None:
+    """Weights of linear layers and embeddings with standard deviation 0.02, biases 0, as GPT-2 and BERT have them."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        nn.init.zeros_(module.bias)
+
+
+def draw_as_gpt2(model: nn.Module, depth: int) -> None:
+    """All weights normal, those of the residual outputs smaller by the root of their number, two a block."""
+    model.apply(draw_normal)
+    for name, parameter in model.named_parameters():
+        if name.endswith((".out.weight", ".down.weight")):
+            nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * depth))
+
+
 def place_in_number(is_digit_BS: Tensor) -> Tensor:
     """(B, S) -> (B, S) 1, 2, 3, ... along each run of digits, 0 elsewhere."""
     columns_S = torch.arange(1, is_digit_BS.shape[1] + 1, device=is_digit_BS.device)
@@ -120,18 +153,9 @@ class Attention(nn.Module):
         self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None = None
     ) -> tuple[Tensor, Cache]:
         """Symbols after those in `cache` -> (B, T, D), and the longer cache."""
-        q_BHSK, k_BHSK, v_BHSK = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x_BSD).chunk(3, dim=-1)
-        )
-        if rotation is not None:
-            q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
-        if cache is not None:
-            k_BHSK, v_BHSK = torch.cat([cache[0], k_BHSK], dim=2), torch.cat([cache[1], v_BHSK], dim=2)
-        q_BHTK = q_BHSK[:, :, -mask_B1TS.shape[2] :]
-        mixed_BHTK = F.scaled_dot_product_attention(
-            q_BHTK, k_BHSK, v_BHSK, mask_B1TS, dropout_p=self.dropout if self.training else 0.0
-        )
-        return self.out(mixed_BHTK.transpose(1, 2).flatten(-2)), (k_BHSK, v_BHSK)
+        dropout = self.dropout if self.training else 0.0
+        mixed_BTD, cache = attend(self.qkv(x_BSD), self.heads, mask_B1TS, cache, rotation, dropout)
+        return self.out(mixed_BTD), cache
 
 
 class Block(nn.Module):
@@ -194,17 +218,7 @@ class Transformer(Autoregressive):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
-        self.apply(self._initialise)
-        for name, parameter in self.named_parameters():
-            if name.endswith((".out.weight", ".down.weight")):
-                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * config.depth))
-
-    @staticmethod
-    def _initialise(module: nn.Module) -> None:
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=0.02)
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            nn.init.zeros_(module.bias)
+        draw_as_gpt2(self, config.depth)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)

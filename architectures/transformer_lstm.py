@@ -18,9 +18,7 @@ from torch.nn import functional as F
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
 from bench.architectures.recurrent import open_forget_gates, roll_left, take
 from bench.architectures.registry import register
-
-Cache = tuple[Tensor, Tensor]
-"""A block's keys and values of earlier symbols, (B, H, S, K) each."""
+from bench.architectures.transformer import Cache, attend, causal_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,19 +68,11 @@ class Block(nn.Module):
 
     def forward(self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
         """Symbols after those in `cache` -> (B, T, D), T being the rows of the mask, and the longer cache."""
-        written = mask_B1TS.shape[2]
-        q_BHSK, k_BHSK, v_BHSK = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for part in self.qkv(self.norm_1(x_BSD)).chunk(3, dim=-1)
-        )
-        if cache is not None:
-            k_BHSK, v_BHSK = torch.cat([cache[0], k_BHSK], dim=2), torch.cat([cache[1], v_BHSK], dim=2)
-        mixed_BHTK = F.scaled_dot_product_attention(
-            q_BHSK[:, :, -written:], k_BHSK, v_BHSK, mask_B1TS, dropout_p=self.dropout if self.training else 0.0
-        )
-        x_BTD = x_BSD[:, -written:] + self.drop(self.out(mixed_BHTK.transpose(1, 2).flatten(-2)))
+        dropout = self.dropout if self.training else 0.0
+        mixed_BTD, cache = attend(self.qkv(self.norm_1(x_BSD)), self.heads, mask_B1TS, cache, None, dropout)
+        x_BTD = x_BSD[:, -mask_B1TS.shape[2] :] + self.drop(self.out(mixed_BTD))
         hidden_BTF = self.drop(F.relu(self.up(self.norm_2(x_BTD))))
-        return x_BTD + self.drop(self.down(hidden_BTF)), (k_BHSK, v_BHSK)
+        return x_BTD + self.drop(self.down(hidden_BTF)), cache
 
 
 @register
@@ -133,14 +123,8 @@ class TransformerLSTM(Autoregressive):
         return logits_B1V[:, 0], (prompt, lstm_state, caches)
 
     def _mask(self, prompt: Tensor, length: int) -> Tensor:
-        """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt.
-
-        Each pad looks at itself: a row that may look nowhere would make the softmax nan.
-        """
-        causal_SS = torch.ones(length, length, dtype=torch.bool, device=prompt.device).tril()
-        visible_BS = F.pad(prompt != self.spec.pad, (0, length - prompt.shape[1]), value=True)
-        itself_SS = torch.eye(length, dtype=torch.bool, device=prompt.device)
-        return (causal_SS & visible_BS[:, None, :] | itself_SS)[:, None]
+        """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt."""
+        return causal_mask(F.pad(prompt != self.spec.pad, (0, length - prompt.shape[1]), value=True))
 
     def _attend(
         self, x_BSD: Tensor, mask: Tensor, wanted: int, caches: list[Cache] | None = None

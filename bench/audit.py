@@ -10,7 +10,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -620,7 +620,7 @@ def audit(cell: Cell) -> Iterator[Check]:
     """All checks of a cell; a failed cell has fewer, since it claims less."""
     checks = CHECKS if cell.record.done else {name: CHECKS[name] for name in ("files", "settings")}
     for name, function in checks.items():
-        yield outcome(name, cell.name, lambda function=function: function(cell))  # type: ignore[misc]
+        yield outcome(name, cell.name, partial(function, cell))
 
 
 def _problem(frame: pd.DataFrame, row: int) -> str:

@@ -317,11 +317,14 @@ def _depths(plan: Plan, cls: type[Architecture]) -> tuple[int, int]:
 
 def _designed(number: int, space: dict[str, BaseDistribution], cls: type[Architecture]) -> dict[str, Any]:
     """A trial of the design: defaults of training and architecture with its changes, as the sampler sees them."""
+    from optuna.distributions import IntDistribution
+
     depth = cls.Config.depth_field
     changes = {depth if name == DEPTH else name: value for name, value in DESIGN[number].items()}
     values = asdict(cls.Config()) | asdict(TrainingSettings()) | {"lr": 1.0} | changes
-    if depth in space:
-        values[depth] = min(max(values[depth], space[depth].low), space[depth].high)  # type: ignore[attr-defined]
+    possible = space.get(depth)  # none, where the suite settles the depth
+    if isinstance(possible, IntDistribution):
+        values[depth] = min(max(values[depth], possible.low), possible.high)
     return {name: values[name] for name in space}
 
 

@@ -22,9 +22,9 @@ PAGE = "report.html"
 
 def text(report: Contents) -> str:
     """The whole report in lines of at most `WIDTH` columns."""
-    console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
-    _print(console, report, detail=True)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"  # type: ignore[attr-defined]
+    file = io.StringIO()
+    _print(Console(file=file, width=WIDTH, color_system=None), report, detail=True)
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
 
 
 def print_report(report: Contents, console: Console) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from closeness import TIGHT, distance
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
@@ -19,13 +20,6 @@ from bench.architectures.transformer import Transformer
 
 Build = Callable[..., Any]
 Problems = Callable[..., Batch]
-TIGHT = 1e-10
-
-
-def distance(a: Tensor, b: Tensor) -> float:
-    """Largest difference; the logits compared here are of size 1 to 100."""
-    assert a.shape == b.shape
-    return float((a - b).detach().abs().max())
 
 
 def assert_born_alike(weights: dict[str, Tensor], reference: nn.Module) -> None:

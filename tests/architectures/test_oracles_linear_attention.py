@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from closeness import distance
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import Mamba2Config, Mamba2ForCausalLM, Qwen3NextConfig
@@ -27,12 +28,6 @@ from bench.architectures.retnet import RetNet
 Build = Callable[..., Any]
 Problems = Callable[..., Batch]
 TIGHT = 1e-9
-
-
-def distance(a: Tensor, b: Tensor) -> float:
-    """Largest difference; what is compared here is of size 1 to 100."""
-    assert a.shape == b.shape
-    return float((a - b).detach().abs().max())
 
 
 @pytest.fixture

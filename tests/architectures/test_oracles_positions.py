@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from closeness import TIGHT, distance
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
@@ -18,14 +19,7 @@ from bench.architectures.transformer import Transformer
 
 Build = Callable[..., Any]
 Problems = Callable[..., Batch]
-TIGHT = 1e-10
 OTHERS = ["rotary", "none", "abacus"]
-
-
-def distance(a: Tensor, b: Tensor) -> float:
-    """Largest difference; the logits compared here are of size 1 to 100."""
-    assert a.shape == b.shape
-    return float((a - b).detach().abs().max())
 
 
 # --- what the contract asks of every model, for positions that are not the default ------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from closeness import TIGHT, distance
 from torch import Tensor, nn
 
 from bench.architectures import Architecture, Batch, SequenceSpec
@@ -20,13 +21,6 @@ from bench.architectures.transformer_lstm import TransformerLSTM
 
 Build = Callable[..., Any]
 Problems = Callable[..., Batch]
-TIGHT = 1e-10
-
-
-def distance(a: Tensor, b: Tensor) -> float:
-    """Largest difference; what is compared here is of size 1 to 100."""
-    assert a.shape == b.shape
-    return float((a - b).detach().abs().max())
 
 
 def bare_rows(batch: Batch, pad: int) -> list[tuple[Tensor, Tensor]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from closeness import TIGHT, distance
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -22,13 +23,6 @@ from bench.architectures.transformer import Transformer
 
 Build = Callable[..., Any]
 Problems = Callable[..., Batch]
-TIGHT = 1e-10
-
-
-def distance(a: Tensor, b: Tensor) -> float:
-    """Largest difference; what is compared here is of size 1 to 100."""
-    assert a.shape == b.shape
-    return float((a - b).detach().abs().max())
 
 
 # --- BERT -------------------------------------------------------------------------------------------------------------

@@ -215,7 +215,7 @@ def weights_that_know_the_test_problems(run: Path) -> None:
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
     for step in range(150):
         optimizer.zero_grad()
-        model.loss(batch, torch.Generator().manual_seed(step)).mean.backward()  # type: ignore[no-untyped-call]
+        model.loss(batch, torch.Generator().manual_seed(step)).mean.backward()
         optimizer.step()
     put_model(run, model)
 
@@ -230,7 +230,7 @@ def an_easier_test_problem(run: Path) -> None:
     def edit(predictions: pd.DataFrame) -> pd.DataFrame:
         wrong = first_wrong(predictions)
         right = int(predictions.index[predictions["right"] == 1][0])
-        predictions.loc[wrong, "a":] = predictions.loc[right, "a":]  # type: ignore[misc]
+        predictions.loc[wrong, "a":] = predictions.loc[right, "a":]
         return predictions
 
     edit_predictions(run, edit)
