@@ -10,8 +10,8 @@ COMMANDS = {
     "tune": "Search settings for each architecture: as many trials, one space, one budget, scored on validation.",
     "list": "What there is: architectures, suites, runs.",
     "data": "Look at the problems of a suite.",
-    "report": "The tables of a run, computed from its files.",
-    "compare": "Two architectures of a run, slice by slice: what can be told, and what cannot.",
+    "report": "Tables and charts of one or several runs, computed from their files.",
+    "compare": "Two architectures, slice by slice: what can be told, and what cannot.",
     "verify": "Recompute whatever can be recomputed of a run, and name what is wrong.",
 }
 
