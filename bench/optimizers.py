@@ -12,7 +12,6 @@ from torch.nn import functional as F
 from bench.architectures import Architecture
 from bench.settings import TrainingSettings
 
-
 POLAR_EXPRESS = (
     (8.28721201814563, -23.595886519098837, 17.300387312530933),
     (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
@@ -73,10 +72,10 @@ class Muon(torch.optim.Optimizer):
 def orthogonal(matrices: Tensor) -> Tensor:
     """(n, rows, columns), rows <= columns -> matrices of the same singular vectors with all singular values near 1.
 
-    A Newton-Schulz iteration: each step puts the singular values through an odd polynomial of degree 5. Its coefficients
-    are those that bring the worst value of [0.001, 1] nearest to 1 (Amsel et al., "The Polar Express", 2025); values
-    above a thousandth of the norm end in about [0.44, 1.56]. Muon's own five equal steps cost a quarter more and trained
-    no better (`results/LOG.md`).
+    A Newton-Schulz iteration: each step puts the singular values through an odd polynomial of degree 5. Its
+    coefficients bring the worst value of [0.001, 1] nearest to 1 (Amsel et al., "The Polar Express", 2025); values
+    above a thousandth of the norm end in about [0.44, 1.56]. Muon's own five equal steps cost a quarter more and
+    trained no better (`results/LOG.md`).
     """
     # The largest singular value is at most the norm; the paper's margin keeps it below 1 after rounding.
     x: Tensor = matrices / (matrices.norm(dim=(1, 2), keepdim=True) * 1.01 + 1e-7)

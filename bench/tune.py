@@ -56,7 +56,7 @@ SHARE = 4
 DEPTHS = (1, 6)
 """Fewest and most layers; an architecture that cannot have them all has those of them that it can."""
 BATCHES = (64, 128, 256)
-"""Choices of the batch size. With smaller ones a step takes nearly as long, so that time would buy far fewer examples."""
+"""Choices of the batch size. A step of a smaller one takes nearly as long: its time would buy far fewer examples."""
 USUAL_LR = {"muon": 0.02, "adamw": 0.008, "sgd": 0.05}
 """What `lr` of the space is a multiple of: one range then suits all optimisers, and is one dimension to the sampler."""
 DEPTH, OWN = "depth", "own"

@@ -9,8 +9,10 @@ from bench.settings import TrainingSettings
 
 
 def reference_update(gradients: list[torch.Tensor], lr: float, momentum: float) -> torch.Tensor:
-    """Muon written out for one matrix, step by step, after Jordan et al. 2024, with the polynomials of Polar Express; the
-    sum of its updates."""
+    """Muon written out for one matrix, step by step, after Jordan et al. 2024, with the polynomials of Polar Express.
+
+    Returns the sum of its updates.
+    """
     buffer, moved = torch.zeros_like(gradients[0]), torch.zeros_like(gradients[0])
     for gradient in gradients:
         buffer = momentum * buffer + (1 - momentum) * gradient
