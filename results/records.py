@@ -225,7 +225,11 @@ def verify_files(cell_directory: Path, record: Record, names: Iterable[str] | No
             raise BadFile(cell_directory / RECORD, f"does not list the file {name}", remedy)
         if not path.is_file():
             raise BadFile(path, "the file is missing, though the cell's record lists it", remedy)
-        if sha256_of(path) != record.files[name]:
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            raise BadFile(path, f"cannot be read ({error.strerror})", remedy) from None
+        if found != record.files[name]:
             raise BadFile(path, "was changed after the run (its SHA-256 is not the one in the record)", remedy)
 
 
