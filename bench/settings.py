@@ -88,7 +88,7 @@ class Tuned:
     @property
     def text(self) -> str:
         """What the settings were tuned for, as records and tables say it."""
-        return f"{self.suite}, {self.parameters:,} parameters, {self.budget}"
+        return tuned_for(self.suite, self.parameters, self.budget)
 
     def is_for(self, settings: dict[str, Any], dense: bool) -> bool:
         """Whether that is what a plan with these `Plan.settings` runs; all parameters of a `dense` model are active."""
@@ -96,6 +96,11 @@ class Tuned:
         return all(getattr(self, name) == settings[name] for name in names) and (
             dense or self.match == settings["match"]
         )
+
+
+def tuned_for(suite: str, parameters: int, budget: str) -> str:
+    """How records and tables say what settings were tuned for: 'quick, 100,000 parameters, examples=300000'."""
+    return f"{suite}, {parameters:,} parameters, {budget}"
 
 
 @dataclass(frozen=True)

@@ -124,11 +124,15 @@ def _read_cell(run_directory: Path, plan: dict[str, Any], architecture: str, see
     folder = cell_directory(run_directory, architecture, seed)
     record = read_record(folder)
     planned = {"architecture": architecture, "seed": seed, "suite_hash": plan["suite"]["hash"], "budget": plan["budget"]}
+    found = {key: getattr(record, key) for key in planned}
     entry = plan.get("entries", {}).get(architecture, {})
-    planned |= {key: entry[key] for key in ("config", "training") if key in entry}
-    for key, value in planned.items():
-        if getattr(record, key) != value:
-            wrong = f"is not of this place: {key} is {getattr(record, key)}, in {PLAN} {value}"
+    for group in ("config", "training"):
+        if group in entry:
+            planned |= {f"{group} {key}": value for key, value in entry[group].items()}
+            found |= {f"{group} {key}": value for key, value in getattr(record, group).items()}
+    for key in planned | found:
+        if found.get(key) != planned.get(key):
+            wrong = f"is not of this place: {key} is {found.get(key)}, in {PLAN} {planned.get(key)}"
             raise BadFile(folder / RECORD, wrong, "put each cell back into the folder it was written to")
     if record.done:
         verify_files(folder, record, CELL_FILES)
@@ -160,8 +164,8 @@ def wrong_in_plan(plan: dict[str, Any]) -> str:
         if not isinstance(plan.get(key, {}), dict):
             return f"has {key} of type {type(plan[key]).__name__}"
     for name, entry in plan.get("entries", {}).items():
-        if not isinstance(entry, dict):
-            return f"has an entry of {name} that is no table"
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(key, {}), dict) for key in ("config", "training")):
+            return f"has an entry of {name} that is none"
     return ""
 
 

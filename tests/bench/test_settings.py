@@ -81,9 +81,10 @@ def test_settings_are_tuned_for_what_their_file_names_alone() -> None:
     names = ("suite", "suite_hash", "parameters", "match", "budget", "training_problems", "precision")
     these = dict(zip(names, ("quick", "abc", 1000, "total", "steps=9", None, "32"), strict=True))
     tuned = Tuned(trials=12, trial_budget="steps=3", **these)
-    assert tuned.is_for(these | {"threads": 4})
+    assert tuned.is_for(these | {"threads": 4}, dense=False)
     for name in names:
-        assert not tuned.is_for(these | {name: "other"}), name
+        assert not tuned.is_for(these | {name: "other"}, dense=False), name
+    assert tuned.is_for(these | {"match": "active"}, dense=True)
 
 
 @pytest.mark.parametrize(

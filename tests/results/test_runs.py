@@ -95,7 +95,7 @@ def test_a_cell_of_another_run_is_broken(
     write_cell(tmp_path, predictions, architecture="lstm", seed=1, **changes)
     run = open_run(tmp_path)
     assert [record.seed for record in run.records] == [0]
-    assert re.search(f"not of this place: {next(iter(changes))} is", str(run.broken["lstm", 1]))
+    assert re.search(f"not of this place: {next(iter(changes))} ", str(run.broken["lstm", 1]))
 
 
 def _edit(path: Path, old: str, new: str) -> None:
