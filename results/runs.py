@@ -123,7 +123,12 @@ def _read_cell(run_directory: Path, plan: dict[str, Any], architecture: str, see
     """The record of a planned cell. Raises BadFile where it, or a file that figures come from, is not this cell's."""
     folder = cell_directory(run_directory, architecture, seed)
     record = read_record(folder)
-    planned = {"architecture": architecture, "seed": seed, "suite_hash": plan["suite"]["hash"], "budget": plan["budget"]}
+    planned = {
+        "architecture": architecture,
+        "seed": seed,
+        "suite_hash": plan["suite"]["hash"],
+        "budget": plan["budget"],
+    }
     found = {key: getattr(record, key) for key in planned}
     entry = plan.get("entries", {}).get(architecture, {})
     for group in ("config", "training"):
@@ -164,7 +169,9 @@ def wrong_in_plan(plan: dict[str, Any]) -> str:
         if not isinstance(plan.get(key, {}), dict):
             return f"has {key} of type {type(plan[key]).__name__}"
     for name, entry in plan.get("entries", {}).items():
-        if not isinstance(entry, dict) or not all(isinstance(entry.get(key, {}), dict) for key in ("config", "training")):
+        if not isinstance(entry, dict) or not all(
+            isinstance(entry.get(key, {}), dict) for key in ("config", "training")
+        ):
             return f"has an entry of {name} that is none"
     return ""
 

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
     from bench.results.scores import Scores
 
 
-def compare_command(
-    run: Path, /, *runs: Path, arch: str, json: Annotated[bool, Parameter(negative="")] = False
-) -> int:
+def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     """Compare two architectures of a run, slice by slice, over the seeds that both have.
 
     A cell with a broken file is named and left out. Exit status: 0 no cell of the runs is broken, 1 one is.
