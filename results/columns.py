@@ -3,45 +3,36 @@
 import csv
 import io
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 
-CONVERT: dict[str, Callable[[str], Any]] = {
-    "str": str,
-    "int64": lambda text: _whole(text),
-    "Int64": lambda text: _whole(text) if text else None,
-    "float64": lambda text: float(text) if text else float("nan"),
+PATTERNS = {
+    "int64": r"-?[0-9]{1,18}",  # what 64 bits hold
+    "Int64": r"(-?[0-9]{1,18})?",
+    "float64": r"(-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?|-?inf)?",
 }
-"""Type of a column -> what its texts become."""
+"""Type of a column -> how its values are written; empty is no value. Text, "str", may be anything."""
 
 
 def parse_columns(text: str, columns: dict[str, str]) -> pd.DataFrame:
-    """The frame that `to_csv` wrote as `text`, to the last bit; `columns`: name -> type, one of `CONVERT`.
+    """The frame that `to_csv` wrote as `text`, to the last bit; `columns`: name -> type.
 
-    Only an empty number means "no value"; '' and 'nan' in a column of text are texts. Raises ValueError where columns
-    are other ones, a row has more or fewer, or a value is not of its type: nothing is guessed.
+    In a column of text, '' and 'nan' are texts. Raises ValueError where columns are other ones, a row has more or
+    fewer, or a value is not of its type: nothing is guessed.
     """
     try:
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise ValueError(str(error)) from None
-    header, rows = (rows[0], rows[1:]) if rows else ([], [])
-    check_names(header, columns)
+    check_names(rows.pop(0) if rows else [], columns)
     for number, row in enumerate(rows):
         if len(row) != len(columns):
             raise ValueError(f"row {number} has {len(row)} fields, not {len(columns)}")
-    series = {}
-    for place, (name, kind) in enumerate(columns.items()):
-        values = []
-        for number, row in enumerate(rows):
-            try:
-                values.append(CONVERT[kind](row[place]))
-            except ValueError:
-                raise ValueError(f"{name} is '{row[place][:40]}' in row {number}, not of type {kind}") from None
-        series[name] = pd.Series(values, dtype=kind)
-    return pd.DataFrame(series)
+    texts = zip(*rows, strict=True) if rows else [()] * len(columns)
+    return pd.DataFrame(
+        {name: _typed(name, column, columns[name]) for name, column in zip(columns, texts, strict=True)}
+    )
 
 
 def check_names(names: list[str], columns: dict[str, str]) -> None:
@@ -50,7 +41,13 @@ def check_names(names: list[str], columns: dict[str, str]) -> None:
         raise ValueError(f"columns are {', '.join(map(str, names))}; they must be {', '.join(columns)}")
 
 
-def _whole(text: str) -> int:
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):  # what int64 holds
-        raise ValueError(text)
-    return int(text)
+def _typed(name: str, texts: tuple[str, ...], kind: str) -> "pd.Series[Any]":
+    if kind == "str":
+        return pd.Series(texts, dtype=kind)
+    for text in dict.fromkeys(texts):  # most stand there often
+        if not re.fullmatch(PATTERNS[kind], text):
+            raise ValueError(f"{name} is {text[:40]!r} in row {texts.index(text)}, not of type {kind}")
+    # Converted by Python, which is exact to the last bit; not every pandas 3 is.
+    if kind == "float64":
+        return pd.Series([float(text or "nan") for text in texts], dtype=kind)
+    return pd.Series([int(text) if text else None for text in texts], dtype=kind)

@@ -169,10 +169,11 @@ def wrong_in_plan(plan: dict[str, Any]) -> str:
         if not isinstance(plan.get(key, {}), dict):
             return f"has {key} of type {type(plan[key]).__name__}"
     for name, entry in plan.get("entries", {}).items():
-        if not isinstance(entry, dict) or not all(
-            isinstance(entry.get(key, {}), dict) for key in ("config", "training")
-        ):
-            return f"has an entry of {name} that is none"
+        if not isinstance(entry, dict):
+            return f"has an entry of {name} of type {type(entry).__name__}"
+        for key in ("config", "training"):
+            if not isinstance(entry.get(key, {}), dict):
+                return f"has an entry of {name} with {key} of type {type(entry[key]).__name__}"
     return ""
 
 

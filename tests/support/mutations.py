@@ -15,6 +15,10 @@ STRANGE: tuple[Any, ...] = (
     *("", "nan", "0", "é\u2028", "a\nb", "\x1b[2J", "../../x", "x" * 5000, [], [0], {}, {"a": 1}),
 )
 """Values that have no business where they are put."""
+SPELLINGS = ("1e999", "-1e999", "NaN", "9" * 5000, '"\\ud800"', "[" * 3000 + "]" * 3000, "[" * 10**5)
+"""What JSON's readers stumble over."""
+FIELDS = ('"', "1.5", "1e3", "inf", "-", "0x0", "1x1x1", "1_0", " 1", "\u0661")
+"""What CSV's readers take for something else."""
 
 
 def flipped(data: bytes, other: bytes, chance: Random) -> bytes:
@@ -84,10 +88,7 @@ def json_edited(data: bytes, other: bytes, chance: Random) -> bytes:
         table[str(key) + chance.choice(("s", " ", "é"))] = table[key]
     elif way == 2:
         table[key] = "MARK"
-        spelling = chance.choice(
-            ("1e999", "-1e999", "NaN", "9" * 5000, '"\\ud800"', "[" * 3000 + "]" * 3000, "[" * 10**5)
-        )
-        return json.dumps(content).replace('"MARK"', spelling).encode()
+        return json.dumps(content).replace('"MARK"', chance.choice(SPELLINGS)).encode()
     else:
         table[key] = chance.choice(STRANGE)
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode()
@@ -108,18 +109,7 @@ def csv_edited(data: bytes, other: bytes, chance: Random) -> bytes:
         rows[row] = rows[row][:column]
     else:
         column = min(column, len(rows[row]) - 1)
-        strange = [
-            *map(str, STRANGE),
-            '"',
-            "1.5",
-            "1e3",
-            "inf",
-            "-",
-            "0x0",
-            "1x1x1",
-            rows[chance.randrange(len(rows))][0],
-        ]
-        rows[row][column] = chance.choice(strange)
+        rows[row][column] = chance.choice([*map(str, STRANGE), *FIELDS, chance.choice(rows)[0]])
     return ("\n".join(",".join(line) for line in rows) + "\n").encode(errors="surrogateescape")
 
 
