@@ -205,7 +205,7 @@ def _read_record(folder: Path, architecture: str, seed: int) -> tuple[Record | N
     def read() -> str:
         record = read_record(folder)
         if (record.architecture, record.seed) != (architecture, seed):
-            raise Wrong(f"it is of {record.architecture}, seed {record.seed}: put into another cell's folder")
+            raise Wrong(f"{folder / RECORD}: is of {record.architecture}, seed {record.seed}: in another cell's folder")
         architectures.get(architecture)  # the rest needs its class
         found.append(record)
         return "its checksum is right"
