@@ -439,7 +439,7 @@ PLANTED: dict[Callable[[Path], None], tuple[str, str]] = {
     point_of_the_curve_left_out: ("learning curve", "not at the 20 even points"),
     suite_of_another_content: ("suite", "not the genuine suite"),
     stratum_called_whole: ("suite", "strata"),
-    cell_of_another_seed: ("record", "put into another cell's folder"),
+    cell_of_another_seed: ("record", "in another cell's folder"),
     cell_that_the_plan_lacks: ("cells", "not in the plan: lstm-s7"),
     file_that_the_record_lacks: ("files", "notes.txt"),
     figure_in_results: ("results.csv", "edited figure"),
