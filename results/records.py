@@ -26,6 +26,9 @@ BUDGET_UNITS = {
 EXCLUSIVE_SHARE = 0.9
 """Processor seconds below this share of wall seconds x threads: somebody else had the machine."""
 
+MOST = 1e30
+"""No figure of a cell is larger; Python's whole numbers may be, and nothing can be computed with them."""
+
 NEEDED_WHEN_DONE = (
     *("parameters", "active_parameters", "examples", "tokens", "steps", "flops", "train_seconds"),
     *("data_hash", "test_hash", "correct", "total", "exact_match"),
@@ -255,7 +258,8 @@ def _fits(value: Any, kind: Any) -> bool:
         key_kind, value_kind = arguments
         return isinstance(value, dict) and all(_fits(k, key_kind) and _fits(v, value_kind) for k, v in value.items())
     if kind in (int, float):
-        return isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        right = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        return right and abs(value) < MOST
     return isinstance(value, kind)
 
 

@@ -163,8 +163,10 @@ def wrong_in_plan(plan: dict[str, Any]) -> str:
         if wrong := [item for item in plan[key] if type(item) is not kind]:
             return f"has {key} with {wrong[0]!r}"
     # A name is part of a folder's.
-    if wrong := [name for name in plan["architectures"] if not re.fullmatch(r"[a-z][a-z0-9-]*", name)]:
+    if wrong := [name for name in plan["architectures"] if not re.fullmatch(r"[a-z][a-z0-9-]{0,99}", name)]:
         return f"has an architecture called {wrong[0]!r}"
+    if wrong := [seed for seed in plan["seeds"] if not 0 <= seed < 2**31]:
+        return f"has seed {wrong[0]}"
     for key in ("settings", "entries"):
         if not isinstance(plan.get(key, {}), dict):
             return f"has {key} of type {type(plan[key]).__name__}"

@@ -51,6 +51,7 @@ def _call(*arguments: str) -> Outcome:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         patch.setattr(sys, "argv", ["bench", *arguments])
+        patch.setattr("bench.__main__._write_no_more", lambda: None)  # it is for the file descriptor of a program
         with pytest.raises(SystemExit) as end:
             main()
     return Outcome(int(end.value.code or 0), out.getvalue(), err.getvalue())
