@@ -1,12 +1,17 @@
 """`python -m bench`, and the console script `arithbench`."""
 
 import os
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
     """Run one command and exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted."""
+    for name in ("SIGTERM", "SIGHUP"):  # a cluster's time limit, a closed terminal: as Ctrl-C
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
     # A module named by --plugin may lie in the working folder; `python -m` puts that on the path, a script does not.
     sys.path.append(str(Path.cwd()))
     if sys.stdout is None:  # closed by the caller, who wants to read nothing
@@ -42,6 +47,10 @@ def main() -> None:
         _say(f"standard output: {wrong} cannot be written as {error.encoding}; set PYTHONIOENCODING=utf-8")
         sys.exit(2)
     sys.exit(status or 0)
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def _say(text: str) -> None:

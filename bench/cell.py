@@ -7,6 +7,7 @@ that home as its last event: it never makes a test problem.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -15,7 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from bench.architectures import Architecture
+    from bench.checkpoints import Checkpoint
     from bench.datasets.evaluation import EvaluationSet
     from bench.datasets.stream import Stream
     from bench.datasets.suites import Suite
@@ -31,9 +33,15 @@ if TYPE_CHECKING:
     from bench.training import Trained
 
 Report = Callable[[dict[str, Any]], None]
+Stop = Callable[[], bool]
+"""Whether the parent has asked to stop."""
 
 VALIDATION_SAMPLE = 1000
 """Most validation problems asked at each point of the learning curve."""
+LOCK = ".lock"
+"""In a cell's folder: who holds it may write there."""
+PATIENCE_SECONDS = 10.0
+"""How long a cell waits for its folder: a process whose parent was killed is about to end."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +67,24 @@ class Work:
     precision: str
     threads: int
     plugins: list[str]
+    checkpoint_seconds: float | None
+    """None: as often as costs little"""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of all that decides what is learnt."""
+        deciding = {name: value for name, value in asdict(self).items() if name not in UNDECIDING}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
-def main(connection: Connection, message: bytes, job: Callable[[Work, Report], None]) -> None:
+UNDECIDING = ("directory", "checkpoint_seconds", "preset", "tuned")
+
+
+def main(connection: Connection, message: bytes, job: Callable[[Work, Report, Stop], None]) -> None:
     """Entry point of the child process: `job` is `run_cell` or `run_trial`."""
     work = Work(**json.loads(message))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    asked_to_stop = threading.Event()
+    threading.Thread(target=_obey_parent, args=(connection, asked_to_stop), daemon=True).start()
 
     def report(event: dict[str, Any]) -> None:
         try:
@@ -75,39 +95,81 @@ def main(connection: Connection, message: bytes, job: Callable[[Work, Report], N
     # Before torch is imported: its thread pools and its deterministic CUDA products read these.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(work.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    job(work, report)
-    connection.close()
+    try:
+        job(work, report, asked_to_stop.is_set)
+    except OSError as error:  # a full disk, say: the parent meets it too, and tells the user
+        report({"kind": "warning", "text": f"{error.filename or work.directory}: {error.strerror or error}"})
+    # Not closed: the other thread waits on it, and both end with the process.
 
 
-def _end_with_parent() -> None:
-    """Wait until the process that started this one is gone, then end at once: nobody would read what is written."""
+def _obey_parent(connection: Connection, asked_to_stop: threading.Event) -> None:
+    """Wait for the parent's word to stop, or until it is gone: then end at once, for nobody would read what is made."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)
+    while True:
+        ready = multiprocessing.connection.wait([parent.sentinel, connection])
+        try:
+            if parent.sentinel in ready:
+                raise EOFError
+            connection.recv_bytes()
+        except (EOFError, OSError):
+            os._exit(1)
+        asked_to_stop.set()
 
 
-def run_cell(work: Work, report: Report) -> None:
-    """Train, evaluate and record; a failure is recorded too."""
-    write_outcome(work, _outcome(_train_and_evaluate, work, report))
+def _never() -> bool:
+    return False
 
 
-def run_trial(work: Work, report: Report) -> None:
+def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
+    """Train, evaluate and record, from the newest checkpoint on; a failure is recorded too.
+
+    Without a record it ends where it was asked to stop, or where another process works on the cell.
+    """
+    from bench.checkpoints import delete_checkpoints
+    from bench.locks import Held, holding
+    from bench.results.files import delete_halves
+    from bench.training import Stopped
+
+    directory = Path(work.directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with holding(directory / LOCK, PATIENCE_SECONDS):
+            delete_halves(directory)
+            outcome = _outcome(_train_and_evaluate, work, report, stop)
+            write_outcome(work, outcome)
+            if outcome["status"] in ("done", "diverged"):  # others may be tried again
+                delete_checkpoints(directory)
+    except Held:
+        report({"kind": "held"})
+    except Stopped:
+        report({"kind": "stopped"})
+
+
+def run_trial(work: Work, report: Report, stop: Stop = _never) -> None:
     """Train and score on validation alone; the outcome, a failure too, is the last event, of kind `outcome`."""
-    report({"kind": "outcome"} | _outcome(_train_and_validate, work, report))
+    report({"kind": "outcome"} | _outcome(_train_and_validate, work, report, stop))
 
 
-def _outcome(job: Callable[[Work, Report], dict[str, Any]], work: Work, report: Report) -> dict[str, Any]:
-    """What `job` returns, or status and reason of its failure; a bug's traceback goes into error.txt."""
+def _outcome(
+    job: Callable[[Work, Report, Stop], dict[str, Any]], work: Work, report: Report, stop: Stop
+) -> dict[str, Any]:
+    """What `job` returns, or status and reason of its failure; a bug's traceback goes into error.txt.
+
+    Raises:
+        Stopped: it was asked to.
+    """
     import torch
 
     from bench.results.files import write_text
-    from bench.training import Diverged
+    from bench.training import Diverged, Stopped
 
     try:
-        return job(work, report)
-    except Diverged:
-        return {"status": "diverged", "reason": "the loss became nan or infinite"}
+        return job(work, report, stop)
+    except Stopped:
+        raise
+    except Diverged as error:
+        return {"status": "diverged", "reason": str(error)}
     except (MemoryError, torch.OutOfMemoryError) as error:
         return {"status": "out-of-memory", "reason": _one_line(error) or "no memory left"}
     except Exception as error:
@@ -122,6 +184,7 @@ def _outcome(job: Callable[[Work, Report], dict[str, Any]], work: Work, report: 
 def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
     """Write the record of a cell; figures that `outcome` lacks are None."""
     from bench import machine
+    from bench.checkpoints import PATTERN
     from bench.datasets.suites import Suite
     from bench.results import records
     from bench.results.files import sha256_of
@@ -142,7 +205,7 @@ def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
         "files": {
             path.name: sha256_of(path)
             for path in sorted(directory.glob("[!.]*"))
-            if path.is_file() and path.name != records.RECORD
+            if path.is_file() and path.name != records.RECORD and not path.match(PATTERN)
         },
     }
     content |= {key: value for key, value in asdict(work).items() if key in content and key != "suite"}
@@ -162,28 +225,48 @@ class _Learnt:
     validation: EvaluationSet
     validated: Answered
     """to all validation problems, at the end"""
-    wall_seconds: float
-    """of training and validation on the way"""
-    cpu_seconds: float
-    """processor seconds of this process meanwhile, all threads together"""
-    cell_beside: bool | None
+    cost: _Cost
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What training took, validation on the way with it, in all the processes that had a part in it."""
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """processor seconds, all threads together"""
+    cell_beside: bool | None = False
     """another cell ran meanwhile; None where the system cannot tell"""
-    peak_memory_mb: float | None
-    """above what stood before the model was built"""
+    peak_memory_mb: float | None = 0.0
+    """above what stood before the model was built; None where the system does not say"""
+
+    def __add__(self, more: _Cost) -> _Cost:
+        unknown = None in (self.cell_beside, more.cell_beside)
+        peaks = (self.peak_memory_mb, more.peak_memory_mb)
+        return _Cost(
+            wall_seconds=self.wall_seconds + more.wall_seconds,
+            cpu_seconds=self.cpu_seconds + more.cpu_seconds,
+            cell_beside=self.cell_beside or more.cell_beside or (None if unknown else False),
+            peak_memory_mb=None if None in peaks else max(peak for peak in peaks if peak is not None),
+        )
 
 
-def _learn(work: Work, report: Report) -> _Learnt:
-    """Train on the training problems; ask the validation problems. Nobody has made a test problem when it returns."""
+def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Learnt:
+    """Train on the training problems; ask the validation problems. Nobody has made a test problem when it returns.
+
+    Training goes on from the newest checkpoint in the folder `kept_in`, and its own are kept there; None keeps none.
+    """
     import torch
 
     from bench import architectures, machine
     from bench.amounts import parse_budget
+    from bench.checkpoints import newest_checkpoint, write_checkpoint
     from bench.datasets.stream import Stream
     from bench.datasets.suites import Suite
     from bench.evaluation import answer
     from bench.plan import sequence_spec
     from bench.settings import TrainingSettings
-    from bench.training import train
+    from bench.training import Keeping, train
 
     device = torch.device(work.device)
     torch.set_num_threads(work.threads)
@@ -211,8 +294,35 @@ def _learn(work: Work, report: Report) -> _Learnt:
         right = answer(model, sample, device, work.precision).right
         return int(right.sum()), len(right)
 
+    before, cost_before = None, _Cost()
+    if kept_in is not None:
+        before, broken = newest_checkpoint(kept_in, work.digest)
+        for error in broken:
+            report({"kind": "warning", "text": str(error)})
+        if before is not None:
+            cost_before = _Cost(**before.facts["cost"])
+            steps, share = before.facts["trained"]["steps"], before.facts["share"]
+            report({"kind": "resumed", "steps": steps, "share": share})
+
     with machine.CellsBeside() as beside:
         clock, processor = time.perf_counter(), time.process_time()
+
+        def cost() -> _Cost:
+            peak_mb, least_mb = machine.peak_resident_mb(), before_mb
+            if device.type == "cuda":
+                peak_mb, least_mb = torch.cuda.max_memory_allocated() / 1e6, 0.0
+            return cost_before + _Cost(
+                wall_seconds=time.perf_counter() - clock,
+                cpu_seconds=time.process_time() - processor,
+                cell_beside=beside.seen(),
+                peak_memory_mb=None if peak_mb is None or least_mb is None else max(0.0, peak_mb - least_mb),
+            )
+
+        def save(checkpoint: Checkpoint, step: int) -> None:
+            assert kept_in is not None
+            facts = checkpoint.facts | {"cost": asdict(cost())}
+            write_checkpoint(kept_in, work.digest, step, replace(checkpoint, facts=facts))
+
         trained = train(
             model,
             stream,
@@ -225,12 +335,14 @@ def _learn(work: Work, report: Report) -> _Learnt:
             stop_when_flat=work.stop_when_flat,
             validate=validate,
             report=report,
+            keeping=Keeping(
+                resume=before,
+                save=None if kept_in is None else save,
+                every_seconds=work.checkpoint_seconds,
+                stop=stop,
+            ),
         )
-        wall_seconds, cpu_seconds = time.perf_counter() - clock, time.process_time() - processor
-        cell_beside = beside.seen()
-    peak_mb = machine.peak_resident_mb()
-    if device.type == "cuda":
-        before_mb, peak_mb = 0.0, torch.cuda.max_memory_allocated() / 1e6
+        total = cost()
     report({"kind": "evaluation"})
     return _Learnt(
         suite=suite,
@@ -240,16 +352,13 @@ def _learn(work: Work, report: Report) -> _Learnt:
         trained=trained,
         validation=validation,
         validated=answer(model, validation_items, device, work.precision),
-        wall_seconds=wall_seconds,
-        cpu_seconds=cpu_seconds,
-        cell_beside=cell_beside,
-        peak_memory_mb=None if peak_mb is None or before_mb is None else max(0.0, peak_mb - before_mb),
+        cost=total,
     )
 
 
-def _train_and_validate(work: Work, report: Report) -> dict[str, Any]:
+def _train_and_validate(work: Work, report: Report, stop: Stop) -> dict[str, Any]:
     """The outcome of a trial: its score on validation, and what it cost."""
-    learnt = _learn(work, report)
+    learnt = _learn(work, report, stop, kept_in=None)
     return {
         "status": "done",
         "reason": "",
@@ -261,7 +370,7 @@ def _train_and_validate(work: Work, report: Report) -> dict[str, Any]:
     }
 
 
-def _train_and_evaluate(work: Work, report: Report) -> dict[str, Any]:
+def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any]:
     """The outcome of a cell: the figures of its record that its plan does not give. Test problems are asked once."""
     import pandas as pd
     import torch
@@ -274,8 +383,7 @@ def _train_and_evaluate(work: Work, report: Report) -> dict[str, Any]:
     from bench.results.records import had_the_machine
 
     directory = Path(work.directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    learnt = _learn(work, report)
+    learnt = _learn(work, report, stop, kept_in=directory)
     suite, device, model, stream, trained = learnt.suite, learnt.device, learnt.model, learnt.stream, learnt.trained
     test, seen = suite.evaluation_set("test"), suite.evaluation_set("seen")
     asked = suite.encoding.encode(type(test.problems).join([test.problems, seen.problems]))
@@ -300,19 +408,16 @@ def _train_and_evaluate(work: Work, report: Report) -> dict[str, Any]:
         "examples_per_second": middle,
         "examples_per_second_quartiles": [low, high],
         "decode_problems_per_second": len(answered.right) / answered.seconds,
-        "peak_memory_mb": learnt.peak_memory_mb,
         "state_bytes": model.state_bytes(torch.from_numpy(asked.prompt[:1]).to(device)),
         "weight_bits": model.weight_bits,
-        "wall_seconds": learnt.wall_seconds,
-        "cpu_seconds": learnt.cpu_seconds,
-        "cell_beside": learnt.cell_beside,
+        **asdict(learnt.cost),
         "exclusive": had_the_machine(
             device=device.type,
             threads=work.threads,
             cores=machine.cores(),
-            wall_seconds=learnt.wall_seconds,
-            cpu_seconds=learnt.cpu_seconds,
-            cell_beside=learnt.cell_beside,
+            wall_seconds=learnt.cost.wall_seconds,
+            cpu_seconds=learnt.cost.cpu_seconds,
+            cell_beside=learnt.cost.cell_beside,
         ),
         "data_hash": stream.data_hash,
         "data_chain": stream.chain,

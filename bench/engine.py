@@ -1,66 +1,264 @@
-"""Running a plan: cell after cell, each in a child process, finished ones skipped."""
+"""Running a plan: cell after cell, or several at once, each in a child process, finished ones skipped."""
 
 import json
 import multiprocessing
-import shutil
+import multiprocessing.connection
 import signal
-from collections.abc import Callable
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from bench.baselines import complete_baselines
-from bench.cell import Report, Work, as_message, main, run_cell, write_outcome
+from bench.cell import LOCK, Report, Stop, Work, as_message, main, run_cell, write_outcome
+from bench.locks import Held, holding
 from bench.plan import Entry, Plan
 from bench.results import records
 from bench.results.collect import collect
 from bench.results.runs import cell_directory
+from bench.rundir import TABLES_LOCK
+
+STOP_SECONDS = 30.0
+"""How long cells that were asked to stop may take to finish a step and keep their state."""
+ORPHAN_SECONDS = 3.0
+"""How long a cell's process may live after its parent was killed."""
+
+Job = Callable[[Work, Report, Stop], None]
 
 
 class Watcher(Protocol):
-    """Whoever wants to see a run go on."""
+    """Whoever wants to see a run go on. Cells are named by architecture and seed."""
 
     def start(self, architecture: str, seed: int) -> None: ...
-    def event(self, event: dict[str, Any]) -> None: ...
+    def event(self, architecture: str, seed: int, event: dict[str, Any]) -> None: ...
     def finish(self, record: records.Record) -> None: ...
+    def leave(self, architecture: str, seed: int) -> None: ...
 
 
 class Interrupted(Exception):
     """The user stopped the run."""
 
 
-def run_plan(plan: Plan, directory: Path, watcher: Watcher, retry_failed: bool = False) -> list[records.Record]:
-    """Run every cell that has no record yet; all records of the plan, in the order they were run.
+class Child:
+    """A job in a process of its own."""
 
-    Cells run seed by seed, architectures within, so that a drifting machine meets all architectures alike.
+    def __init__(self, work: Work, job: Job) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
+        self.connection, theirs = context.Pipe()
+        name = f"{work.architecture}-s{work.seed}"
+        self._process = context.Process(target=main, args=(theirs, as_message(work), job), name=name)
+        # A terminal sends Ctrl-C to both processes; only this one answers, and then ends the other. Whether a signal is
+        # ignored is inherited, so that the child never hears of it, not even while it starts.
+        answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self._process.start()
+        finally:
+            signal.signal(signal.SIGINT, answer)
+        theirs.close()  # so that the connection ends when the child does
+
+    def receive(self) -> dict[str, Any] | None:
+        """Wait for the next event; None when the job has ended."""
+        try:
+            event: dict[str, Any] = json.loads(self.connection.recv_bytes())
+            return event
+        except (EOFError, OSError):  # on Windows a broken pipe
+            return None
+
+    def ask_to_stop(self) -> None:
+        with suppress(OSError):  # it has ended
+            self.connection.send_bytes(b"stop")
+
+    def join(self) -> int | None:
+        """Wait for the process to end; its exit code."""
+        self._process.join()
+        return self._process.exitcode
+
+    def end(self) -> None:
+        """End the process, if it has not by itself."""
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+class Task(Protocol):
+    """Something to do in a child process."""
+
+    def begin(self) -> tuple[Work, Job] | None:
+        """What to do; None where nothing is left to do."""
+
+    def event(self, event: dict[str, Any]) -> bool:
+        """Hears of the job's events; False ends it."""
+
+    def end(self, exit_code: int | None) -> None:
+        """The process has ended; None: by our hand."""
+
+
+def run_tasks(tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.0) -> None:
+    """Do all tasks, so many at once, each begun when a place is free.
 
     Raises:
-        Interrupted: by the user; finished cells are kept.
+        Interrupted: by the user. The jobs at work are asked to stop, and ended after `grace_seconds`.
     """
-    finished = []
-    for seed in plan.seeds:
-        for entry in plan.entries:
-            cell = cell_directory(directory, entry.name, seed)
-            record = records.read_record(cell) if (cell / records.RECORD).exists() else None
-            if record is None or (retry_failed and not record.done):
-                if cell.exists():
-                    shutil.rmtree(cell)
-                cell.mkdir(parents=True)
-                watcher.start(entry.name, seed)
-                work = work_of(plan, entry, seed, cell)
-                exit_code = run_in_child(work, run_cell, watcher.event)
-                if not (cell / records.RECORD).exists():
-                    write_outcome(work, death(exit_code))
-                record = records.read_record(cell)
-                collect(directory)
-            watcher.finish(record)
-            finished.append(record)
-    collect(directory)
-    complete_baselines(plan, directory)
-    return finished
+    waiting = iter(tasks)
+    running: dict[Any, tuple[Task, Child]] = {}
+    try:
+        while True:
+            while len(running) < at_once and (task := next(waiting, None)) is not None:
+                if (begun := task.begin()) is not None:
+                    child = Child(*begun)
+                    running[child.connection] = task, child
+            if not running:
+                return
+            for connection in multiprocessing.connection.wait(list(running)):
+                task, child = running[connection]
+                event = child.receive()
+                if event is not None and task.event(event):
+                    continue
+                del running[connection]
+                exit_code = None if event is not None else child.join()
+                child.end()
+                task.end(exit_code)
+    except KeyboardInterrupt:
+        _stop([child for _, child in running.values()], grace_seconds)
+        raise Interrupted from None
+    finally:
+        for _, child in running.values():
+            child.end()
 
 
-def work_of(plan: Plan, entry: Entry, seed: int, cell: Path) -> Work:
+@dataclass
+class _CellTask:
+    """One cell of a plan: trained where it has no record yet, unless another process works on it."""
+
+    plan: Plan
+    entry: Entry
+    seed: int
+    directory: Path
+    watcher: Watcher
+    retry_failed: bool
+    checkpoint_seconds: float | None
+    record: records.Record | None = None
+    """what it ended with; None as long as it is another's"""
+    held: bool = False
+    """another process works on it"""
+
+    @property
+    def folder(self) -> Path:
+        return cell_directory(self.directory, self.entry.name, self.seed)
+
+    def begin(self) -> tuple[Work, Job] | None:
+        found = self._found()
+        if found is not None and self.retry_failed and not found.done:
+            (self.folder / records.RECORD).unlink()
+            found = None
+        if found is not None:
+            self._finish(found)
+            return None
+        if not _is_free(self.folder):
+            self._leave()
+            return None
+        self.watcher.start(self.entry.name, self.seed)
+        return self._work(), run_cell
+
+    def event(self, event: dict[str, Any]) -> bool:
+        if event["kind"] == "held":
+            self.held = True
+        else:
+            self.watcher.event(self.entry.name, self.seed, event)
+        return True
+
+    def end(self, exit_code: int | None) -> None:
+        if self.held:
+            self._leave()
+            return
+        if self._found() is None:
+            write_outcome(self._work(), death(exit_code))
+        self._finish(records.read_record(self.folder))
+        _collect(self.directory)
+
+    def look_again(self) -> None:
+        """For when all else is done: another process may have finished the cell meanwhile."""
+        if self.record is None and (found := self._found()) is not None:
+            self._finish(found)
+
+    def _found(self) -> records.Record | None:
+        return records.read_record(self.folder) if (self.folder / records.RECORD).exists() else None
+
+    def _finish(self, record: records.Record) -> None:
+        self.record = record
+        self.watcher.finish(record)
+
+    def _leave(self) -> None:
+        self.held = True
+        self.watcher.leave(self.entry.name, self.seed)
+
+    def _work(self) -> Work:
+        return work_of(self.plan, self.entry, self.seed, self.folder, self.checkpoint_seconds)
+
+
+def run_plan(
+    plan: Plan,
+    directory: Path,
+    watcher: Watcher,
+    *,
+    retry_failed: bool = False,
+    at_once: int = 1,
+    checkpoint_seconds: float | None = None,
+) -> list[records.Record]:
+    """Run every cell that has no record yet, so many at once; the records of the plan's cells, in the plan's order.
+
+    Cells run seed by seed, architectures within, so that a drifting machine meets all architectures alike. One that
+    another process works on is left to it, and has no record among those returned unless that process is the quicker.
+
+    Raises:
+        Interrupted: by the user; finished cells are kept, and what the others have learnt.
+    """
+    cells = [
+        _CellTask(plan, entry, seed, directory, watcher, retry_failed, checkpoint_seconds)
+        for seed in plan.seeds
+        for entry in plan.entries
+    ]
+    run_tasks(cells, at_once, STOP_SECONDS)
+    for cell in cells:
+        cell.look_again()
+    _collect(directory)
+    with holding(directory / TABLES_LOCK, patience=60):
+        complete_baselines(plan, directory)
+    return [cell.record for cell in cells if cell.record is not None]
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether no process works on the cell of this folder; one whose parent was killed is given time to end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with holding(folder / LOCK, ORPHAN_SECONDS):
+            return True
+    except Held:
+        return False
+
+
+def _collect(directory: Path) -> None:
+    """Write the tables of all cells; beside another process one of the two waits, so that the later sees all."""
+    with holding(directory / TABLES_LOCK, patience=60):
+        collect(directory)
+
+
+def _stop(children: list[Child], grace_seconds: float) -> None:
+    """Let jobs finish a step and keep their state. A second Ctrl-C ends that."""
+    with suppress(KeyboardInterrupt):
+        for child in children:
+            child.ask_to_stop()
+        deadline = time.monotonic() + grace_seconds
+        at_work: dict[Any, Child] = {child.connection: child for child in children}
+        while at_work and (left := deadline - time.monotonic()) > 0:
+            for connection in multiprocessing.connection.wait(list(at_work), timeout=left):
+                if at_work[connection].receive() is None:
+                    del at_work[connection]
+
+
+def work_of(plan: Plan, entry: Entry, seed: int, cell: Path, checkpoint_seconds: float | None = None) -> Work:
     """What the process of one cell is told; `cell` is its folder."""
     return Work(
         directory=str(cell.resolve()),
@@ -82,43 +280,25 @@ def work_of(plan: Plan, entry: Entry, seed: int, cell: Path) -> Work:
         precision=plan.precision,
         threads=plan.threads,
         plugins=list(plan.plugins),
+        checkpoint_seconds=checkpoint_seconds,
     )
 
 
-def run_in_child(
-    work: Work, job: Callable[[Work, Report], None], event: Callable[[dict[str, Any]], None]
-) -> int | None:
+def run_in_child(work: Work, job: Job, event: Callable[[dict[str, Any]], None]) -> int | None:
     """Do one job in a process of its own; its exit code. `event` is told what it reports, and ends it by raising.
 
     Raises:
         Interrupted: by the user.
     """
-    context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
-    ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=main, args=(theirs, as_message(work), job), name=f"{work.architecture}-s{work.seed}")
-    # A terminal sends Ctrl-C to both processes; only this one answers, and then ends the other. Whether a signal is
-    # ignored is inherited, so that the child never hears of it, not even while it starts.
-    answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    child = Child(work, job)
     try:
-        child.start()
-    finally:
-        signal.signal(signal.SIGINT, answer)
-    theirs.close()  # so that the pipe ends when the child does
-    try:
-        while True:
-            try:
-                message = json.loads(ours.recv_bytes())
-            except EOFError:
-                break
+        while (message := child.receive()) is not None:
             event(message)
-        child.join()
+        return child.join()
     except KeyboardInterrupt:
         raise Interrupted from None
     finally:
-        child.kill()  # nothing, where it has ended
-        child.join()
-        ours.close()
-    return child.exitcode
+        child.end()
 
 
 def death(exit_code: int | None) -> dict[str, str]:

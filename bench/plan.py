@@ -256,7 +256,7 @@ def frame(options: RunOptions) -> tuple[Plan, list[type[Architecture]]]:
         stop_when_flat=options.stop_when_flat,
         device=device,
         precision=options.precision,
-        threads=_threads(options.threads),
+        threads=_threads(options.threads, options.cells_at_once),
         plugins=plugins,
         suite_source=options.suite,
     )
@@ -385,10 +385,12 @@ def _device(name: str) -> str:
     return name
 
 
-def _threads(asked: int | None) -> int:
+def _threads(asked: int | None, cells_at_once: int) -> int:
     cores = machine.cores()
+    if not 1 <= cells_at_once <= 1024:
+        raise UserError(f"--cells-at-once {cells_at_once}: expected 1 to 1024; this machine has {cores} cores")
     if asked is None:
-        return cores
+        return max(1, cores // cells_at_once)
     if not 1 <= asked <= 1024:
         raise UserError(f"--threads {asked}: expected 1 to 1024; this machine has {cores} cores")
     return asked

@@ -1,6 +1,7 @@
-"""Live progress of a run: a bar a cell in a terminal, plain lines elsewhere."""
+"""Live progress of a run: a bar for each cell at work in a terminal, plain lines elsewhere."""
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -9,15 +10,26 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from bench.results.records import Record
 
 
+@dataclass
+class _Bar:
+    """What is shown of one cell."""
+
+    text: str
+    task: TaskID
+    started: float
+    share_before: float = 0.0
+    """of the budget, used by processes before this one"""
+    accuracy: str = ""
+
+
 class ProgressView:
-    """Shows cell, loss, examples a second, validation accuracy and time left. A context manager."""
+    """Shows cells, loss, examples a second, validation accuracy and time left. A context manager."""
 
     def __init__(self, console: Console, cells: int) -> None:
-        self._console, self._cells, self._number = console, cells, 0
-        self._label = ""
+        self._console, self._cells = console, cells
+        self._begun = 0
         self._live = console.is_terminal
-        self._task: TaskID | None = None
-        self._started = 0.0
+        self._bars: dict[str, _Bar] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -37,32 +49,10 @@ class ProgressView:
         self._progress.stop()
 
     def start(self, architecture: str, seed: int) -> None:
-        self.begin(f"{architecture}, seed {seed}")
+        self.begin(_name(architecture, seed))
 
-    def begin(self, label: str) -> None:
-        """Show a new bar."""
-        self._label = label
-        self._started = time.monotonic()
-        self._accuracy = ""
-        self._task = self._progress.add_task(self._describe(), total=1.0, figures="starting")
-
-    def event(self, event: dict[str, Any]) -> None:
-        assert self._task is not None
-        if event["kind"] == "validation":
-            self._accuracy = f", right {event['correct'] / event['total']:.1%}"
-            rate = event["examples"] / event["train_seconds"]
-            figures = f"loss {event['train_loss']:.3f}{self._accuracy}, {rate:,.0f} examples/s"
-            self._progress.update(self._task, completed=event["share"], figures=figures)
-            share = min(1.0, event["share"])  # the last step may go beyond the budget
-            # A few lines a cell where there is no bar: every quarter of the budget.
-            if not self._live and int(share * 4 + 1e-9) > int((share - 0.05) * 4 + 1e-9):
-                left = (time.monotonic() - self._started) * (1 / share - 1)
-                self._console.print(f"{self._describe()}: {share:.0%}, {figures}, {left:.0f} s left")
-        elif event["kind"] == "step":
-            figures = f"loss {event['loss']:.3f}{self._accuracy}, {event['rate']:,.0f} examples/s"
-            self._progress.update(self._task, completed=event["share"], figures=figures)
-        elif event["kind"] == "evaluation":
-            self._progress.update(self._task, completed=1.0, figures="evaluating")
+    def event(self, architecture: str, seed: int, event: dict[str, Any]) -> None:
+        self.tell(_name(architecture, seed), event)
 
     def finish(self, record: Record) -> None:
         if record.done:
@@ -72,17 +62,59 @@ class ProgressView:
             tail += f" ({record.reason})" if record.reason else ""
         else:
             tail = f"{record.status}: {record.reason}"
-        self.end(f"{record.architecture}, seed {record.seed}", tail)
+        self.end(_name(record.architecture, record.seed), tail)
+
+    def leave(self, architecture: str, seed: int) -> None:
+        self.end(_name(architecture, seed), "left to another process, which works on it")
+
+    def begin(self, label: str) -> None:
+        """Show a new bar."""
+        text = self._numbered(label)
+        task = self._progress.add_task(text, total=1.0, figures="starting")
+        self._bars[label] = _Bar(text, task, time.monotonic())
+
+    def tell(self, label: str, event: dict[str, Any]) -> None:
+        """Show what a cell at work reports."""
+        bar = self._bars[label]
+        match event["kind"]:
+            case "validation":
+                bar.accuracy = f", right {event['correct'] / event['total']:.1%}"
+                rate = event["examples"] / event["train_seconds"]
+                figures = f"loss {event['train_loss']:.3f}{bar.accuracy}, {rate:,.0f} examples/s"
+                self._progress.update(bar.task, completed=event["share"], figures=figures)
+                share = min(1.0, event["share"])  # the last step may go beyond the budget
+                # A few lines a cell where there is no bar: every quarter of the budget.
+                if not self._live and int(share * 4 + 1e-9) > int((share - 0.05) * 4 + 1e-9):
+                    done_here = max(share - bar.share_before, 1e-9)
+                    left = (time.monotonic() - bar.started) * (1 - share) / done_here
+                    self._print(f"{bar.text}: {share:.0%}, {figures}, {left:.0f} s left")
+            case "step":
+                figures = f"loss {event['loss']:.3f}{bar.accuracy}, {event['rate']:,.0f} examples/s"
+                self._progress.update(bar.task, completed=event["share"], figures=figures)
+            case "resumed":
+                bar.share_before = event["share"]
+                self._progress.update(bar.task, completed=event["share"])
+                self._print(f"{bar.text}: goes on from step {event['steps']:,}, at {event['share']:.0%}")
+            case "warning":
+                self._print(f"{bar.text}: {event['text']}")
+            case "evaluation":
+                self._progress.update(bar.task, completed=1.0, figures="evaluating")
 
     def end(self, label: str, tail: str) -> None:
         """Take the bar away, where there is one, and print how it ended."""
-        self._number += 1
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-            self._task = None
-        self._console.print(
-            f"[{self._number}/{self._cells}] {label}: {tail}", highlight=False, markup=False, soft_wrap=True
-        )
+        bar = self._bars.pop(label, None)
+        if bar is not None:
+            self._progress.remove_task(bar.task)
+        text = self._numbered(label) if bar is None else bar.text
+        self._print(f"{text}: {tail}")
 
-    def _describe(self) -> str:
-        return f"[{self._number + 1}/{self._cells}] {self._label}"
+    def _numbered(self, label: str) -> str:
+        self._begun += 1
+        return f"[{self._begun}/{self._cells}] {label}"
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _name(architecture: str, seed: int) -> str:
+    return f"{architecture}, seed {seed}"

@@ -2,13 +2,45 @@
 
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.locks import Held, holding
 from bench.plan import Plan, plan_hash
 from bench.results.files import BadFile
 from bench.results.runs import PLAN, open_run, write_plan
+
+RUN_LOCK = ".run.lock"
+"""In a run's folder: who holds it runs the plan; others may help only where they are asked to."""
+TABLES_LOCK = ".tables.lock"
+"""In a run's folder: who holds it writes the plan, or what is made from all cells."""
+
+
+@contextmanager
+def prepared(plan: Plan, directory: Path, command: str, join: bool) -> Iterator[None]:
+    """A context in which the folder is made for the plan, and this process the only one that runs it, or one of those
+    that `join`.
+
+    Raises:
+        UserError: as `prepare`, or another process runs a plan in this folder.
+    """
+    refuse_difference(plan, directory)
+    make_folder(directory)
+    try:
+        if join:
+            prepare(plan, directory, command)
+            yield
+        else:
+            with holding(directory / RUN_LOCK, sign=True):
+                prepare(plan, directory, command)
+                yield
+    except Held as held:
+        raise UserError(
+            f"--out {directory}: {held} runs here; wait for it or end it, or add --join to take cells that it does not"
+        ) from None
 
 
 def prepare(plan: Plan, directory: Path, command: str) -> None:
@@ -18,8 +50,14 @@ def prepare(plan: Plan, directory: Path, command: str) -> None:
         UserError: the folder cannot be written, is not a run's, or holds a run that differs in more than architectures
             and seeds.
     """
-    there = refuse_difference(plan, directory)
+    refuse_difference(plan, directory)
     make_folder(directory)
+    with holding(directory / TABLES_LOCK, patience=60):
+        _write_joined(plan, directory, command)
+
+
+def _write_joined(plan: Plan, directory: Path, command: str) -> None:
+    there = refuse_difference(plan, directory)
     if there is None:
         write_plan(directory, plan.as_json(command))
         return
@@ -55,7 +93,7 @@ def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
         UserError: the folder holds something else, or a run that differs in more than architectures and seeds.
     """
     if not (directory / PLAN).exists():
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        if directory.exists() and (not directory.is_dir() or any(directory.glob("[!.]*"))):
             raise UserError(f"--out {directory}: is there and holds no {PLAN}; choose an empty or a new folder")
         return None
     try:

@@ -18,7 +18,7 @@ CLOSE = 0.005
 """A deviation at which no other width is tried."""
 
 
-class _Undrawn(TorchFunctionMode):
+class Undrawn(TorchFunctionMode):
     """A context in which no initial weights are drawn: on the meta device they have no values, but take most of the
     time of building a model.
     """
@@ -34,7 +34,7 @@ class _Undrawn(TorchFunctionMode):
 
 def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec) -> tuple[int, int]:
     """All trainable parameters (tied ones once), and those active for one symbol; nothing is allocated."""
-    with torch.device("meta"), _Undrawn():
+    with torch.device("meta"), Undrawn():
         model = cls(config, spec)
     return sum(p.numel() for p in model.parameters() if p.requires_grad), model.active_parameters()
 
@@ -82,15 +82,15 @@ def fit(
     if first in fixed:
         widths = [getattr(config, first)]
     else:
-        units = _nearest(lambda n: size(n * step, start), target)
+        units = nearest(lambda n: size(n * step, start), target)
         widths = [n * step for n in (units, units - 1, units + 1) if n >= 1]
-    sizes = [(width, start if second in fixed else _nearest(partial(size, width), target)) for width in widths]
+    sizes = [(width, start if second in fixed else nearest(partial(size, width), target)) for width in widths]
     best = next((pair for pair in sizes if abs(size(*pair) / target - 1) <= CLOSE), None)
     chosen = best or min(sizes, key=lambda pair: abs(size(*pair) - target))
     return dataclasses.replace(config, **{first: chosen[0], second: chosen[1]})
 
 
-def _nearest(size: Callable[[int], int], target: int) -> int:
+def nearest(size: Callable[[int], int], target: int) -> int:
     """The n >= 1 whose size is nearest to `target`; `size` grows with n."""
     high = 1
     while size(high) < target:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.amounts import Budget
 from bench.architectures import Architecture, Batch, Loss
+from bench.checkpoints import EVERY_SECONDS, MOST_SHARE, Checkpoint
 from bench.datasets.encoding import Encoded
 from bench.datasets.stream import Stream
 from bench.optimizers import build_optimizers, schedule_factor, set_learning_rates
@@ -26,13 +27,20 @@ LOSS_CHECK_STEPS = 25
 """Steps between looks at the loss: each one waits for the device."""
 REPORT_SECONDS = 0.3
 """Least time between two reports of progress."""
+ABOVE_START, POINTS_ABOVE = 1.25, 5
+"""Training has diverged when its loss was more than so many times that of the first batch, at so many points of the
+curve one after another: a quarter of the budget."""
 
 Validate = Callable[[], tuple[int, int]]
 Report = Callable[[dict[str, Any]], None]
 
 
 class Diverged(Exception):
-    """The loss is not finite any more."""
+    """The loss is not finite, or lies far above its start for long; the message says which."""
+
+
+class Stopped(Exception):
+    """Training ended between two steps, since it was asked to; its state was kept first, where it is kept."""
 
 
 @dataclass
@@ -51,12 +59,28 @@ class Trained:
     """examples a second, step by step"""
     flat: bool = False
     """ended before the budget was met, since validation gained nothing any more"""
+    start_loss: float | None = None
+    """mean training loss a symbol in the first batch"""
 
     def rate_quartiles(self) -> tuple[float, float, float]:
         """First quartile, median and third quartile of examples a second after warm-up."""
         counted = self.rates[WARMUP_STEPS:] or self.rates
         low, middle, high = np.quantile(counted, [0.25, 0.5, 0.75])
         return float(low), float(middle), float(high)
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How the state of a training outlives its process. Nothing of it changes what is learnt."""
+
+    resume: Checkpoint | None = None
+    """where to go on from"""
+    save: Callable[[Checkpoint, int], None] | None = None
+    """keeps the state after a step, whose number it is told"""
+    every_seconds: float | None = None
+    """None: as often as costs little"""
+    stop: Callable[[], bool] = lambda: False
+    """whether to stop after this step"""
 
 
 def train(
@@ -72,18 +96,23 @@ def train(
     stop_when_flat: int | None,
     validate: Validate,
     report: Report,
+    keeping: Keeping | None = None,
 ) -> Trained:
     """Train until the budget is met, within one example, or until the last `stop_when_flat` validations, where that is
     not None, have brought no more right answers than the best before them.
 
     Raises:
-        Diverged: the loss is nan or infinite.
+        Diverged: the loss is nan or infinite, or lies far above its start for long.
+        Stopped: it was asked to.
     """
     optimizers = build_optimizers(model, settings)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "16")
     done, losses = Trained(), _LossMeter()
-    last_report = 0.0
-    while True:
+    keeping = keeping or Keeping()
+    if keeping.resume is not None:
+        _restore(keeping.resume, model, optimizers, scaler, stream, done, losses)
+    last_report, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
+    while budget_used(budget, done) < 1 and not done.flat:
         started = time.perf_counter()
         used_before = budget_used(budget, done)
         encoded = next_examples(stream, budget, done, settings.batch, flops_per_example)
@@ -100,10 +129,12 @@ def train(
         )
         with autocast(device, precision):
             loss = model.loss(batch, torch.Generator().manual_seed((seed << 32) + done.steps))
-        _update(model, loss, optimizers, scaler, settings.clip)
+        update(model, loss, optimizers, scaler, settings.clip)
         losses.add(loss)
         done.steps += 1
-        if done.steps % LOSS_CHECK_STEPS == 0:
+        if done.start_loss is None:
+            done.start_loss = losses.read()
+        elif done.steps % LOSS_CHECK_STEPS == 0:
             losses.read()
         if device.type != "cpu":  # a GPU is still at work when its last command is given
             torch.accelerator.synchronize(device)
@@ -114,7 +145,7 @@ def train(
         used = budget_used(budget, done)
         if curve_point(used) > curve_point(used_before) or used >= 1:
             train_loss = losses.read()
-            losses = _LossMeter()
+            losses.reset()
             correct, total = validate()
             done.curve.append(
                 {
@@ -131,11 +162,87 @@ def train(
             )
             report({"kind": "validation", "share": used, **done.curve[-1]})
             done.flat = used < 1 and stop_when_flat is not None and _is_flat(done.curve, stop_when_flat)
+            _refuse_rise(done)
         elif losses.last is not None and time.monotonic() - last_report > REPORT_SECONDS:
             last_report = time.monotonic()
             report({"kind": "step", "share": used, "loss": losses.last, "rate": done.rate_quartiles()[1]})
-        if used >= 1 or done.flat:
-            return done
+
+        stop = keeping.stop()
+        apart = keeping.every_seconds
+        if apart is None:
+            apart = max(EVERY_SECONDS, cost_of_keeping / MOST_SHARE)
+        due = time.monotonic() - last_kept >= apart or used >= 1 or done.flat
+        if keeping.save is not None and (stop or due):
+            began = time.monotonic()
+            state = _state(model, optimizers, scaler, stream, done, losses)
+            keeping.save(replace(state, facts=state.facts | {"share": used}), done.steps)
+            last_kept = time.monotonic()
+            cost_of_keeping = last_kept - began
+        if stop:
+            raise Stopped
+    return done
+
+
+def _state(
+    model: Architecture,
+    optimizers: list[torch.optim.Optimizer],
+    scaler: torch.amp.GradScaler,
+    stream: Stream,
+    done: Trained,
+    losses: "_LossMeter",
+) -> Checkpoint:
+    """All that the next steps depend on. Generators are none of it: every step seeds its own from its number."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for number, optimizer in enumerate(optimizers):
+        for place, remembered in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{place}.{name}": tensor for name, tensor in remembered.items()}
+    tensors["rates"] = torch.tensor(done.rates, dtype=torch.float64)
+    facts = {
+        "trained": {name: value for name, value in asdict(done).items() if name != "rates"},
+        "losses": losses.state(),
+        "scaler": scaler.state_dict(),
+        "position": stream.position,
+        "data_hash": stream.data_hash,
+    }
+    return Checkpoint(tensors, facts)
+
+
+def _restore(
+    checkpoint: Checkpoint,
+    model: Architecture,
+    optimizers: list[torch.optim.Optimizer],
+    scaler: torch.amp.GradScaler,
+    stream: Stream,
+    done: Trained,
+    losses: "_LossMeter",
+) -> None:
+    """Undo `_state`. The data are made again and their hash compared: they are never taken on trust."""
+    facts, tensors = checkpoint.facts, checkpoint.tensors
+    model.load_state_dict({name[len("model.") :]: t for name, t in tensors.items() if name.startswith("model.")})
+    for number, optimizer in enumerate(optimizers):
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            kind, _, rest = key.partition(".")
+            if kind == "optimizer" and rest.startswith(f"{number}."):
+                _, place, name = rest.split(".", 2)
+                state.setdefault(int(place), {})[name] = tensor
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    scaler.load_state_dict(facts["scaler"])
+    stream.forward(facts["position"], facts["data_hash"])
+    losses.restore(facts["losses"])
+    for name, value in facts["trained"].items():
+        setattr(done, name, value)
+    done.rates = tensors["rates"].tolist()
+
+
+def _refuse_rise(done: Trained) -> None:
+    """Raises Diverged where the training loss lies far above its start for long."""
+    assert done.start_loss is not None
+    last = [point["train_loss"] for point in done.curve[-POINTS_ABOVE:]]
+    if len(last) == POINTS_ABOVE and min(last) > ABOVE_START * done.start_loss:
+        raise Diverged(
+            f"the loss lay above {min(last):.3g} for a quarter of the budget, and started at {done.start_loss:.3g}"
+        )
 
 
 def _is_flat(curve: list[dict[str, float]], validations: int) -> bool:
@@ -145,7 +252,7 @@ def _is_flat(curve: list[dict[str, float]], validations: int) -> bool:
     return bool(before) and max(last) <= max(before)
 
 
-def _update(
+def update(
     model: Architecture,
     loss: Loss,
     optimizers: list[torch.optim.Optimizer],
@@ -168,21 +275,35 @@ class _LossMeter:
     """Mean training loss a symbol. Sums stay on the device until they are read: each reading waits for it."""
 
     def __init__(self) -> None:
+        self.last: float | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new mean."""
         self._sums: list[tuple[Tensor, Tensor]] = []
         self._total, self._count = 0.0, 0.0
-        self.last: float | None = None
+
+    def state(self) -> list[float]:
+        """What `restore` takes: the sums so far. Raises Diverged as `read` does."""
+        self.read()
+        return [self._total, self._count]
+
+    def restore(self, state: list[float]) -> None:
+        self._total, self._count = state
 
     def add(self, loss: Loss) -> None:
         self._sums.append((loss.nll_sum.detach(), loss.count))
 
     def read(self) -> float:
-        """The mean over all losses added. Raises Diverged where it is no finite number."""
+        """The mean over all losses added, 0 where there are none. Raises Diverged where it is no finite number."""
         for nll_sum, count in self._sums:
             self._total += float(nll_sum)
             self._count += float(count)
         self._sums = []
         if not math.isfinite(self._total):
-            raise Diverged
+            raise Diverged("the loss became nan or infinite")
+        if not self._count:
+            return 0.0
         self.last = self._total / self._count
         return self.last
 

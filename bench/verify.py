@@ -294,6 +294,7 @@ def _train_again(cell: Cell, plan: dict[str, Any], done: list[Cell], plugins: tu
             precision=settings["precision"],
             threads=settings["threads"],
             plugins=list(plugins),
+            checkpoint_seconds=None,
         )
         run_in_child(work, run_cell, lambda event: None)
         again = read_record(Path(folder)) if (Path(folder) / RECORD).exists() else None

@@ -128,6 +128,17 @@ class Stream:
                     self._fold_marks()
         return Encoded(_joined(prompts), _joined(answers))
 
+    def forward(self, position: int, data_hash: str) -> None:
+        """Go on to a later position, making all examples on the way as `take` does.
+
+        Raises:
+            ValueError: the examples up to there are not those of `data_hash`.
+        """
+        while self.position < position:
+            self.take(min(BLOCK, position - self.position))
+        if (mine := self.data_hash) != data_hash:
+            raise ValueError(f"the first {position:,} examples have hash {mine[:12]}, not {data_hash[:12]}")
+
     @property
     def data_hash(self) -> str:
         """SHA-256 of all examples taken so far."""

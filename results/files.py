@@ -36,6 +36,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def delete_halves(directory: Path) -> None:
+    """Deletes what `write_bytes` leaves in a folder when its process is killed. Nobody may be writing there."""
+    for path in directory.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """`write_bytes` for text: UTF-8, line ends as they stand in `text`."""
     write_bytes(path, text.encode())

@@ -105,14 +105,20 @@ def write_pictures(report: Contents, directory: Path) -> list[Path]:
     for number, some in enumerate(_charts(report), 1):
         part = f"part-{number}-" if len(report.parts) > 1 else ""
         for chart in some:
-            picture = chart.specification() | {"config": theme(dark=False)}
-            if chart.panel is None:
-                picture["width"] = WIDTH
-            svg = vl_convert.vegalite_to_svg(picture, vl_version=VEGA_LITE)
-            png = vl_convert.vegalite_to_png(picture, vl_version=VEGA_LITE, scale=2)
-            for ending, content in (("svg", svg.encode()), ("png", png)):
-                paths.append(directory / PICTURES / f"{part}{chart.name}.{ending}")
-                write_bytes(paths[-1], content)
+            paths += write_picture(chart, directory / PICTURES / f"{part}{chart.name}")
+    return paths
+
+
+def write_picture(chart: Chart, path: Path) -> list[Path]:
+    """Writes a chart as SVG and PNG on white; `path` lacks its ending. Returns both paths."""
+    picture = chart.specification() | {"config": theme(dark=False)}
+    if chart.panel is None:
+        picture["width"] = WIDTH
+    svg = vl_convert.vegalite_to_svg(picture, vl_version=VEGA_LITE)
+    png = vl_convert.vegalite_to_png(picture, vl_version=VEGA_LITE, scale=2)
+    paths = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
+    for one, content in zip(paths, (svg.encode(), png), strict=True):
+        write_bytes(one, content)
     return paths
 
 

@@ -90,7 +90,8 @@ def summary(scores: Scores) -> Table:
         estimates += [right, strata]
         n = scores.asked("all", "all")
         rows.append([Entry(text=name), share_entry(right, n, whole), share_entry(strata, n), Entry(text=NO_VALUE)])
-        rows[-1] += [Entry(text=str(right.n), value=right.n), *[Entry(text=NO_VALUE)] * len(costs)]
+        asked = scores.baselines.loc[scores.baselines["architecture"] == name, "seed"].nunique()
+        rows[-1] += [Entry(text=str(asked), value=asked), *[Entry(text=NO_VALUE)] * len(costs)]
     notes = [
         *_estimate_notes(estimates),
         "Times, rates and memory: medians over seeds. FLOPs: matrix products only, forward and backward. "

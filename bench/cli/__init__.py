@@ -8,6 +8,7 @@ COMMANDS = {
     "run": "Train architectures under one budget and print the tables.",
     "check": "Resolve everything and print the plan; train nothing.",
     "tune": "Search settings for each architecture: as many trials, one space, one budget, scored on validation.",
+    "perf": "Measure training and answering speed, memory, and the share of the machine's peak.",
     "list": "What there is: architectures, suites, runs.",
     "data": "Look at the problems of a suite.",
     "report": "Tables and charts of one or several runs, computed from their files.",

@@ -1,4 +1,4 @@
-"""One cell, run in this process: what its seed decides, what its figures leave out, and what an interrupt leaves."""
+"""One cell, run in this process: what its seed decides, and what its figures leave out."""
 
 import time
 from collections.abc import Iterator
@@ -15,13 +15,11 @@ from bench.cli.options import RunOptions
 from bench.datasets.encoding import Encoded
 from bench.datasets.stream import Stream
 from bench.datasets.suites import Suite
-from bench.engine import run_plan, work_of
+from bench.engine import work_of
 from bench.evaluation import Answered
 from bench.plan import Plan, resolve, sequence_spec
 from bench.results.collect import CELL_COLUMNS
 from bench.results.records import Record, read_record
-from bench.results.runs import cell_directory
-from bench.rundir import prepare
 from bench.settings import TrainingSettings
 
 
@@ -55,7 +53,7 @@ def test_the_seed_decides_the_weights_that_a_model_is_born_with(
 
     def train(model: torch.nn.Module, *_: Any, **__: Any) -> None:
         born.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
-        raise training.Diverged
+        raise training.Diverged("far off")
 
     monkeypatch.setattr(training, "train", train)
     for number, seed in enumerate((0, 0, 1)):
@@ -78,7 +76,7 @@ def test_a_problem_is_written_in_training_as_in_evaluation(
 
     def train(model: torch.nn.Module, stream: Stream, *_: Any, **__: Any) -> None:
         seen["training"].append(stream.take(20_000))  # nearly all of the few training problems
-        raise training.Diverged
+        raise training.Diverged("far off")
 
     monkeypatch.setattr(training, "train", train)
     run_cell(work(plan, tmp_path / "training"), lambda event: None)
@@ -147,43 +145,3 @@ def test_every_figure_that_is_promised_is_measured(plan: Plan, tmp_path: Path) -
     assert record.wall_seconds is not None
     assert record.train_seconds is not None
     assert 0 < record.train_seconds <= record.wall_seconds
-
-
-def test_an_interrupted_cell_ends_as_if_it_never_had_been(
-    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same weights and answers: of the first try nothing is kept, or all of it, its place in the data too."""
-    straight, broken = tmp_path / "straight", tmp_path / "broken"
-    events = 0
-
-    def in_this_process(work: Work, job: Any, event: Any) -> int:
-        job(work, event)
-        return 0
-
-    class Watcher:
-        interrupts = False
-
-        def start(self, architecture: str, seed: int) -> None: ...
-
-        def event(self, event: dict[str, Any]) -> None:
-            nonlocal events
-            events += event["kind"] == "validation"
-            if self.interrupts and events == 7:
-                raise KeyboardInterrupt
-
-        def finish(self, record: Record) -> None: ...
-
-    monkeypatch.setattr("bench.engine.run_in_child", in_this_process)
-    watcher = Watcher()
-    prepare(plan, broken, "test")
-    watcher.interrupts = True
-    with pytest.raises(KeyboardInterrupt):
-        run_plan(plan, broken, watcher)
-    watcher.interrupts = False
-    for directory in (broken, straight):
-        prepare(plan, directory, "test")
-        run_plan(plan, directory, watcher)
-    assert events == 7 + 20 + 20
-    for name in ("model.safetensors", "predictions.csv.gz"):
-        first, second = (cell_directory(d, "lstm", 0) / name for d in (straight, broken))
-        assert first.read_bytes() == second.read_bytes()

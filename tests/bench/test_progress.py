@@ -10,7 +10,7 @@ def test_a_step_beyond_the_budget_is_all_of_it() -> None:
     event = {"kind": "validation", "correct": 1, "total": 4, "examples": 32, "train_seconds": 2.0, "train_loss": 1.5}
     with ProgressView(console, 1) as view:
         view.start("lstm", 0)
-        view.event(event | {"share": 3.0})
+        view.event("lstm", 0, event | {"share": 3.0})
     assert console.file.getvalue() == (  # type: ignore[attr-defined]
         "[1/1] lstm, seed 0: 100%, loss 1.500, right 25.0%, 16 examples/s, 0 s left\n"
     )

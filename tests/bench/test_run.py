@@ -41,11 +41,12 @@ class Silent:
     def start(self, architecture: str, seed: int) -> None:
         self.started.append(f"{architecture}-s{seed}")
 
-    def event(self, event: dict[str, object]) -> None:
+    def event(self, architecture: str, seed: int, event: dict[str, object]) -> None:
         self.events.append(str(event["kind"]))
 
-    def finish(self, record: records.Record) -> None:
-        pass
+    def finish(self, record: records.Record) -> None: ...
+
+    def leave(self, architecture: str, seed: int) -> None: ...
 
 
 @pytest.fixture(scope="module")
@@ -105,11 +106,11 @@ def test_runs_are_reported_together_where_they_may_be(
 
 def test_the_run_leaves_the_files_that_are_promised(finished: tuple[Path, str]) -> None:
     directory, out = finished
-    assert {path.name for path in directory.iterdir()} == {
+    assert {path.name for path in directory.glob("[!.]*")} == {  # the others are locks
         *("run.json", "cells", "cells.csv", "results.csv", "baselines.csv", "report.html", "report.md")
     }
     for name in NAMES:
-        files = {path.name for path in cell_directory(directory, name, 0).iterdir()}
+        files = {path.name for path in cell_directory(directory, name, 0).glob("[!.]*")}
         assert files == {"record.json", "curve.csv", "predictions.csv.gz", "model.safetensors"}
     run = open_run(directory)
     for record in run.records:
@@ -225,22 +226,24 @@ def test_a_damaged_run_is_refused_in_one_line(finished: tuple[Path, str], tmp_pa
 
 
 def test_an_interrupt_ends_the_child_at_once_and_only_by_our_hand(tiny_path: Path, tmp_path: Path) -> None:
-    class Impatient(Silent):
-        def event(self, event: dict[str, object]) -> None:
-            super().event(event)
-            [child] = multiprocessing.active_children()
-            if len(self.events) > 1:
-                self.since = time.monotonic()
-                raise KeyboardInterrupt
-            assert child.pid is not None
-            os.kill(child.pid, signal.SIGINT)  # as a terminal does; the child leaves the answer to its parent
+    kinds: list[str] = []
+    since = 0.0
+
+    def event(event: dict[str, Any]) -> None:
+        nonlocal since
+        kinds.append(event["kind"])
+        [child] = multiprocessing.active_children()
+        if len(kinds) > 1:
+            since = time.monotonic()
+            raise KeyboardInterrupt
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGINT)  # as a terminal does; the child leaves the answer to its parent
 
     plan = plan_of(tiny_path, budget="seconds=60")
     work = work_of(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
-    watcher = Impatient()
     with pytest.raises(Interrupted):
-        run_in_child(work, run_cell, watcher.event)
-    assert time.monotonic() - watcher.since < 1
+        run_in_child(work, run_cell, event)
+    assert time.monotonic() - since < 1
     assert not multiprocessing.active_children()
     assert not (Path(work.directory) / records.RECORD).exists()
 

@@ -1,0 +1,285 @@
+"""`perf`: training and answering speed, memory, and the share of the machine's peak; or how cost grows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from bench.perf import Setting, Told
+    from bench.plan import Plan
+    from bench.results.entries import Entry, Table
+
+JSON_FILE = "perf.json"
+MOST_ROUNDS = 10_000
+
+
+def perf_command(
+    *,
+    arch: str = "all",
+    params: str | None = None,
+    batch: str = "256",
+    rounds: int = 10,
+    threads: int | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    precision: Literal["32", "bf16", "16"] = "32",
+    peers: Annotated[bool, Parameter(negative="")] = False,
+    growth: Annotated[bool, Parameter(negative="")] = False,
+    set: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    set_file: Path | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+    out: Path | None = None,
+    plugin: str | None = None,
+) -> None:
+    """Measure how fast architectures train and answer, their memory, and their share of the machine's peak.
+
+    A training step is 256 problems of 10 prompt and 6 answer symbols, none padded; an answer is 8 symbols. Settings are
+    those that `run` takes on suite quick. All are measured in turn, round after round, beside a matrix product.
+
+    Parameters
+    ----------
+    arch
+        Architectures, separated by commas, or 'all'.
+    params
+        Parameters of each model. Default: 100k.
+    batch
+        Examples a training step.
+    rounds
+        Rounds after warm-up; figures are medians over them.
+    threads
+        Processor threads. Default: all cores.
+    device
+        Where to measure.
+    precision
+        Of matrix products; weights stay in 32 bits.
+    peers
+        Measure beside them what a user would pick instead: models of transformers, x-transformers and torch.
+    growth
+        Measure instead how cost grows with width, depth, length and batch.
+    set
+        Settings for all that have them: --set layers=4,optimizer=adamw.
+    set_file
+        TOML file with settings a table an architecture. --set wins over it.
+    json
+        One JSON document on standard output.
+    out
+        Folder for perf.json and the chart, as SVG and PNG.
+    plugin
+        Module(s) that register architectures of your own.
+    """
+    from bench.amounts import parse_count
+    from bench.cli.options import RunOptions
+    from bench.cli.output import console, print_json
+    from bench.errors import UserError
+    from bench.perf import setting_of
+    from bench.plan import resolve
+    from bench.results.terminal import print_tables
+    from bench.rundir import make_folder
+
+    examples = parse_count(batch, "--batch")
+    if examples > 2**20:
+        raise UserError(f"--batch {examples}: expected at most {2**20:,}")
+    if not 1 <= rounds <= MOST_ROUNDS:
+        raise UserError(f"--rounds {rounds}: expected 1 to {MOST_ROUNDS:,}")
+    if peers and growth:
+        raise UserError("--peers and --growth: expected one of them; growth is measured of our architectures alone")
+    plan = resolve(
+        RunOptions(
+            arch=arch,
+            params=params,
+            threads=threads,
+            device=device,
+            precision=precision,
+            set=set,
+            set_file=set_file,
+            plugin=plugin,
+        )
+    )
+    setting = setting_of(plan, examples)
+    if out is not None:
+        make_folder(out)
+    with _progress() as told:
+        found = _growth(plan, setting, rounds, told) if growth else _speeds(plan, setting, rounds, peers, told)
+    if out is not None:
+        _write(found, growth, out)
+    if json:
+        print_json(found)
+        return
+    head = [
+        f"{setting.device}, precision {setting.precision}, {setting.threads} threads; {setting.batch} examples a step, "
+        f"{setting.spec.prompt_width} + {setting.spec.answer_width} symbols each; medians over {rounds} rounds"
+    ]
+    print_tables(console(), head, [_growth_table(found)] if growth else [*_speed_tables(found), *_ratio_tables(found)])
+
+
+@contextmanager
+def _progress() -> Iterator[Told]:
+    """Says on standard error what is measured, in one line that goes away; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.text import Text
+
+    with Console(stderr=True).status("") as status:
+        yield lambda text: status.update(Text(text))
+
+
+def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) -> list[dict[str, Any]]:
+    """The rows of ours and of the peers; those left out last."""
+    from bench import perf
+
+    designs: list[perf.Design] = [perf.OwnDesign(entry) for entry in plan.entries]
+    left_out: dict[str, str] = {}
+    with perf.as_in_a_cell(setting):
+        if peers:
+            found, left_out = perf.peer_designs(plan.entries, setting)
+            designs += found
+        contenders, failed = perf.build(designs, setting, told)
+        designs = [design for design in designs if design.name in contenders]
+        measured = perf.measure(contenders, setting, rounds, told)
+        moved = {}
+        for name, contender in contenders.items():
+            with perf.determinism(contender):
+                moved[name] = perf.bytes_moved(contender.train)
+    memory_mb = {}
+    for design in designs:
+        told(f"{design.name}: memory")
+        memory_mb[design.name] = perf.peak_memory_mb(design, setting)
+    counterparts = {design.name: design.counterpart for design in designs}
+    rows = perf.rows(contenders, counterparts, measured, setting, memory_mb, moved)
+    missing = left_out | failed
+    return rows + [perf.left_out_row(name, reason, list(rows[0])) for name, reason in missing.items()]
+
+
+def _growth(plan: Plan, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
+    from bench.errors import UserError
+    from bench.growth import grow
+    from bench.perf import as_in_a_cell
+
+    curves = []
+    with as_in_a_cell(setting):
+        for entry in plan.entries:
+            try:
+                curves += grow(entry, setting, rounds, told)
+            except (MemoryError, RuntimeError) as error:
+                reason = " ".join(str(error).split()) or "no memory left"
+                raise UserError(f"{entry.name}: cannot run here: {reason}") from None
+    return curves
+
+
+def _write(found: list[dict[str, Any]], growth: bool, directory: Path) -> None:
+    from bench.results import perf_charts
+    from bench.results.files import write_json
+    from bench.results.html import write_picture
+
+    write_json(directory / JSON_FILE, found)
+    chart = perf_charts.growth(found) if growth else perf_charts.roofline(found)
+    write_picture(chart, directory / chart.name)
+
+
+def _speed_tables(rows: list[dict[str, Any]]) -> list[Table]:
+    from bench.perf import DECODED_WIDTH
+    from bench.results.entries import Entry, Table, number_entry
+
+    columns = ["model", "parameters", "train tokens/s", "train examples/s", "decode/s", "decode/s alone", "peak MB"]
+    columns += ["FLOPs/token", "FLOPs/byte", "share of peak %"]
+    lines, notes = [], []
+    for row in rows:
+        if row["left_out"]:
+            notes.append(f"Left out: {row['architecture']}: {row['left_out']}.")
+            continue
+        lines.append(
+            [
+                Entry(text=row["architecture"]),
+                number_entry(row["parameters"]),
+                _with_quartiles(row, "train_tokens_per_second"),
+                _with_quartiles(row, "train_examples_per_second"),
+                _with_quartiles(row, "decode_problems_per_second"),
+                _with_quartiles(row, "decode_alone_per_second"),
+                number_entry(row["peak_memory_mb"], decimals=1),
+                number_entry(row["flops_per_token"]),
+                number_entry(row["flops_per_byte"], decimals=2),
+                _with_quartiles(row, "share_of_peak", 100, decimals=1),
+            ]
+        )
+    machine = next(row for row in rows if not row["left_out"])
+    peak, copied = machine["probe_flops_per_second"], machine["copy_bytes_per_second"]
+    notes += [
+        "In brackets: quartiles over rounds. A token is any of the symbols of an example. decode/s: problems answered, "
+        f"many at once and one at a time, in {DECODED_WIDTH} symbols each.",
+        "FLOPs: matrix products only, forward and backward. Bytes: an estimate, as if every operator read its inputs "
+        f"from memory and wrote its outputs there. Peak: of a large matrix product beside each measurement, "
+        f"{peak / 1e9:,.1f} GFLOP/s (median); a copy moved {copied / 1e9:,.1f} GB/s.",
+    ]
+    if any(row["counterpart"] for row in rows):
+        notes.append(
+            "Ours train with clipping and the optimisers of their settings, the models of other libraries with plain "
+            "fused AdamW, as a user would; they answer by `generate` with its cache where their library has a fast one."
+        )
+    return [Table(title="Speed and memory", columns=columns, rows=lines, notes=notes)]
+
+
+def _ratio_tables(rows: list[dict[str, Any]]) -> list[Table]:
+    from bench.results.entries import Entry, Table
+
+    lines = [
+        [
+            Entry(text=row["architecture"]),
+            Entry(text=ratio["to"]),
+            Entry(text=ratio["of"]),
+            _with_quartiles(ratio, "ratio", decimals=2),
+        ]
+        for row in rows
+        for ratio in row["ratios"]
+    ]
+    if not lines:
+        return []
+    notes = ["Above 1: the first is faster. Taken within each round, then the median over rounds, with its quartiles."]
+    columns = ["ours", "beside", "of", "times as fast"]
+    return [Table(title="Side by side", columns=columns, rows=lines, notes=notes, left=frozenset({0, 1, 2}))]
+
+
+def _growth_table(curves: list[dict[str, Any]]) -> Table:
+    from bench.growth import MARGIN, TIME
+    from bench.results.entries import NO_VALUE, Entry, Table, number_entry
+
+    lines = []
+    for curve in curves:
+        factor, decimals = (1e6, 2) if curve["cost"] == TIME else (1, 1)
+        costs = [f"{factor * cost:,.{decimals}f}" for cost in curve["medians"]]
+        values = [f"{value:,}" for value in curve["values"]]
+        lines.append(
+            [
+                Entry(text=curve["architecture"]),
+                Entry(text="us a token" if curve["cost"] == TIME else "peak MB"),
+                Entry(text=f"{curve['against']} {', '.join(values)}"),
+                Entry(text=", ".join(costs) or NO_VALUE),
+                number_entry(curve["slope"], decimals=2),
+                number_entry(curve["expected_slope"], decimals=2),
+                Entry(text="exception" if curve["exception"] else ""),
+            ]
+        )
+    return Table(
+        title="How cost grows",
+        columns=["architecture", "cost", "against", "medians", "slope", "expected", ""],
+        rows=lines,
+        notes=[
+            "Slope: the power with which a cost grows. Expected: that of the counted FLOPs a token; of memory, 1. "
+            f"Exception: more than {MARGIN} above it. Not counted: elementwise work, steps one after another, and the "
+            "update, whose cost in Muon grows with the cube of the width whatever the batch."
+        ],
+        left=frozenset({0, 1, 2, 6}),
+    )
+
+
+def _with_quartiles(row: dict[str, Any], name: str, factor: float = 1, decimals: int = 0) -> Entry:
+    from bench.results.entries import NO_VALUE, Entry
+
+    if row[name] is None:
+        return Entry(text=NO_VALUE)
+    low, high = row[f"{name}_quartiles"]
+    middle, low, high = (factor * value for value in (row[name], low, high))
+    text = f"{middle:,.{decimals}f} [{low:,.{decimals}f}, {high:,.{decimals}f}]"
+    return Entry(text=text, value=middle, low=low, high=high)

@@ -1,0 +1,149 @@
+"""How the cost of training grows: time a token against width, depth, length and batch, and peak memory against batch.
+
+Each curve is a straight line on two logarithmic axes where the cost is a power of what grows; its slope is that power.
+What the mathematics asks for is the slope of the counted FLOPs (of memory: at most 1), and a curve that rises by more
+than `MARGIN` above it is named: it pays for something that the counter does not see (elementwise work, steps one after
+another, Muon's update, which grows with the cube of the width whatever the batch). Below it is fine, and usual: what a
+step costs at any size weighs most where it is small.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.perf import OwnContender, OwnDesign, Setting, Told, determinism, peak_memory_mb, quartiles, timed
+from bench.plan import Entry
+
+FACTORS = (1, 2, 4, 8)
+MARGIN = 0.15
+"""A slope this much above that of the FLOPs is an exception."""
+WARMUP_ROUNDS = 1
+AXES = ("width", "depth", "length", "batch")
+TIME, MEMORY = "seconds_per_token", "peak_memory_mb"
+
+
+@dataclass(frozen=True)
+class Point:
+    """One model and batch of a curve."""
+
+    against: str
+    """what grows, one of `AXES`"""
+    value: int
+    """of the width field, the depth field, the symbols of an example, or the examples of a batch"""
+    design: OwnDesign
+    setting: Setting
+
+    @property
+    def tokens(self) -> int:
+        """Of a training step."""
+        return self.setting.batch * self.setting.tokens
+
+
+def points(entry: Entry, setting: Setting) -> list[Point]:
+    """All points of the curves of one architecture, from half its width, one block, its length and an eighth of the
+    batch on.
+
+    What does not grow stays as the plan has it, but for the batch, which stays at its smallest.
+    """
+    small = dataclasses.replace(setting, batch=max(1, setting.batch // FACTORS[-1]))
+    first, second = entry.config.size_fields
+    found = []
+    step = entry.config.size_step
+    narrow = max(1, getattr(entry.config, first) // (2 * step)) * step
+    for width in (factor * narrow for factor in FACTORS):
+        found.append(Point("width", width, _changed(entry, {first: width, second: None}), small))
+    depth = entry.config.depth_field
+    if hasattr(entry.config, depth):
+        for layers in (factor * _least_depth(entry) for factor in FACTORS):
+            found.append(Point("depth", layers, _changed(entry, {depth: layers}), small))
+    for factor in FACTORS:
+        spec = dataclasses.replace(
+            setting.spec,
+            prompt_width=factor * setting.spec.prompt_width,
+            answer_width=factor * setting.spec.answer_width,
+        )
+        found.append(Point("length", factor * setting.tokens, OwnDesign(entry), dataclasses.replace(small, spec=spec)))
+    for factor in FACTORS:
+        batch = factor * small.batch
+        found.append(Point("batch", batch, OwnDesign(entry), dataclasses.replace(setting, batch=batch)))
+    return found
+
+
+def _changed(entry: Entry, changes: dict[str, Any]) -> OwnDesign:
+    return OwnDesign(dataclasses.replace(entry, config=dataclasses.replace(entry.config, **changes)))
+
+
+def _least_depth(entry: Entry) -> int:
+    """1, or 2 where the config refuses that."""
+    try:
+        _changed(entry, {entry.config.depth_field: 1})
+    except ValueError:
+        return 2
+    return 1
+
+
+def slope(values: Sequence[float], costs: Sequence[float]) -> float:
+    """The power with which a cost grows: of a straight line through the logarithms, by least squares."""
+    return float(np.polyfit(np.log(values), np.log(costs), 1)[0])
+
+
+def grow(entry: Entry, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
+    """The curves of one architecture, a row each, as `--json` prints them. All points are timed in turn, round by
+    round, so that a drifting machine meets all alike.
+    """
+    device, curve = torch.device(setting.device), points(entry, setting)
+    contenders = []
+    for point in curve:
+        torch.manual_seed(0)
+        contenders.append(OwnContender(point.design.entry, point.setting))
+    seconds: list[list[float]] = [[] for _ in curve]
+    for number in range(-WARMUP_ROUNDS, rounds):
+        told(f"{entry.name}: " + (f"round {number + 1} of {rounds}" if number >= 0 else "warm-up"))
+        for contender, mine, point in zip(contenders, seconds, curve, strict=True):
+            with determinism(contender):
+                spent = timed(contender.train, device)
+            if number >= 0:
+                mine.append(spent / point.tokens)
+    found = []
+    for against in AXES:
+        chosen = [number for number, point in enumerate(curve) if point.against == against]
+        if chosen:
+            flops = [contenders[number].flops / curve[number].tokens for number in chosen]
+            values = [curve[number].value for number in chosen]
+            found.append(_row(entry, against, TIME, values, [seconds[n] for n in chosen], slope(values, flops)))
+    found.append(memory_curve(entry, curve, told))
+    return found
+
+
+def memory_curve(entry: Entry, curve: Sequence[Point], told: Told) -> dict[str, Any]:
+    """Peak memory against batch, a process a point."""
+    peaks, batches = [], [point for point in curve if point.against == "batch"]
+    for point in batches:
+        told(f"{entry.name}: memory of {point.value} examples")
+        peaks.append(peak_memory_mb(point.design, point.setting))
+    known = [[peak] for peak in peaks if peak]
+    values = [point.value for point in batches]
+    return _row(entry, "batch", MEMORY, values, known if len(known) == len(peaks) else [], 1.0)
+
+
+def _row(
+    entry: Entry, against: str, cost: str, values: list[int], samples: list[list[float]], expected: float
+) -> dict[str, Any]:
+    """One curve; `samples` has the figures of each value, or nothing where they could not be had."""
+    middle = [quartiles(some)[1] for some in samples]
+    power = slope(values, middle) if middle else None
+    return {
+        "architecture": entry.name,
+        "cost": cost,
+        "against": against,
+        "values": values,
+        "medians": middle,
+        "quartiles": [[quartiles(some)[0], quartiles(some)[2]] for some in samples],
+        "slope": power,
+        "expected_slope": expected,
+        "exception": power is not None and power > expected + MARGIN,
+    }

@@ -1,0 +1,320 @@
+"""Never lose a run: a cell that was stopped or killed goes on bit for bit, and two processes never write one cell."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from bench.cell import LOCK, Work, run_cell
+from bench.checkpoints import PATTERN, Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
+from bench.cli.options import RunOptions
+from bench.engine import work_of
+from bench.locks import Held, holding
+from bench.plan import resolve
+from bench.results.files import BadFile
+from bench.results.records import RECORD, read_record
+from bench.training import Diverged, Trained, _refuse_rise
+
+SAME = ("model.safetensors", "predictions.csv.gz")
+STEPS = 20
+"""Of a run of the tiny suite, each of them with a point of the curve."""
+
+
+@pytest.fixture(autouse=True)
+def torch_as_it_was() -> Iterator[None]:
+    """A cell has a process of its own, and sets what it likes there."""
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_flush_denormal(False)
+
+
+def work(tiny_path: Path, folder: Path, name: str = "transformer", settings: str = "batch=30,dropout=0.1") -> Work:
+    plan = resolve(RunOptions(arch=name, suite=str(tiny_path), threads=1, set=(settings,)))
+    return work_of(plan, plan.entries[0], 0, folder, checkpoint_seconds=1e9)
+
+
+def run_for(work: Work, steps: int) -> list[dict[str, Any]]:
+    """Run a cell until it has taken so many more steps, or is done; what it reported."""
+    events: list[dict[str, Any]] = []
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == steps
+
+    run_cell(work, events.append, stop)
+    return events
+
+
+@pytest.fixture(scope="module")
+def straight(tiny_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a cell that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("straight") / "cell"
+    run_cell(work(tiny_path, folder), lambda event: None)
+    return folder
+
+
+def same_outcome(one: Path, other: Path) -> None:
+    for name in SAME:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    curves = [pd.read_csv(folder / "curve.csv").drop(columns="train_seconds") for folder in (one, other)]
+    pd.testing.assert_frame_equal(*curves)
+    first, second = read_record(one), read_record(other)
+    for name in ("data_hash", "data_chain", "unique_problems", "tokens", "steps", "flops", "correct"):
+        assert getattr(first, name) == getattr(second, name), name
+
+
+# Muon and AdamW, with dropout; AdamW alone; momentum alone; masks drawn in every step; a part of a block of data.
+CASES = {
+    "transformer": "batch=30,dropout=0.1",
+    "lstm": "batch=30,optimizer=adamw",
+    "gru": "batch=30,optimizer=sgd",
+    "masked-encoder": "batch=30",
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_cell_that_was_stopped_goes_on_bit_for_bit(name: str, tiny_path: Path, tmp_path: Path) -> None:
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    run_cell(work(tiny_path, straight, name, CASES[name]), lambda event: None)
+    cell = work(tiny_path, broken, name, CASES[name])
+    for steps in (1, 6, 12):
+        run_for(cell, steps)
+        assert not (broken / RECORD).exists()
+    assert len(list(broken.glob(PATTERN))) == 2
+    resumed = next(event for event in run_for(cell, STEPS + 1) if event["kind"] == "resumed")
+    assert (resumed["steps"], resumed["share"]) == (19, 19 / 20)
+    same_outcome(straight, broken)
+    assert not list(broken.glob(PATTERN))  # done is done
+
+
+def test_a_cell_that_was_stopped_after_its_last_step_only_answers(
+    straight: Path, tiny_path: Path, tmp_path: Path
+) -> None:
+    cell = work(tiny_path, tmp_path / "late")
+    run_for(cell, STEPS)
+    assert [event["kind"] for event in run_for(cell, 1)] == ["resumed", "evaluation"]
+    same_outcome(straight, tmp_path / "late")
+
+
+def test_what_the_sessions_cost_is_summed(tiny_path: Path, tmp_path: Path) -> None:
+    cell = work(tiny_path, tmp_path)
+    run_for(cell, 5)
+    before, _ = newest_checkpoint(tmp_path, cell.digest)
+    assert before is not None
+    run_for(cell, STEPS)
+    record = read_record(tmp_path)
+    assert record.wall_seconds is not None
+    assert record.train_seconds is not None
+    assert record.wall_seconds > record.train_seconds > before.facts["trained"]["train_seconds"] > 0
+    assert record.wall_seconds > before.facts["cost"]["wall_seconds"] > 0
+
+
+def test_a_broken_checkpoint_is_named_and_the_one_before_serves(
+    straight: Path, tiny_path: Path, tmp_path: Path
+) -> None:
+    cell = work(tiny_path, tmp_path / "broken")
+    run_for(cell, 4)
+    run_for(cell, 4)
+    newer = max((tmp_path / "broken").glob(PATTERN))
+    data = bytearray(newer.read_bytes())
+    data[-7] ^= 1
+    newer.write_bytes(data)
+    warning, resumed = run_for(cell, STEPS)[:2]
+    assert warning["kind"] == "warning"
+    assert str(newer) in warning["text"]
+    assert "its checksum does not match); delete it: its cell goes on from the one before" in warning["text"]
+    assert resumed["steps"] == 4
+    same_outcome(straight, tmp_path / "broken")
+
+
+def test_without_a_whole_checkpoint_a_cell_starts_anew(straight: Path, tiny_path: Path, tmp_path: Path) -> None:
+    cell = work(tiny_path, tmp_path / "broken")
+    run_for(cell, 7)
+    [only] = (tmp_path / "broken").glob(PATTERN)
+    only.write_bytes(only.read_bytes()[:-100])
+    (tmp_path / "broken" / ".curve.csv.123.tmp").write_text("half")
+    kinds = [event["kind"] for event in run_for(cell, STEPS + 1)]
+    assert kinds[0] == "warning"
+    assert "resumed" not in kinds
+    same_outcome(straight, tmp_path / "broken")
+    assert not list((tmp_path / "broken").glob(".*.tmp"))
+
+
+def test_a_checkpoint_of_other_settings_is_not_taken(tiny_path: Path, tmp_path: Path) -> None:
+    run_for(work(tiny_path, tmp_path), 4)
+    [path] = tmp_path.glob(PATTERN)
+    other = work(tiny_path, tmp_path, settings="batch=30,dropout=0.2")
+    with pytest.raises(BadFile, match="is of another cell, or of one with other settings"):
+        read_checkpoint(path, other.digest)
+    # Where it lies, how often it keeps its state and what it calls itself change nothing of what a cell learns.
+    same = replace(work(tiny_path, tmp_path / "elsewhere"), checkpoint_seconds=1.0, preset="quick", tuned=True)
+    assert read_checkpoint(path, same.digest).facts["position"] == 120
+
+
+def test_other_data_than_before_are_refused(tiny_path: Path, tmp_path: Path) -> None:
+    cell = work(tiny_path, tmp_path)
+    run_for(cell, 4)
+    [path] = tmp_path.glob(PATTERN)
+    checkpoint = read_checkpoint(path, cell.digest)
+    write_checkpoint(tmp_path, cell.digest, 4, replace(checkpoint, facts=checkpoint.facts | {"data_hash": "0" * 64}))
+    run_cell(cell, lambda event: None)
+    record = read_record(tmp_path)
+    assert record.status == "failed"
+    assert "the first 120 examples have hash" in record.reason
+
+
+def test_a_checkpoint_holds_tensors_and_facts_to_the_bit(tmp_path: Path) -> None:
+    written = Checkpoint({"a": torch.randn(3, 4).T, "steps": torch.tensor(2.0), "none": torch.empty(0)}, {"x": 0.1})
+    write_checkpoint(tmp_path, "cell", 1, written)
+    [path] = tmp_path.glob(PATTERN)
+    read = read_checkpoint(path, "cell")
+    assert read.facts == written.facts
+    assert read.tensors.keys() == written.tensors.keys()
+    for name, tensor in written.tensors.items():
+        assert torch.equal(read.tensors[name], tensor)
+
+
+@pytest.mark.parametrize(
+    ("losses", "diverged"),
+    [([4.0] * 5, True), ([4.0] * 4, False), ([4.0, 4.0, 3.0, 4.0, 4.0], False), ([2.0, 4.0, 4.0, 4.0, 4.0, 4.0], True)],
+)
+def test_a_loss_above_its_start_for_long_has_diverged(losses: list[float], diverged: bool) -> None:
+    trained = Trained(start_loss=3.0, curve=[{"train_loss": loss} for loss in losses])
+    if diverged:
+        with pytest.raises(Diverged, match="the loss lay above 4 for a quarter of the budget, and started at 3"):
+            _refuse_rise(trained)
+    else:
+        _refuse_rise(trained)
+
+
+# --- other processes --------------------------------------------------------------------------------------------------
+
+LONG = ("--threads", "1", "--set", "batch=30", "--budget", "examples=3M", "--checkpoint-every", "0.05")
+
+
+def start(folder: Path, tiny_path: Path, *arguments: str, shell: str = "true") -> subprocess.Popen[str]:
+    """Run the command itself, after something that a shell does."""
+    root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-m", "bench", "run", "--suite", str(tiny_path), "--out", "out", *arguments]
+    return subprocess.Popen(
+        ["sh", "-c", f'{shell}; exec "$@"', "sh", *command],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )
+
+
+def wait_for(pattern: str, folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not list(folder.glob(pattern)):
+        assert time.monotonic() < deadline, f"no {pattern}"
+        time.sleep(0.02)
+
+
+def test_ctrl_c_keeps_what_was_learnt_and_says_how_to_go_on(tiny_path: Path, tmp_path: Path) -> None:
+    """And a second process finds the folder held, by whom, and may take other cells."""
+    first = start(tmp_path, tiny_path, "--arch", "lstm", *LONG)
+    wait_for(f"out/cells/lstm-s0/{PATTERN}", tmp_path)
+    second = start(tmp_path, tiny_path, "--arch", "lstm", *LONG)
+    _, refusal = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert refusal.startswith(f"bench: --out out: process {first.pid} on ")
+    assert "add --join to take cells that it does not" in refusal
+    helper = start(tmp_path, tiny_path, "--arch", "lstm,gru", *LONG, "--join")
+    wait_for(f"out/cells/gru-s0/{PATTERN}", tmp_path)
+    for process in (helper, first):
+        process.send_signal(signal.SIGINT)
+        printed, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "what was learnt is kept, and the same command goes on from there" in said
+        assert ("lstm, seed 0: left to another process, which works on it" in printed) == (process is helper)
+    for name in ("lstm", "gru"):
+        assert list(tmp_path.glob(f"out/cells/{name}-s0/{PATTERN}"))
+        with holding(tmp_path / "out" / "cells" / f"{name}-s0" / LOCK):  # nobody holds it any more
+            pass
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for the cell's process in /proc")
+def test_a_cell_whose_parent_was_killed_ends_by_itself(tiny_path: Path, tmp_path: Path) -> None:
+    parent = start(tmp_path, tiny_path, "--arch", "lstm", *LONG)
+    cell = tmp_path / "out" / "cells" / "lstm-s0"
+    wait_for(f"out/cells/lstm-s0/{PATTERN}", tmp_path)
+    with pytest.raises(Held), holding(cell / LOCK):
+        pass
+    parent.kill()
+    killed = time.monotonic()
+    parent.communicate()
+    with holding(cell / LOCK, patience=5):
+        assert time.monotonic() - killed < 1
+        before = {path.name: path.stat().st_mtime_ns for path in cell.iterdir()}
+        time.sleep(0.3)
+        assert {path.name: path.stat().st_mtime_ns for path in cell.iterdir()} == before
+
+
+class PowerCut(BaseException):
+    """No code sees it coming, and none may tidy up after it."""
+
+
+WRITES = STEPS + 3
+"""Of a cell with a checkpoint a step: those, predictions, curve and record."""
+
+
+@pytest.mark.parametrize("after_rename", [False, True], ids=["before it is renamed", "after it is renamed"])
+@pytest.mark.parametrize("write", [11, STEPS + 1, STEPS + 2, WRITES])
+def test_a_power_cut_in_any_write_costs_nothing(
+    write: int, after_rename: bool, straight: Path, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = replace(work(tiny_path, tmp_path / "cut"), checkpoint_seconds=0.0)
+    original, writes = Path.replace, 0
+
+    def rename(path: Path, target: Path) -> Path:
+        nonlocal writes
+        writes += 1
+        if writes == write and not after_rename:
+            raise PowerCut
+        original(path, target)
+        if writes == write:
+            raise PowerCut
+        return target
+
+    monkeypatch.setattr(Path, "replace", rename)
+    with pytest.raises(PowerCut):
+        run_cell(cell, lambda event: None)
+    monkeypatch.undo()
+    recorded = (tmp_path / "cut" / RECORD).exists()
+    assert recorded == (write == WRITES and after_rename)
+    if not recorded:
+        run_cell(cell, lambda event: None)
+    same_outcome(straight, tmp_path / "cut")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell's `ulimit` stands in for a full disk")
+def test_a_full_disk_is_one_line_and_loses_no_finished_cell(tiny_path: Path, tmp_path: Path) -> None:
+    settings = ("--threads", "1", "--set", "batch=30")
+    first = start(tmp_path, tiny_path, "--arch", "lstm", *settings)
+    assert first.communicate()[1] == ""
+    record = tmp_path / "out" / "cells" / "lstm-s0" / RECORD
+    before = record.read_bytes()
+    # No file above 40 blocks of 512 or 1,024 bytes: less than weights and page, more than a record.
+    second = start(tmp_path, tiny_path, "--arch", "lstm,gru", *settings, shell="ulimit -f 40")
+    printed, said = second.communicate()
+    assert second.returncode == 2
+    assert said == "bench: out/report.html: File too large\n"
+    assert "gru, seed 0: failed: OSError" in printed
+    assert record.read_bytes() == before
+    third = start(tmp_path, tiny_path, "--arch", "lstm,gru", *settings, "--retry-failed")
+    assert third.communicate()[1] == ""
+    assert {read_record(folder).status for folder in (tmp_path / "out" / "cells").iterdir()} == {"done"}

@@ -1,0 +1,80 @@
+"""What `perf` measures, one by one: a training step and 2,000 answers of every architecture and peer, and the probes.
+
+Left out of a plain test run. To keep the figures of today and hold those of tomorrow against them:
+
+    python -m pytest -o addopts= --import-mode=importlib --benchmark-only tests/benchmarks --benchmark-save=NAME
+    pytest-benchmark compare --group-by=fullname
+
+At 100,000 parameters, on all cores of this machine, in wall time. For ratios take `python -m bench perf --peers`: there
+all are measured in turn, so that a drifting machine meets all alike.
+"""
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+
+from bench import machine, perf
+from bench.architectures import all_architectures
+from bench.cli.options import RunOptions
+from bench.peers import PEERS, Peer, get_peer
+from bench.plan import Plan, resolve
+
+ROUNDS = 20
+DECODING = tuple(peer.name for peer in PEERS if peer.generate is not Peer.generate)
+
+
+@functools.cache
+def plan(architecture: str) -> Plan:
+    return resolve(RunOptions(arch=architecture, device="cpu", threads=machine.cores()))
+
+
+def built(name: str) -> tuple[perf.Design, perf.Setting]:
+    """An architecture or a peer by name, and the default work."""
+    if name in all_architectures():
+        return perf.OwnDesign(plan(name).entries[0]), perf.setting_of(plan(name), 256)
+    pytest.importorskip(get_peer(name).module)
+    mine = plan(get_peer(name).counterpart)
+    setting = perf.setting_of(mine, 256)
+    designs, _ = perf.peer_designs(mine.entries, setting)
+    return next(design for design in designs if design.name == name), setting
+
+
+@pytest.mark.benchmark(group="train")
+@pytest.mark.parametrize("name", [*all_architectures(), *(peer.name for peer in PEERS)])
+def test_training_step(benchmark: Any, name: str) -> None:
+    design, setting = built(name)
+    with perf.as_in_a_cell(setting):
+        contender = design.build(setting)
+        with perf.determinism(contender):
+            loss = benchmark.pedantic(contender.train, rounds=ROUNDS, warmup_rounds=perf.WARMUP_ROUNDS)
+    benchmark.extra_info |= {
+        "parameters": contender.parameters,
+        "tokens": setting.batch * setting.tokens,
+        "flops": contender.flops,
+        "peak_memory_mb": perf.peak_memory_mb(design, setting),
+    }
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.benchmark(group="decode")
+@pytest.mark.parametrize("alone", [False, True], ids=["many", "alone"])
+@pytest.mark.parametrize("name", [*all_architectures(), *DECODING])
+def test_answers(benchmark: Any, name: str, alone: bool) -> None:
+    design, setting = built(name)
+    problems = perf.random_problems(setting.decoded_spec, 1 if alone else setting.problems)
+    with perf.as_in_a_cell(setting):
+        contender = design.build(setting)
+        with perf.determinism(contender):
+            benchmark.pedantic(contender.decode, (problems,), rounds=ROUNDS, warmup_rounds=1)
+    benchmark.extra_info |= {"parameters": contender.parameters, "problems": len(problems.prompt)}
+
+
+@pytest.mark.benchmark(group="probe")
+@pytest.mark.parametrize("probe", [perf.MatrixProbe, perf.CopyProbe])
+def test_probe(benchmark: Any, probe: Any) -> None:
+    with perf.as_in_a_cell(perf.setting_of(plan("lstm"), 256)):
+        rate = benchmark.pedantic(probe(torch.device("cpu")).rate, rounds=ROUNDS, warmup_rounds=2)
+    benchmark.extra_info["rate"] = rate
+    assert rate > 0
