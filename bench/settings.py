@@ -147,11 +147,6 @@ def read_set_file(path: Path, source: str = "") -> SetFile:
     return SetFile(source, content, Tuned(**values))
 
 
-def tuned_for(suite: str, parameters: int, budget: str) -> str:
-    """What settings were tuned for, as records and tables say it."""
-    return f"{suite}, {parameters:,} parameters, {budget}"
-
-
 @functools.cache
 def presets() -> tuple[SetFile, ...]:
     """The settings that the project ships: files that `tune` wrote, one a search."""

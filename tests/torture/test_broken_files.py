@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 
 import mutations
 import pytest
+import torch
 
 from bench import architectures
 from bench.audit import Cell, Wrong, files
+from bench.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from bench.expected import Expected
 from bench.results.baselines import read_baselines
 from bench.results.curves import read_curve
@@ -67,7 +69,7 @@ def run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def never(*_: object) -> None:
         raise AssertionError("a cell was trained again")
 
-    monkeypatch.setattr("bench.engine.run_in_child", never)
+    monkeypatch.setattr("bench.engine.Child", never)
     return Path("runs/one")
 
 
@@ -199,6 +201,17 @@ def test_damaged_weights_are_none_and_never_the_ones_of_the_record(number: int, 
             files(cell)
         wrong = raised(Wrong, lambda cell=cell: cell.model, what)
         assert not wrong or "model.safetensors" in wrong, what
+
+
+@pytest.mark.parametrize("number", [pytest.param(100, id="some"), MANY])
+def test_a_damaged_checkpoint_is_never_gone_on_from(number: int, run: Path) -> None:
+    kind = Kind(CELL / "checkpoint-000000000001.safetensors", mutations.ANY, ())
+    for folder, value in ((CELL, 1.0), (TWIN, 2.0)):
+        tensors = {"weight": torch.full((3, 4), value), "momentum": torch.zeros(5)}
+        write_checkpoint(run / folder, folder.name, 1, Checkpoint(tensors, {"step": 1, "chain": ["ab"]}))
+    for what in mutated(kind, run, number):
+        bad = raised(BadFile, lambda: read_checkpoint(run / kind.path, CELL.name), what)
+        assert bad.startswith(str(run / kind.path)), what
 
 
 @pytest.mark.parametrize("number", [pytest.param(3, id="some"), MANY])
