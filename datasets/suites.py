@@ -200,7 +200,8 @@ def load_suite(name: str) -> Suite:
 
 def _first_error(error: ValidationError) -> str:
     """The first thing wrong with a suite, as one line: key, rule, and the likely intended key."""
-    first = error.errors()[0]
+    # A misspelt key is unknown, and what it should have been is missing: only the former says what to do.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"]).replace("\n", " ")
     if first["type"] == "extra_forbidden":
         section: Any = Suite

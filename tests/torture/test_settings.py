@@ -18,6 +18,8 @@ from bench.datasets.suites import SUITES
 
 Call = Callable[..., Any]
 
+TRAINING = ("run", "tune", "perf")
+"""Commands that train where nothing is wrong."""
 MOST_SECONDS = 5.0
 """Of the processor, for one command: 1 s on a quiet machine."""
 
@@ -286,16 +288,22 @@ def check_other_commands(folder: Path, call: Call, number: int) -> None:
     )
 
     @settings(max_examples=number)
-    @given(st.sampled_from([name for name in COMMANDS if name not in ("run", "tune")]), st.lists(words, max_size=4))
+    @given(st.sampled_from([name for name in COMMANDS if name not in TRAINING]), st.lists(words, max_size=4))
     def answers(command: str, rest: list[str]) -> None:
         answered(call, command, *rest)
 
     answers()
 
 
-@pytest.mark.parametrize("check", [check_command_lines, check_suites, check_other_commands])
+SOME = {check_command_lines: 200, check_suites: 60, check_other_commands: 100}
+
+
 @pytest.mark.parametrize(
-    "number", [pytest.param(60, id="some"), pytest.param(10_000, id="many", marks=pytest.mark.torture)]
+    ("check", "number"),
+    [
+        *(pytest.param(check, number, id=f"{number}-{check.__name__}") for check, number in SOME.items()),
+        *(pytest.param(check, 10_000, id=check.__name__, marks=pytest.mark.torture) for check in SOME),
+    ],
 )
 def test_whatever_is_typed_is_answered_in_one_line(
     check: Callable[[Path, Call, int], None], number: int, folder: Path, call: Call
