@@ -119,8 +119,8 @@ def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
                 raise UserError(
                     f"--out {directory}: holds {entry.name} with {key} {before.get(key)}, not {value}: choose another"
                 )
-    for error in run.broken.values():  # whatever is done here, its figures would be in no table
-        raise UserError(str(error))
+    for broken in run.broken.values():  # whatever is done here, its figures would be in no table
+        raise UserError(str(broken))
     return there
 
 

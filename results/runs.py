@@ -160,13 +160,13 @@ def wrong_in_plan(plan: dict[str, Any]) -> str:
     for key, kind in (("architectures", str), ("seeds", int)):
         if not plan[key] or len(set(map(repr, plan[key]))) != len(plan[key]):
             return f"has {key} {plan[key]}: none, or one twice"
-        if wrong := [item for item in plan[key] if type(item) is not kind]:
-            return f"has {key} with {wrong[0]!r}"
+        if strange := [item for item in plan[key] if type(item) is not kind]:
+            return f"has {key} with {strange[0]!r}"
     # A name is part of a folder's.
-    if wrong := [name for name in plan["architectures"] if not re.fullmatch(r"[a-z][a-z0-9-]{0,99}", name)]:
-        return f"has an architecture called {wrong[0]!r}"
-    if wrong := [seed for seed in plan["seeds"] if not 0 <= seed < 2**31]:
-        return f"has seed {wrong[0]}"
+    if strange := [name for name in plan["architectures"] if not re.fullmatch(r"[a-z][a-z0-9-]{0,99}", name)]:
+        return f"has an architecture called {strange[0]!r}"
+    if strange := [seed for seed in plan["seeds"] if not 0 <= seed < 2**31]:
+        return f"has seed {strange[0]}"
     for key in ("settings", "entries"):
         if not isinstance(plan.get(key, {}), dict):
             return f"has {key} of type {type(plan[key]).__name__}"
