@@ -200,6 +200,8 @@ def test_a_loss_above_its_start_for_long_has_diverged(losses: list[float], diver
 
 # --- other processes --------------------------------------------------------------------------------------------------
 
+# A shell that starts the tests in the background may have told them, and what they start, to ignore Ctrl-C.
+INTERRUPT = signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
 LONG = ("--threads", "1", "--set", "batch=30", "--budget", "examples=3M", "--checkpoint-every", "0.05")
 
 
@@ -236,7 +238,7 @@ def test_ctrl_c_keeps_what_was_learnt_and_says_how_to_go_on(tiny_path: Path, tmp
     helper = start(tmp_path, tiny_path, "--arch", "lstm,gru", *LONG, "--join")
     wait_for(f"out/cells/gru-s0/{PATTERN}", tmp_path)
     for process in (helper, first):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(INTERRUPT)
         printed, said = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "what was learnt is kept, and the same command goes on from there" in said

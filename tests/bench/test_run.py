@@ -266,7 +266,8 @@ def test_a_cell_that_diverges_is_a_row_with_its_reason(tiny_path: Path, tmp_path
     run_cell(work, lambda event: None)
     collect(tmp_path)
     row = pd.read_csv(tmp_path / "cells.csv").iloc[0]
-    assert (row["status"], row["reason"]) == ("diverged", "the loss became nan or infinite")
+    assert row["status"] == "diverged"
+    assert row["reason"].startswith("the loss lay above ")
     assert pd.isna(row["exact_match"])
 
 
