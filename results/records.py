@@ -34,6 +34,8 @@ NEEDED_WHEN_DONE = (
     *("data_hash", "test_hash", "correct", "total", "exact_match"),
 )
 """Fields without which a cell can neither be scored nor compared."""
+POSITIVE_WHEN_DONE = ("parameters", "active_parameters", "examples", "tokens", "steps")
+"""Fields that are counts of what a finished cell cannot have none of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +161,8 @@ class Record:
             missing = [name for name in NEEDED_WHEN_DONE if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"status is 'done', but there is no value for {', '.join(missing)}")
+            if impossible := [name for name in POSITIVE_WHEN_DONE if getattr(self, name) <= 0]:
+                raise ValueError(f"status is 'done', but {impossible[0]} is {getattr(self, impossible[0])}")
         if self.correct is not None and self.total is not None:
             if not 0 <= self.correct <= self.total or self.total == 0:
                 raise ValueError(f"correct is {self.correct} of total {self.total}")
