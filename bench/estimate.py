@@ -4,6 +4,7 @@ import time
 
 import torch
 
+from bench import machine
 from bench.architectures import Batch
 from bench.datasets.stream import Stream
 from bench.plan import Entry, Plan, sequence_spec
@@ -15,7 +16,18 @@ MOST_SECONDS = 0.5
 
 
 def training_seconds(plan: Plan, entry: Entry) -> float:
-    """About how many seconds one cell of this architecture trains, from forward and backward passes alone."""
+    """About how many seconds one cell of this architecture trains, from forward and backward passes alone.
+
+    Raises:
+        MemoryError: the machine has not enough for weights and gradients. Some systems promise what they have not, and
+            end whoever uses it.
+    """
+    needed, there = 2 * 4 * entry.parameters, machine.memory_bytes()
+    if plan.device == "cpu" and there is not None and needed > there:
+        raise MemoryError(
+            f"{entry.parameters:,} weights and their gradients take {needed / 1e9:,.1f} GB of memory; the machine has "
+            f"{there / 1e9:,.1f} GB: take fewer parameters"
+        )
     if plan.budget.unit == "seconds":
         return float(plan.budget.amount)
     torch.set_num_threads(plan.threads)

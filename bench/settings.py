@@ -100,6 +100,11 @@ class Tuned:
         )
 
 
+def tuned_for(suite: str, parameters: int, budget: str) -> str:
+    """How records and tables say what settings were tuned for: 'quick, 100,000 parameters, examples=300000'."""
+    return f"{suite}, {parameters:,} parameters, {budget}"
+
+
 @dataclass(frozen=True)
 class SetFile:
     """A file of settings, a table an architecture, such as `tune` writes."""
@@ -140,11 +145,6 @@ def read_set_file(path: Path, source: str = "") -> SetFile:
         raise UserError(f"{source} [tuned]: lacks {', '.join(missing)}; restore it, or leave out [tuned] altogether")
     values = {key: _convert(value, hints[key], f"{source} [tuned] {key}") for key, value in header.items()}
     return SetFile(source, content, Tuned(**values))
-
-
-def tuned_for(suite: str, parameters: int, budget: str) -> str:
-    """What settings were tuned for, as records and tables say it."""
-    return f"{suite}, {parameters:,} parameters, {budget}"
 
 
 @functools.cache

@@ -25,6 +25,9 @@ from bench.datasets.stream import ProblemStream
 
 SUITES = Path(__file__).parent / "suites"
 MOST_DIGITS = 100
+MOST_STRATA = 10_000
+MOST_QUESTIONS = 1_000_000
+"""Problems of an evaluation set."""
 
 
 def _no_twins(value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -96,6 +99,13 @@ class Suite(_Section):
         for pattern in (*self.digits, *self.evaluation.extra_digits):
             if max(map(int, pattern.split("x"))) > MOST_DIGITS:
                 raise ValueError(f"digits '{pattern}': at most {MOST_DIGITS} digits an operand")
+        patterns = len(self.digits) + len(self.evaluation.extra_digits)
+        strata = len(self.operations) * patterns * len(self.signs) * len(self.places)
+        if strata > MOST_STRATA:
+            raise ValueError(f"operations x digits x signs x places: {strata:,} strata; at most {MOST_STRATA:,}")
+        questions = strata * max(self.evaluation.per_stratum, self.evaluation.seen)
+        if questions > MOST_QUESTIONS:
+            raise ValueError(f"evaluation: {questions:,} problems in {strata:,} strata; at most {MOST_QUESTIONS:,}")
         both = set(self.digits) & set(self.evaluation.extra_digits)
         if both:
             raise ValueError(f"evaluation.extra_digits: {', '.join(sorted(both))} is trained on, so not extra")
@@ -190,7 +200,8 @@ def load_suite(name: str) -> Suite:
 
 def _first_error(error: ValidationError) -> str:
     """The first thing wrong with a suite, as one line: key, rule, and the likely intended key."""
-    first = error.errors()[0]
+    # A misspelt key is unknown, and what it should have been is missing: only the former says what to do.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"]).replace("\n", " ")
     if first["type"] == "extra_forbidden":
         section: Any = Suite

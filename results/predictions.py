@@ -1,12 +1,12 @@
 """predictions.csv.gz: every problem of the evaluation that a cell was asked, and what it answered."""
 
 import gzip
-import io
 import zlib
 from pathlib import Path
 
 import pandas as pd
 
+from bench.results.columns import check_names, parse_columns
 from bench.results.files import BadFile, write_bytes
 
 PREDICTIONS = "predictions.csv.gz"
@@ -56,25 +56,22 @@ def read_predictions(cell_directory: Path) -> pd.DataFrame:
     path = cell_directory / PREDICTIONS
     remedy = "restore it, or delete the cell's folder and run it again"
     try:
-        text = gzip.decompress(path.read_bytes()).decode()
-        # Only an empty `carries` means "no value": an empty prediction is an answer like any other.
-        frame = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-        return _checked(frame.assign(carries=pd.to_numeric(frame["carries"].replace("", None))))
+        return _checked(parse_columns(gzip.decompress(path.read_bytes()).decode(), COLUMNS))
     except FileNotFoundError:
         raise BadFile(path, "the file is missing", remedy) from None
-    except KeyError as error:
-        raise BadFile(path, f"has no column {error}", remedy) from None
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise BadFile(path, f"is no file of predictions ({error})", remedy) from None
 
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` with the types of `COLUMNS`. ValueError where a column is missing or unknown, or a value not allowed."""
-    if list(frame.columns) != list(COLUMNS):
-        raise ValueError(f"columns are {', '.join(map(str, frame.columns))}; they must be {', '.join(COLUMNS)}")
+    check_names(list(frame.columns), COLUMNS)
     frame = frame.astype(COLUMNS)
     for column, allowed in ALLOWED.items():
         wrong = frame.loc[~frame[column].isin(allowed), column]
         if len(wrong):
             raise ValueError(f"{column} is '{wrong.iloc[0]}' in row {wrong.index[0]}, not one of {allowed}")
+    wrong = frame.loc[~frame["digits"].str.fullmatch("[0-9]+x[0-9]+"), "digits"]
+    if len(wrong):
+        raise ValueError(f"digits is '{wrong.iloc[0]}' in row {wrong.index[0]}, not such as 1x2")
     return frame

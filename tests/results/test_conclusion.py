@@ -24,15 +24,19 @@ def scores_of(
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> Callable[..., Scores]:
-    """Scores of one seed: name -> share right in percent, or that with more facts of the record."""
+    """Scores of one seed: name -> share right in percent, or that with more facts of the record. A run a budget."""
 
     def build(**cells: float | tuple[float, dict[str, Any]]) -> Scores:
-        write_plan(tmp_path, make_plan(architectures=list(cells), seeds=[0]))
+        runs: dict[str, list[str]] = {}
         for name, cell in cells.items():
             percent, facts = cell if isinstance(cell, tuple) else (cell, {})
             answers = predictions.assign(right=(predictions["item"] % 100 < percent).astype(int))
-            write_cell(tmp_path, answers, architecture=name, seed=0, **facts)
-        return Scores(open_run(tmp_path))
+            budget = facts.get("budget", "examples=3000")
+            write_cell(tmp_path / budget, answers, architecture=name, seed=0, **facts)
+            runs.setdefault(budget, []).append(name)
+        for budget, names in runs.items():
+            write_plan(tmp_path / budget, make_plan(architectures=names, seeds=[0], budget=budget))
+        return Scores(*(open_run(tmp_path / budget) for budget in runs))
 
     return build
 
