@@ -22,9 +22,9 @@ COLUMNS = {
     "b": "str",
     "answer": "str",
     "prediction": "str",  # '' where what was generated is no number
-    "raw": "str",  # the symbols as generated, up to the end token
+    "raw": "str",  # the symbols as generated, up to the end token; an answer stands behind its workings and a ':'
     "ended": "int64",  # 1 if there is an end token, else 0: the answer was cut off at the suite's width
-    "right": "int64",  # 1 if all symbols up to the end token are right, else 0
+    "right": "int64",  # 1 if all symbols of the answer up to the end token are right, else 0
     "digits_right": "int64",  # digits of `answer` (signs and points are none) that the prediction has at their place
     "digits": "str",  # digits of a x digits of b, such as '1x2'
     "signs": "str",  # signs of a and b, such as '+-'
@@ -35,6 +35,11 @@ COLUMNS = {
 }
 """Column -> type, in the order of the file."""
 
+WORKINGS_COLUMNS = {
+    "workings_right": "int64",  # 1 if all symbols up to the end of the workings are right, else 0
+}
+"""The columns behind them in a suite whose answers have workings."""
+
 ALLOWED = {
     "split": ("test", "train"),
     "op": OPERATIONS,
@@ -42,6 +47,7 @@ ALLOWED = {
     "right": (0, 1),
     "signs": SIGNS,
     "range": ("trained", "beyond"),
+    "workings_right": (0, 1),
 }
 
 
@@ -52,7 +58,7 @@ def write_predictions(cell_directory: Path, predictions: pd.DataFrame) -> None:
 
 
 def read_predictions(cell_directory: Path) -> pd.DataFrame:
-    """The frame that was written, typed as in `COLUMNS`; text stays text ('' and 'nan' too). Raises BadFile."""
+    """The frame that was written, its columns typed as above; text stays text ('' and 'nan' too). Raises BadFile."""
     path = cell_directory / PREDICTIONS
     remedy = "restore it, or delete the cell's folder and run it again"
     try:
@@ -69,11 +75,14 @@ def read_predictions(cell_directory: Path) -> pd.DataFrame:
 
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with the types of `COLUMNS`. ValueError where a column is missing or unknown, or a value not allowed."""
-    if list(frame.columns) != list(COLUMNS):
-        raise ValueError(f"columns are {', '.join(map(str, frame.columns))}; they must be {', '.join(COLUMNS)}")
-    frame = frame.astype(COLUMNS)
+    """`frame` with its types. ValueError where a column is missing or unknown, or a value not allowed."""
+    columns = COLUMNS | (WORKINGS_COLUMNS if WORKINGS_COLUMNS.keys() & set(frame.columns) else {})
+    if list(frame.columns) != list(columns):
+        raise ValueError(f"columns are {', '.join(map(str, frame.columns))}; they must be {', '.join(columns)}")
+    frame = frame.astype(columns)
     for column, allowed in ALLOWED.items():
+        if column not in columns:
+            continue
         wrong = frame.loc[~frame[column].isin(allowed), column]
         if len(wrong):
             raise ValueError(f"{column} is '{wrong.iloc[0]}' in row {wrong.index[0]}, not one of {allowed}")
