@@ -292,6 +292,36 @@ def test_every_form_holds_every_problem(
             assert np.count_nonzero(encoded.answer, axis=1).max() >= encoding.answer_width - 2
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        Form("plain", notation="latex"),
+        Form("reversed", workings="scratchpad"),
+        Form("plain", "padded", 4, 9, "latex", "scratchpad"),
+    ],
+    ids=str,
+)
+def test_widths_of_every_form_hold_the_longest_problem(twins: Any, form: Form) -> None:
+    """Each stratum alone. Products of the largest operands and sums with a last carry fill all of it."""
+    asked = [("+", "exact"), ("-", "exact"), ("*", "exact")]
+    if form.workings == "none":
+        asked += [("/", rule) for rule in RULES]
+    for (operation, rule), a, b, signs, places in product(asked, (1, 2, 3), (1, 2), SIGNS, (0, 1)):
+        division = Division(rule, 2)  # type: ignore[arg-type]
+        stratum = Stratum(operation, a, b, signs, places)
+        texts = extremes(twins, stratum, division)
+        if not texts:
+            continue
+        encoding, problems = Encoding([stratum], division, form, Characters), twins.columns(texts, np.int64)
+        encoded, targets = encoding.encode(problems), form.targets(problems, solve(problems, division))
+        for row, target in zip(encoded.answer, targets, strict=True):
+            assert encoding.tokenizer.decode(row) == read(target)
+        if operation != "/":
+            assert encoded.prompt.all(axis=1).any()
+        if operation == "*" or (operation != "/" and a == b):
+            assert encoded.answer.all(axis=1).any()
+
+
 def test_an_answer_behind_workings_is_right_by_itself(twins: Any) -> None:
     form = Form("plain", workings="scratchpad")
     encoding = Encoding([Stratum("+", 2, 2, "++", 0)], Division(), form, Characters)
