@@ -9,6 +9,7 @@ from bench.datasets.problems import Problems, solve
 from bench.datasets.split import SPLITS, split_of
 from bench.datasets.tokenizers import EOS
 from bench.errors import UserError
+from bench.facts import facts
 from bench.trained import TrainedModel
 
 
@@ -30,7 +31,9 @@ class Reply:
     expression: str
     """as the suite writes it, such as '-12*7'"""
     split: str
-    """where the problem falls: no model was trained on one of 'validation' or 'test'"""
+    """'train', 'validation' or 'test', by the rule of magnitudes"""
+    unseen: bool
+    """no model was trained on it: it is of another split than 'train', or beyond the patterns of the suite"""
     answer: str
     """as a person writes it, '' where what was generated is no number"""
     expected: str
@@ -79,12 +82,15 @@ def ask(models: list[TrainedModel], problem: Problems) -> list[Reply]:
 def _reply(model: TrainedModel, problem: Problems) -> Reply:
     encoding = model.suite.encoding
     expression, split = "".join(problem.texts(0)), SPLITS[split_of(problem)[0]]
-    if reason := model.unwritable(problem)[0]:
+    reason = model.unwritable(problem)[0]
+    unseen = split != "train" or bool(reason) or facts(model.suite, problem, [split])["range"][0] == "beyond"
+    if reason:
         return Reply(
             architecture=model.architecture,
             seed=model.seed,
             expression=expression,
             split=split,
+            unseen=unseen,
             answer="",
             expected="",
             right=False,
@@ -102,6 +108,7 @@ def _reply(model: TrainedModel, problem: Problems) -> Reply:
         seed=model.seed,
         expression=expression,
         split=split,
+        unseen=unseen,
         answer=encoding.form.read_answer(raw),
         expected=solve(problem, model.suite.rule).text(0),
         right=bool(answered.right[0]),

@@ -67,7 +67,7 @@ def _table(replies: list[Reply]) -> Table:
     from bench.results.entries import NO_VALUE, Entry, Table, number_entry
 
     asked = next(reply for reply in replies if not reply.reason)
-    seen = "it may have been trained on" if asked.split == "train" else "no model was trained on it"
+    seen = "no model was trained on it" if asked.unseen else "it may have been trained on"
     rows = []
     for reply in replies:
         answer = reply.answer or f"no number: {reply.raw}"

@@ -113,7 +113,7 @@ def test_nothing_left_to_score_is_one_line(
 def test_a_reference_is_right_by_value_or_by_the_rule_of_division(tmp_path: Path) -> None:
     path = tmp_path / "file.csv"
     path.write_text(
-        "a,op,b,answer,prediction\n7,/,3,2.33,2.33\n7,/,3,7/3,2.3\n7,/,3,2.3,2.33\n7,/,2,3.50,3.5\n1,+,1,two,2\n"
+        "a,op,b,answer,prediction\n7,/,3,2.330,2.33\n7,/,3,7/3,2.3\n7,/,3,2.3,2.33\n7,/,2,3.50,3.5\n1,+,1,two,2\n"
     )
     rounded = score(read_outside(path), load_suite("standard"), "file")
     assert [unused.position for unused in rounded.wrong] == [4, 6]
