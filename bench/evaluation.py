@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +12,11 @@ from bench.architectures import Architecture
 from bench.datasets.encoding import Encoded
 from bench.datasets.evaluation import EvaluationSet
 from bench.datasets.forms import Form
-from bench.datasets.problems import SIGNS, carries, solve
+from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.datasets.tokenizers import EOS
+from bench.facts import facts
+from bench.results.predictions import COLUMNS
 from bench.training import autocast
 
 BATCH = 512
@@ -50,42 +51,21 @@ def answer(model: Architecture, problems: Encoded, device: torch.device, precisi
 
 def predictions(suite: Suite, test: EvaluationSet, seen: EvaluationSet, answered: Answered) -> pd.DataFrame:
     """The rows of predictions.csv.gz: test problems, then those of the training split (`seen`)."""
-    trained = {str(stratum) for stratum in suite.strata()}
     form, decode = suite.encoding.form, suite.encoding.tokenizer.decode
-    rows: list[dict[str, Any]] = []
-    for split, asked, first in (("test", test, 0), ("train", seen, len(test))):
-        answers, facts = solve(asked.problems, suite.rule), carries(asked.problems)
-        signs, targets = asked.problems.signs, suite.encoding.encode(asked.problems).answer
-        for row in range(len(asked)):
-            item = first + row
-            stratum = asked.strata[asked.stratum[row]]
-            a, op, b = asked.problems.texts(row)
-            written = answers.text(row)
-            raw = decode(answered.ids[item])
-            rows.append(
-                {
-                    "item": item,
-                    "split": split,
-                    "a": a,
-                    "op": op,
-                    "b": b,
-                    "answer": written,
-                    "prediction": form.read_answer(raw),
-                    "raw": raw,
-                    "ended": int(EOS in answered.ids[item]),
-                    "right": int(answered.right[item]),
-                    "digits_right": digits_right(form, written, raw),
-                    "digits": stratum.digits,
-                    "signs": SIGNS[signs[row]],
-                    "places": stratum.places,
-                    "carries": None if facts[row] < 0 else int(facts[row]),
-                    "answer_length": len(written),
-                    "range": "trained" if str(stratum) in trained else "beyond",
-                }
-            )
-            if form.workings != "none":
-                rows[-1]["workings_right"] = int(form.workings_of(raw) == form.workings_of(decode(targets[row])))
-    return pd.DataFrame(rows).astype({"carries": "Int64"})
+    problems = Problems.join([test.problems, seen.problems])
+    frame = facts(suite, problems, ["test"] * len(test) + ["train"] * len(seen))
+    raw = [decode(ids) for ids in answered.ids]
+    frame = frame.assign(
+        prediction=[form.read_answer(text) for text in raw],
+        raw=raw,
+        ended=(answered.ids == EOS).any(axis=1).astype(int),
+        right=answered.right.astype(int),
+        digits_right=[digits_right(form, answer, text) for answer, text in zip(frame["answer"], raw, strict=True)],
+    )[list(COLUMNS)]
+    if form.workings == "none":
+        return frame
+    pairs = zip(raw, map(decode, suite.encoding.encode(problems).answer), strict=True)
+    return frame.assign(workings_right=[int(form.workings_of(text) == form.workings_of(good)) for text, good in pairs])
 
 
 def digits_right(form: Form, answer: str, raw: str) -> int:

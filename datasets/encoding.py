@@ -10,8 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.forms import FRACTION, REMAINDER, TIMES, WORKINGS_END, Form, push_left, push_right
-from bench.datasets.problems import OPERATIONS, Division, Problems, solve
+from bench.datasets.forms import (
+    FRACTION,
+    REMAINDER,
+    TEXTS,
+    TIMES,
+    WORKINGS_END,
+    Form,
+    Symbols,
+    push_left,
+    push_right,
+)
+from bench.datasets.problems import OPERATIONS, Division, Problems, no_answer, solve
 from bench.datasets.strata import Stratum
 from bench.datasets.tokenizers import EOS, PAD, Ids, Tokenizer
 
@@ -56,7 +66,8 @@ class Encoding:
         self, strata: list[Stratum], division: Division, form: Form, make_tokenizer: Callable[[str], Tokenizer]
     ) -> None:
         self.form, self._division = form, division
-        self.tokenizer = make_tokenizer(alphabet(strata, division, form))
+        self._alphabet = alphabet(strata, division, form)
+        self.tokenizer = make_tokenizer(self._alphabet)
         self.workings_end = PAD if form.workings == "none" else self.tokenizer.vocabulary.index(WORKINGS_END)
         self.prompt_width = self.tokenizer.widest(max(_prompt_symbols(s, form) for s in strata))
         self.answer_width = self.tokenizer.widest(max(_target_symbols(s, division, form) for s in strata)) + 1
@@ -72,6 +83,35 @@ class Encoding:
         answers[:, : answer.shape[1]] = answer
         answers[np.arange(n), np.count_nonzero(answer, axis=1)] = EOS
         return Encoded(prompts, answers, self.workings_end)
+
+    def unwritable(self, problems: Problems) -> list[str]:
+        """Why each problem, of any kind, cannot be asked here, as the end of a sentence about it; '' where it can be:
+        all symbols are known, it has an answer under the division rule, and both fit their widths.
+        """
+        reasons = self._misfits("a prompt", self.form.prompts(problems), self.prompt_width)
+        for row, reason in enumerate(no_answer(problems, self._division)):
+            reasons[row] = reasons[row] or reason
+        rows = [row for row, reason in enumerate(reasons) if not reason]
+        possible = problems.rows(np.array(rows, dtype=np.int64))
+        targets = self.form.targets(possible, solve(possible, self._division))
+        what = "an answer" if self.form.workings == "none" else "an answer with workings"
+        for row, reason in zip(rows, self._misfits(what, targets, self.answer_width - 1), strict=True):
+            reasons[row] = reason
+        return reasons
+
+    def _misfits(self, what: str, symbols: Symbols, width: int) -> list[str]:
+        known = np.array([0, *map(ord, self._alphabet)], dtype=np.uint8)
+        reasons = []
+        for codes, ids in zip(symbols, self.tokenizer.encode(symbols), strict=True):
+            tokens = np.count_nonzero(ids)
+            if len(unknown := np.setdiff1d(codes, known)):
+                there = " ".join(TEXTS[code] for code in unknown)
+                reasons.append(f"has {what} with symbols that are not in the alphabet: {there}")
+            elif tokens > width:
+                reasons.append(f"has {what} of {tokens} tokens, and the widest is {width}")
+            else:
+                reasons.append("")
+        return reasons
 
 
 def _behind(rows: Ids, token: int) -> Ids:

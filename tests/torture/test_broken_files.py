@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from bench import architectures
-from bench.audit import Cell, Wrong, files
+from bench.audit import Cell, files
 from bench.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from bench.expected import Expected
 from bench.results.baselines import read_baselines
@@ -199,7 +199,7 @@ def test_damaged_weights_are_none_and_never_the_ones_of_the_record(number: int, 
         cell = Cell(run / CELL, record, entry, expected)
         with pytest.raises(BadFile, match=r"model\.safetensors"):
             files(cell)
-        wrong = raised(Wrong, lambda cell=cell: cell.model, what)
+        wrong = raised(BadFile, lambda cell=cell: cell.model, what)
         assert not wrong or "model.safetensors" in wrong, what
 
 
