@@ -142,6 +142,11 @@ class Form:
             written = written.partition(WORKINGS_END)[2]
         return _SYMBOL.findall(written)
 
+    def as_read(self, token: str) -> str:
+        """The text of one token of an answer with its symbols in the order in which a person reads them."""
+        symbols = _SYMBOL.findall(token)
+        return "".join(symbols[::-1] if self.answer == "reversed" else symbols)
+
     def workings_of(self, written: str) -> str:
         """The workings in a generated text with their end; '' where they never end."""
         workings, end, _ = written.partition(WORKINGS_END)

@@ -418,3 +418,37 @@ def test_an_answer_may_be_too_wide_though_its_prompt_fits() -> None:
     suite = load_suite("longer")
     problem = as_problems([read_expression("9" * 15 + "+1")])
     assert suite.encoding.unwritable(problem) == ["has an answer of 16 tokens, and the widest is 9"]
+
+
+FORMS: dict[str, dict[str, Any]] = {
+    "latex": {"notation": "latex", "answer": "plain"},
+    "scratchpad": {"workings": "scratchpad", "tokenizer": "digit-chunks"},
+    "padded": {"operands": "padded", "answer_digits": "padded"},
+    "byte-pair": {"notation": "latex", "workings": "scratchpad", "tokenizer": "byte-pair", "vocabulary": 48},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_problems_from_elsewhere_are_written_in_every_form_as_those_of_the_suite(form: str, twins: Any) -> None:
+    """Theirs come in columns of unbounded integers, and what a model is shown is read back as the same problem."""
+    suite = twins.suite(operations=["+", "-", "*"], digits=["1x1", "2x1"], places=[0, 1], form=FORMS[form])
+    problems, encoding = suite.evaluation_set("test").problems, suite.encoding
+    encoded = encoding.encode(problems)
+    texts = [encoding.tokenizer.decode(row[row != PAD]) for row in encoded.prompt]
+    same = as_problems([read_expression(text) for text in texts])
+    assert [same.texts(row) for row in range(len(same))] == [problems.texts(row) for row in range(len(problems))]
+    again = encoding.encode(same)
+    assert np.array_equal(again.prompt, encoded.prompt)
+    assert np.array_equal(again.answer, encoded.answer)
+    assert set(encoding.unwritable(same)) == {""}
+    strange = as_problems([read_expression(text) for text in ("6/4", "9" * 40 + "+1")])
+    quotient, long = encoding.unwritable(strange)
+    unknown = r"{ } \frac" if "latex" in FORMS[form].values() else "/"
+    assert quotient == f"has a prompt with symbols that are not in the alphabet: {unknown}"
+    assert long.startswith("has a prompt of ")
+
+
+def test_workings_may_be_too_wide_though_prompt_and_answer_fit(twins: Any) -> None:
+    suite = twins.suite(operations=["*"], digits=["3x1"], signs=["++"], form={"workings": "scratchpad"})
+    reasons = suite.encoding.unwritable(as_problems([read_expression("345*2"), read_expression("2*345")]))
+    assert reasons == ["", f"has an answer with workings of {len('01,08,006:096')} tokens, and the widest is 9"]
