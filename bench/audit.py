@@ -359,8 +359,9 @@ def answers(cell: Cell) -> str:
         pairs = zip(found["raw"], asked["raw"], strict=True)
         of_workings = [int(form.workings_of(raw) == form.workings_of(target)) for raw, target in pairs]
         expected["workings_right"] = pd.Series(of_workings, dtype="int64")
-        if "workings_right" not in found:
-            raise Wrong(f"{PREDICTIONS} has no column workings_right, and the suite's answers have workings")
+    if ("workings_right" in found) != ("workings_right" in expected):
+        has, have = ("a", "no workings") if "workings_right" in found else ("no", "workings")
+        raise Wrong(f"{PREDICTIONS} has {has} column workings_right, and the suite's answers have {have}")
     for column, values in expected.items():
         if differing := np.flatnonzero((found[column] != values).to_numpy(dtype=bool)).tolist():
             row = differing[0]

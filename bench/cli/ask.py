@@ -70,6 +70,7 @@ def _table(replies: list[Reply]) -> Table:
     asked = next(reply for reply in replies if not reply.reason)
     workings = asked.workings_probability is not None
     seen = "no model was trained on it" if asked.unseen else "it may have been trained on"
+    beyond = " but beyond the suite's patterns" if asked.unseen and asked.split == "train" else ""
     rows = []
     for reply in replies:
         answer = reply.answer or f"no number: {reply.raw.removeprefix(reply.workings) or 'nothing'}"
@@ -84,7 +85,7 @@ def _table(replies: list[Reply]) -> Table:
             ]
         )
     return Table(
-        title=f"{asked.expression} = {asked.expected}   ({asked.split} split: {seen})",
+        title=f"{asked.expression} = {asked.expected}   ({asked.split} split{beyond}: {seen})",
         columns=["model", *(["workings"] if workings else []), "answer", "", "confidence %", "ms"],
         rows=rows,
         left=frozenset(range(3 + workings)),

@@ -110,6 +110,10 @@ def test_an_edited_score_of_workings_is_found() -> None:
         checked(frame.assign(workings_right=edited))
     with pytest.raises(audit.Wrong, match="has no column workings_right"):
         checked(frame.drop(columns="workings_right"))
+    plain: Any = SimpleNamespace(suite=suite_in("latex"), all_right=answered_with(suite_in("latex"), {})[0])
+    cell: Any = SimpleNamespace(record=record, predictions=plain.all_right.assign(workings_right=1), expected=plain)
+    with pytest.raises(audit.Wrong, match="has a column workings_right, and the suite's answers have no workings"):
+        audit.answers(cell)
     wrong = frame["raw"].mask(frame.index == 1, targets[1] + "1")
     with pytest.raises(audit.Wrong, match="edited prediction"):
         checked(frame.assign(raw=wrong))

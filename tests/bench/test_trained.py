@@ -18,6 +18,7 @@ from bench.datasets.suites import load_suite
 from bench.datasets.tokenizers import EOS, PAD
 from bench.errors import UserError
 from bench.evaluation import predictions
+from bench.results.curves import CURVE
 from bench.results.predictions import read_predictions
 from bench.results.runs import cell_directory
 from bench.trained import WEIGHTS, TrainedModel, trained_models
@@ -65,6 +66,11 @@ def _changed_weights(run: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
+def _changed_curve(run: Path) -> None:
+    path = run / "cells" / "lstm-s0" / CURVE
+    path.write_bytes(path.read_bytes() + b"?")
+
+
 def _no_cells(run: Path) -> None:
     rmtree(run / "cells")
 
@@ -74,6 +80,7 @@ def _no_cells(run: Path) -> None:
     [
         (_no_weights, "the file is missing"),
         (_changed_weights, "was changed after the run"),
+        (_changed_curve, "was changed after the run"),
         (_no_cells, "run it first"),
     ],
 )
@@ -83,6 +90,16 @@ def test_a_broken_run_is_one_line(breaks: object, says: str, run: Path) -> None:
     with pytest.raises(UserError, match=says) as error:
         trained_models(run)
     assert "\n" not in str(error.value)
+
+
+def test_no_other_seed_takes_the_place_of_a_broken_one(run: Path) -> None:
+    _changed_curve(run)
+    with pytest.raises(UserError, match=r"lstm-s0.*was changed"):
+        trained_models(run, seeds="lowest")
+    with pytest.raises(UserError, match=r"lstm-s0.*was changed"):
+        trained_models(run, seeds=(0,))
+    assert [(m.architecture, m.seed) for m in trained_models(run, seeds=(1,))] == [("lstm", 1), ("masked-encoder", 1)]
+    assert [m.seed for m in trained_models(run, ("masked-encoder",))] == [0, 1]
 
 
 def test_an_architecture_of_a_plug_in_that_is_not_loaded_is_one_line(

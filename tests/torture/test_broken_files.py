@@ -47,14 +47,13 @@ class Kind(NamedTuple):
         return TWIN / self.path.name if self.path.parent == CELL else self.path
 
 
+READ_BY_ALL = ("report", "compare", "verify", "list", "run", "ask")
 KINDS = {
-    "plan": Kind(Path("run.json"), mutations.JSON, ("report", "compare", "verify", "list", "run")),
-    "record": Kind(CELL / "record.json", mutations.JSON, ("report", "compare", "verify", "list", "run")),
-    "predictions": Kind(
-        CELL / "predictions.csv.gz", mutations.GZIPPED_CSV, ("report", "compare", "verify", "list", "run")
-    ),
-    "curve": Kind(CELL / "curve.csv", mutations.CSV, ("report", "compare", "verify", "list", "run")),
-    "weights": Kind(CELL / "model.safetensors", mutations.ANY, ("verify",)),
+    "plan": Kind(Path("run.json"), mutations.JSON, READ_BY_ALL),
+    "record": Kind(CELL / "record.json", mutations.JSON, READ_BY_ALL),
+    "predictions": Kind(CELL / "predictions.csv.gz", mutations.GZIPPED_CSV, READ_BY_ALL),
+    "curve": Kind(CELL / "curve.csv", mutations.CSV, READ_BY_ALL),
+    "weights": Kind(CELL / "model.safetensors", mutations.ANY, ("verify", "ask")),
 }
 SOME = pytest.param(5, id="some")
 MANY = pytest.param(1000, id="many", marks=pytest.mark.torture)
@@ -136,6 +135,7 @@ def test_a_damaged_file_is_named_by_whatever_command_reads_it(
         "verify": ["verify", str(run), "--json"],
         "list": ["list", "runs", "--json"],
         "run": ["run", *run_arguments, "--out", str(run)],
+        "ask": ["ask", str(run), "1+1"],
     }
     untouched = {command: call(*line) for command, line in lines.items()}
     assert {outcome.status for outcome in untouched.values()} == {0}
