@@ -40,6 +40,8 @@ VALIDATION_SAMPLE = 1000
 """Most validation problems asked at each point of the learning curve."""
 LOCK = ".lock"
 """In a cell's folder: who holds it may write there."""
+ERROR = "error.txt"
+"""In a cell's folder: the traceback of what made it fail."""
 PATIENCE_SECONDS = 10.0
 """How long a cell waits for its folder: a process whose parent was killed is about to end."""
 
@@ -136,6 +138,7 @@ def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
     try:
         with holding(directory / LOCK, PATIENCE_SECONDS):
             delete_halves(directory)
+            (directory / ERROR).unlink(missing_ok=True)  # of an earlier try
             outcome = _outcome(_train_and_evaluate, work, report, stop)
             write_outcome(work, outcome)
             if outcome["status"] in ("done", "diverged"):  # others may be tried again
@@ -154,7 +157,7 @@ def run_trial(work: Work, report: Report, stop: Stop = _never) -> None:
 def _outcome(
     job: Callable[[Work, Report, Stop], dict[str, Any]], work: Work, report: Report, stop: Stop
 ) -> dict[str, Any]:
-    """What `job` returns, or status and reason of its failure; a bug's traceback goes into error.txt.
+    """What `job` returns, or status and reason of its failure; a bug's traceback goes into `ERROR`.
 
     Raises:
         Stopped: it was asked to.
@@ -173,7 +176,7 @@ def _outcome(
     except (MemoryError, torch.OutOfMemoryError) as error:
         return {"status": "out-of-memory", "reason": _one_line(error) or "no memory left"}
     except Exception as error:
-        write_text(Path(work.directory) / "error.txt", traceback.format_exc())
+        write_text(Path(work.directory) / ERROR, traceback.format_exc())
         out_of_memory = "can't allocate memory" in str(error)  # what torch's CPU allocator raises, as RuntimeError
         return {
             "status": "out-of-memory" if out_of_memory else "failed",

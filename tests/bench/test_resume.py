@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.cell import LOCK, Work, run_cell
+from bench.cell import ERROR, LOCK, Work, run_cell
 from bench.checkpoints import PATTERN, Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
 from bench.cli.options import RunOptions
 from bench.engine import work_of
@@ -317,6 +317,9 @@ def test_a_full_disk_is_one_line_and_loses_no_finished_cell(tiny_path: Path, tmp
     assert said == "bench: out/report.html: File too large\n"
     assert "gru, seed 0: failed: OSError" in printed
     assert record.read_bytes() == before
+    assert "OSError" in (tmp_path / "out" / "cells" / "gru-s0" / ERROR).read_text(encoding="utf-8")
     third = start(tmp_path, tiny_path, "--arch", "lstm,gru", *settings, "--retry-failed")
     assert third.communicate()[1] == ""
-    assert {read_record(folder).status for folder in (tmp_path / "out" / "cells").iterdir()} == {"done"}
+    records = [read_record(folder) for folder in (tmp_path / "out" / "cells").iterdir()]
+    assert {record.status for record in records} == {"done"}
+    assert all(ERROR not in record.files for record in records)
