@@ -26,6 +26,7 @@ from bench.architectures import Architecture
 from bench.datasets.encoding import Encoded
 from bench.evaluation import Answered, answer, digits_right
 from bench.expected import Expected, TrainingData
+from bench.numerics import as_in_a_cell
 from bench.optimizers import schedule_factor
 from bench.plan import sequence_spec
 from bench.results.comparable import SHOWN_HASH
@@ -164,14 +165,8 @@ def _answer(cell: Cell, model: Architecture, problems: Encoded) -> Answered:
     """Greedy answers, with the cell's threads as far as there are cores: the order of sums depends on them."""
     record = cell.record
     precision = "32" if record.precision == "16" else record.precision  # half precision is for GPUs
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(record.threads, machine.cores()))
-    torch.set_flush_denormal(True)  # as in the cell: tiny numbers are slow
-    try:
+    with as_in_a_cell(min(record.threads, machine.cores()), "cpu"):
         return answer(model, problems, torch.device("cpu"), precision)
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
 
 
 # --- the checks: each returns what it found, or raises Wrong ----------------------------------------------------------

@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from bench.datasets.encoding import Encoded
 from bench.datasets.stream import Stream
 from bench.optimizers import build_optimizers, schedule_factor, set_learning_rates
 from bench.settings import TrainingSettings
+from bench.timing import quartiles, synchronize
 
 CURVE_POINTS = 20
 """Validations at even points of the budget."""
@@ -64,9 +64,7 @@ class Trained:
 
     def rate_quartiles(self) -> tuple[float, float, float]:
         """First quartile, median and third quartile of examples a second after warm-up."""
-        counted = self.rates[WARMUP_STEPS:] or self.rates
-        low, middle, high = np.quantile(counted, [0.25, 0.5, 0.75])
-        return float(low), float(middle), float(high)
+        return quartiles(self.rates[WARMUP_STEPS:] or self.rates)
 
 
 @dataclass(frozen=True)
@@ -136,8 +134,7 @@ def train(
             done.start_loss = losses.read()
         elif done.steps % LOSS_CHECK_STEPS == 0:
             losses.read()
-        if device.type != "cpu":  # a GPU is still at work when its last command is given
-            torch.accelerator.synchronize(device)
+        synchronize(device)
         seconds = time.perf_counter() - started
         done.train_seconds += seconds
         done.rates.append(len(encoded.prompt) / seconds)
