@@ -191,6 +191,7 @@ def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
     from bench import machine
     from bench.checkpoints import PATTERN
     from bench.datasets.suites import Suite
+    from bench.numerics import repeats
     from bench.results import records
     from bench.results.files import sha256_of
 
@@ -206,7 +207,7 @@ def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
         "exclusive": False,
         "data_chain": [],
         "versions": machine.versions(),
-        "machine": machine.description(),
+        "machine": machine.description() | {"deterministic": repeats(work.device)},
         "files": {
             path.name: sha256_of(path)
             for path in sorted(directory.glob("[!.]*"))

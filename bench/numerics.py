@@ -9,6 +9,11 @@ import torch
 _OPTIONS: Any = torch.utils.deterministic  # a module that makes its attributes up as it goes
 
 
+def repeats(device: str) -> bool:
+    """Whether the same work gives the same bits there each time; some kernels of GPUs add up in any order."""
+    return device.startswith("cpu")
+
+
 @contextmanager
 def as_in_a_cell(threads: int, device: str) -> Iterator[None]:
     """A context in which the same work gives the same bits: so many threads, deterministic algorithms on a CPU.
@@ -20,7 +25,7 @@ def as_in_a_cell(threads: int, device: str) -> Iterator[None]:
     torch.set_flush_denormal(True)
     torch.backends.cudnn.allow_tf32 = False
     try:
-        with deterministic(device.startswith("cpu")):
+        with deterministic(repeats(device)):
             yield
     finally:
         torch.set_num_threads(before)

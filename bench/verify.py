@@ -337,12 +337,14 @@ def _compare(cell: Cell, again: Record, done: list[Cell]) -> str:
     if equal:
         return f"the same answers and weights to the last byte; {shown}"
     differences = _differences(record)
-    if not differences and not by_the_clock:
+    by_chance = not record.machine.get("deterministic", True)
+    if not (differences or by_the_clock or by_chance):
         raise Wrong(f"other weights or answers, though machine, threads and versions are the same; {shown}")
     scores = [c.record.exact_match for c in done if c.record.architecture == record.architecture]
     spread = stdev(score for score in scores if score is not None) if len(scores) > 1 else 0.0
     tolerance = max(LEAST_TOLERANCE, 3 * spread)
-    why = differences or "the clock decides how far a budget of seconds goes"
+    clock, chance = "the clock decides how far a budget of seconds goes", "its device gives other bits each time"
+    why = differences or (chance if by_chance else clock)
     text = f"not the same bytes ({why}); {shown}, and {100 * tolerance:.0f} points are allowed"
     if abs(record.exact_match - again.exact_match) > tolerance:
         raise Wrong(text)
