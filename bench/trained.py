@@ -19,6 +19,7 @@ from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.errors import UserError
 from bench.evaluation import Answered, answer
+from bench.numerics import as_in_a_cell
 from bench.plan import sequence_spec
 from bench.results.files import BadFile
 from bench.results.records import RECORD, Record, verify_files
@@ -135,17 +136,10 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
 def as_in_its_cell(record: Record) -> Iterator[str]:
     """A context in which the CPU computes as in the cell of a record; gives the precision to take.
 
-    Its threads, as far as there are cores: the order of sums depends on them. Tiny numbers are flushed to zero: they
-    are slow.
+    With its threads as far as there are cores: the order of sums depends on them.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(record.threads, machine.cores()))
-    torch.set_flush_denormal(True)
-    try:
+    with as_in_a_cell(min(record.threads, machine.cores()), "cpu"):
         yield "32" if record.precision == "16" else record.precision  # half precision is for GPUs
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
 
 
 def _suite(run: Run) -> Suite:

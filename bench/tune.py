@@ -17,6 +17,8 @@ import hashlib
 import importlib.util
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,9 +33,10 @@ from bench.cell import Work, run_trial
 from bench.cli.options import RunOptions, TuneOptions
 from bench.engine import Job, death, run_tasks, work_of
 from bench.errors import UserError
+from bench.locks import Held, holding
 from bench.plan import Entry, Plan, entry_of, frame
 from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
-from bench.rundir import make_folder
+from bench.rundir import RUN_LOCK, make_folder
 from bench.settings import TrainingSettings, Tuned, field_names, suggest
 from bench.training import CURVE_POINTS, curve_point
 
@@ -219,8 +222,8 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
         Interrupted: by the user; finished trials are kept.
         UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked.
     """
-    with (directory / JOURNAL).open("ab") as journal:
-        _hold(journal.fileno(), directory)
+    with _alone(directory):
+        (directory / JOURNAL).touch()
         storage = _open_journal(directory)
         asked = {"search": search.trials, "final": search.finalists}
         studies = {(cls.name, stage): _study(storage, cls.name, stage) for cls in search.classes for stage in asked}
@@ -501,20 +504,19 @@ def _trial(architecture: str, stage: str, number: int, frozen: FrozenTrial) -> T
     )
 
 
-def _hold(descriptor: int, directory: Path) -> None:
-    """Keep other searches out of the folder; the lock goes with the process, however it ends.
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """A context that keeps other searches out of the folder.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process searches there.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UserError(f"--out {directory}: another process searches here; wait for it or end it first") from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(holding(directory / RUN_LOCK, sign=True))
+        except Held as other:
+            raise UserError(f"--out {directory}: {other} searches here; wait for it or end it first") from None
+        yield
 
 
 def _open_journal(directory: Path) -> JournalStorage:

@@ -4,7 +4,6 @@ Most tests put a formula in the place of training; two train and one is killed.
 """
 
 import dataclasses
-import fcntl
 import os
 import signal
 import subprocess
@@ -24,8 +23,10 @@ from bench.cli.options import RunOptions, TuneOptions
 from bench.datasets.suites import Suite
 from bench.engine import Interrupted, Task, work_of
 from bench.errors import UserError
+from bench.locks import holding
 from bench.plan import entry_of, resolve
 from bench.results.records import read_record
+from bench.rundir import RUN_LOCK
 from bench.training import CURVE_POINTS
 from bench.tune import (
     BEST,
@@ -366,10 +367,8 @@ def test_another_folder_a_second_process_and_a_broken_journal_are_refused(
     with pytest.raises(UserError, match=r"holds no tune\.json"):
         prepare(search, tiny_path.parent, "test")
     prepare(search, tmp_path, "test")
-    with (tmp_path / JOURNAL).open("ab") as journal:
-        fcntl.flock(journal.fileno(), fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="another process searches here"):
-            run_search(search, tmp_path, Silent())
+    with holding(tmp_path / RUN_LOCK), pytest.raises(UserError, match="another process searches here"):
+        run_search(search, tmp_path, Silent())
     (tmp_path / JOURNAL).write_text("a letter\n")
     with pytest.raises(UserError, match="is no journal of Optuna's"):
         run_search(search, tmp_path, Silent())

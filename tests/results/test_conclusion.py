@@ -73,8 +73,17 @@ def test_one_seed_tells_nothing_and_the_words_say_so(scores_of: Callable[..., Sc
     first, second, *_ = conclusion(scores, all_pairs(scores))
     assert first.startswith("transformer is right most often, on ")
     assert first.endswith("of the test problems.")
-    assert second.startswith("Cannot tell with 1 seed whether it is better than lstm: ")
-    assert second.endswith("an interval needs 3 seeds.")
+    assert second.startswith("Cannot tell with 1 seed whether it is better than lstm (")
+    assert second.endswith("an interval needs 3 seeds).")
+
+
+def test_all_that_cannot_be_told_from_the_best_stand_in_one_sentence(scores_of: Callable[..., Scores]) -> None:
+    scores = scores_of(lstm=20, transformer=80, gru=50)
+    _, line, *_ = conclusion(scores, all_pairs(scores))
+    assert line.startswith(
+        "Cannot tell with 1 seed, after Holm over its 2 comparisons, whether it is better than gru ("
+    )
+    assert " or lstm (" in line
 
 
 def test_one_architecture_has_none_to_be_compared_with(scores_of: Callable[..., Scores]) -> None:
