@@ -1,8 +1,10 @@
 """`python -m bench`, and the console script `arithbench`."""
 
+import _thread
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ def main() -> None:
     for name in ("SIGTERM", "SIGHUP"):  # a cluster's time limit, a closed terminal: as Ctrl-C
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
+    sys.unraisablehook = _ask_again
     # A module named by --plugin may lie in the working folder; `python -m` puts that on the path, a script does not.
     sys.path.append(str(Path.cwd()))
     if sys.stdout is None:  # closed by the caller, who wants to read nothing
@@ -51,6 +54,15 @@ def main() -> None:
 
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
+
+
+def _ask_again(unraisable: "sys.UnraisableHookArgs") -> None:
+    """Python calls what it cannot raise ignored, such as an interrupt while it frees an object: it is asked again."""
+    if isinstance(unraisable.exc_value, KeyboardInterrupt):
+        # By the signal that always has our answer: SIGINT is ignored in what a shell starts in the background.
+        threading.Timer(0.05, _thread.interrupt_main, [signal.SIGTERM]).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _say(text: str) -> None:

@@ -23,7 +23,9 @@ PLAN_KEYS: dict[str, type] = {
     "command": str,
     "strata": list,
 }
-"""What this room needs to know of a plan; a plan may say more."""
+"""What this room needs to know of a plan."""
+MAY_HAVE: dict[str, type] = {"settings": dict, "entries": dict, "git": dict, "plan_hash": str}
+"""What it reads where a plan says it; a plan may say more."""
 SUITE_KEYS: dict[str, type] = {"name": str, "version": int, "hash": str, "summary": str}
 STRATUM_KEYS: dict[str, type] = {
     "operation": str,
@@ -167,9 +169,10 @@ def wrong_in_plan(plan: dict[str, Any]) -> str:
         return f"has an architecture called {strange[0]!r}"
     if strange := [seed for seed in plan["seeds"] if not 0 <= seed < 2**31]:
         return f"has seed {strange[0]}"
-    for key in ("settings", "entries"):
-        if not isinstance(plan.get(key, {}), dict):
-            return f"has {key} of type {type(plan[key]).__name__}"
+    if type(plan["suite"].get("source", "")) is not str:
+        return f"has a suite with source of type {type(plan['suite']['source']).__name__}"
+    if wrong := _wrong_types(plan, {key: kind for key, kind in MAY_HAVE.items() if key in plan}):
+        return wrong
     for name, entry in plan.get("entries", {}).items():
         if not isinstance(entry, dict):
             return f"has an entry of {name} of type {type(entry).__name__}"

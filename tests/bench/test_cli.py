@@ -3,14 +3,17 @@
 import json
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from calling import call
 
+from bench.__main__ import _ask_again, _interrupt
 from bench.cli import COMMANDS
 
 
@@ -275,3 +278,20 @@ def test_a_run_that_may_only_be_read_is_reported_without_writing(
     monkeypatch.setattr("os.access", lambda path, mode: False)
     assert call(capsys, monkeypatch, "report", str(tmp_path))[0] == 0
     assert written == [tmp_path]
+
+
+def test_an_interrupt_that_python_cannot_raise_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it frees an object Python says "Exception ignored", a traceback, and goes on."""
+    monkeypatch.setattr(sys, "unraisablehook", _ask_again)
+    before = signal.signal(signal.SIGTERM, _interrupt)
+
+    class Dear:
+        def __del__(self) -> None:
+            raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            Dear()
+            time.sleep(10)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -108,6 +108,8 @@ def _edit(path: Path, old: str, new: str) -> None:
     [
         ({"seeds": 3}, "has seeds of type int"),
         ({"suite": {"name": "tiny"}}, "has a suite that has no version"),
+        ({"git": "f00"}, "has git of type str"),
+        ({"plan_hash": None}, "has plan_hash of type NoneType"),
         ({"architectures": ["lstm", "lstm"]}, "none, or one twice"),
         ({"architectures": ["../lstm"]}, "has an architecture called"),
         ({"seeds": [0, True]}, "has seeds with True"),
