@@ -289,9 +289,12 @@ def test_an_interrupt_that_python_cannot_raise_is_asked_for_again(monkeypatch: p
         def __del__(self) -> None:
             raise KeyboardInterrupt
 
+    def free() -> None:
+        Dear()
+        time.sleep(10)
+
     try:
         with pytest.raises(KeyboardInterrupt):
-            Dear()
-            time.sleep(10)
+            free()
     finally:
         signal.signal(signal.SIGTERM, before)
