@@ -18,9 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
-from bench import architectures, machine
 from bench.amounts import Budget, parse_budget
 from bench.architectures import Architecture
 from bench.datasets.encoding import Encoded
@@ -35,9 +33,8 @@ from bench.results.predictions import read_predictions
 from bench.results.records import BUDGET_UNITS, RECORD, Record, had_the_machine, verify_files
 from bench.settings import TrainingSettings, tuned_for
 from bench.sizing import TOLERANCE
+from bench.trained import WEIGHTS, as_in_its_cell, load_model
 from bench.training import CURVE_POINTS, WARMUP_STEPS
-
-WEIGHTS = "model.safetensors"
 
 MOST_OTHER_ANSWERS = 0.02
 """Share of answers that may come out otherwise on another machine at all; every single one must be near a tie."""
@@ -124,30 +121,8 @@ class Cell:
 
     @cached_property
     def model(self) -> Architecture:
-        """The model that the record's config describes, with the weights of the folder. Raises Wrong."""
-        path = self.directory / WEIGHTS
-        try:
-            weights = load_file(path)
-        except FileNotFoundError:
-            raise Wrong(f"{path}: the file is missing") from None
-        except Exception as error:
-            raise Wrong(f"{path}: is no file of weights ({error})") from None
-        cls, spec = architectures.get(self.record.architecture), sequence_spec(self.expected.suite)
-        config = cls.Config(**self.record.config)
-        with torch.device("meta"):  # nothing is allocated for a model whose weights are not there
-            described = {name: tuple(tensor.shape) for name, tensor in cls(config, spec).state_dict().items()}
-        there = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        if there != described:
-            names = there.keys() | described.keys()
-            differing = min(name for name in names if there.get(name) != described.get(name))
-            more = sum(map(math.prod, there.values())) > sum(map(math.prod, described.values()))
-            raise Wrong(
-                f"{'more' if more else 'other'} parameters: {WEIGHTS} has {differing} of shape "
-                f"{there.get(differing)}, the model of the record's config {described.get(differing)}"
-            )
-        model = cls(config, spec)
-        model.load_state_dict(weights)
-        return model.eval()
+        """The model that the record's config describes, with the weights of the folder. Raises BadFile."""
+        return load_model(self.directory, self.record, self.expected.suite)
 
     @cached_property
     def answered(self) -> Answered:
@@ -161,17 +136,8 @@ class Cell:
 
 
 def _answer(cell: Cell, model: Architecture, problems: Encoded) -> Answered:
-    """Greedy answers, with the cell's threads as far as there are cores: the order of sums depends on them."""
-    record = cell.record
-    precision = "32" if record.precision == "16" else record.precision  # half precision is for GPUs
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(record.threads, machine.cores()))
-    torch.set_flush_denormal(True)  # as in the cell: tiny numbers are slow
-    try:
+    with as_in_its_cell(cell.record) as precision:
         return answer(model, problems, torch.device("cpu"), precision)
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
 
 
 # --- the checks: each returns what it found, or raises Wrong ----------------------------------------------------------

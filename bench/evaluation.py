@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from bench.architectures import Architecture
 from bench.datasets.encoding import Encoded, Encoding
 from bench.datasets.evaluation import EvaluationSet
-from bench.datasets.problems import SIGNS, carries, solve
+from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.datasets.tokenizers import EOS
+from bench.facts import facts
+from bench.results.predictions import COLUMNS
 from bench.training import autocast
 
 BATCH = 512
@@ -48,39 +50,18 @@ def answer(model: Architecture, problems: Encoded, device: torch.device, precisi
 
 def predictions(suite: Suite, test: EvaluationSet, seen: EvaluationSet, answered: Answered) -> pd.DataFrame:
     """The rows of predictions.csv.gz: test problems, then those of the training split (`seen`)."""
-    trained = {str(stratum) for stratum in suite.strata()}
-    rows = []
-    for split, asked, first in (("test", test, 0), ("train", seen, len(test))):
-        answers, facts = solve(asked.problems, suite.rule), carries(asked.problems)
-        signs = asked.problems.signs
-        for row in range(len(asked)):
-            item = first + row
-            stratum = asked.strata[asked.stratum[row]]
-            a, op, b = asked.problems.texts(row)
-            written = answers.text(row)
-            raw = suite.encoding.tokenizer.decode(answered.ids[item])
-            rows.append(
-                {
-                    "item": item,
-                    "split": split,
-                    "a": a,
-                    "op": op,
-                    "b": b,
-                    "answer": written,
-                    "prediction": suite.encoding.form.read_answer(raw),
-                    "raw": raw,
-                    "ended": int(EOS in answered.ids[item]),
-                    "right": int(answered.right[item]),
-                    "digits_right": digits_right(suite.encoding, written, raw),
-                    "digits": stratum.digits,
-                    "signs": SIGNS[signs[row]],
-                    "places": stratum.places,
-                    "carries": None if facts[row] < 0 else int(facts[row]),
-                    "answer_length": len(written),
-                    "range": "trained" if str(stratum) in trained else "beyond",
-                }
-            )
-    return pd.DataFrame(rows).astype({"carries": "Int64"})
+    problems = Problems.join([test.problems, seen.problems])
+    frame = facts(suite, problems, ["test"] * len(test) + ["train"] * len(seen))
+    raw = [suite.encoding.tokenizer.decode(ids) for ids in answered.ids]
+    return frame.assign(
+        prediction=[suite.encoding.form.read_answer(text) for text in raw],
+        raw=raw,
+        ended=(answered.ids == EOS).any(axis=1).astype(int),
+        right=answered.right.astype(int),
+        digits_right=[
+            digits_right(suite.encoding, answer, text) for answer, text in zip(frame["answer"], raw, strict=True)
+        ],
+    )[list(COLUMNS)]
 
 
 def digits_right(encoding: Encoding, answer: str, raw: str) -> int:

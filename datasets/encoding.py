@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.forms import Form, push_left, push_right
-from bench.datasets.problems import OPERATIONS, Division, Problems, solve
+from bench.datasets.forms import Form, Symbols, push_left, push_right
+from bench.datasets.problems import OPERATIONS, Division, Problems, no_answer, solve
 from bench.datasets.strata import Stratum
-from bench.datasets.tokenizers import EOS, TOKENIZERS, Ids
+from bench.datasets.tokenizers import EOS, SPECIAL, TOKENIZERS, Ids
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,33 @@ class Encoding:
         answers[:, : answer.shape[1]] = answer
         answers[np.arange(n), np.count_nonzero(answer, axis=1)] = EOS
         return Encoded(prompts, answers)
+
+    def unwritable(self, problems: Problems) -> list[str]:
+        """Why each problem, of any kind, cannot be asked here, as the end of a sentence about it; '' where it can be:
+        all symbols are known, it has an answer under the division rule, and both fit their widths.
+        """
+        reasons = self._misfits("a prompt", self.form.prompts(problems), self.prompt_width)
+        for row, reason in enumerate(no_answer(problems, self._division)):
+            reasons[row] = reasons[row] or reason
+        rows = [row for row, reason in enumerate(reasons) if not reason]
+        answers = self.form.answers(solve(problems.rows(np.array(rows, dtype=np.int64)), self._division))
+        for row, reason in zip(rows, self._misfits("an answer", answers, self.answer_width - 1), strict=True):
+            reasons[row] = reason
+        return reasons
+
+    def _misfits(self, what: str, symbols: Symbols, width: int) -> list[str]:
+        known = set("".join(self.tokenizer.vocabulary[len(SPECIAL) :]))
+        reasons = []
+        for codes, ids in zip(symbols, self.tokenizer.encode(symbols), strict=True):
+            written, tokens = "".join(map(chr, codes[codes > 0])), ids[ids > 0]
+            if self.tokenizer.decode(tokens) != written:
+                unknown = " ".join(sorted(set(written) - known))
+                reasons.append(f"has {what} with symbols that are not in the alphabet: {unknown}")
+            elif len(tokens) > width:
+                reasons.append(f"has {what} of {len(tokens)} tokens, and the widest is {width}")
+            else:
+                reasons.append("")
+        return reasons
 
 
 def _alphabet(strata: list[Stratum], division: Division) -> str:

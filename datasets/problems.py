@@ -32,6 +32,14 @@ class Division:
     rule: DivisionRule = "exact"
     places: int = 2
 
+    def __str__(self) -> str:
+        return {
+            "exact": f"exact, to {self.places} places at most",
+            "rounded": f"rounded to {self.places} places, half away from zero",
+            "fraction": "as a reduced fraction",
+            "remainder": "quotient truncated towards zero, and remainder",
+        }[self.rule]
+
 
 class Columns:
     """A dataclass of equally long arrays that can be indexed and joined row by row."""
@@ -173,6 +181,19 @@ def terminates(a: Integers, b: Integers, places: int) -> NDArray[np.bool_]:
     """Whether a / b (mantissas at equal places, b not 0) has at most `places` decimals."""
     terminating: NDArray[np.bool_] = (a * 10**places % b == 0).astype(bool)
     return terminating
+
+
+def no_answer(problems: Problems, division: Division) -> list[str]:
+    """Why each problem has no answer under the rule, as the end of a sentence about it; '' where it has one."""
+    reasons = [""] * len(problems)
+    a, b, _ = aligned_operands(problems)
+    divides = problems.operation == OPERATIONS.index("/")
+    for row in np.flatnonzero(divides):
+        if not b[row]:
+            reasons[row] = "divides by zero"
+        elif division.rule == "exact" and not terminates(a[row : row + 1], b[row : row + 1], division.places)[0]:
+            reasons[row] = f"has a quotient of more than {division.places} places (division: {division})"
+    return reasons
 
 
 def _quotient(a: Integers, b: Integers, division: Division) -> Integers:

@@ -93,7 +93,7 @@ def summary(scores: Scores) -> Table:
         asked = scores.baselines.loc[scores.baselines["architecture"] == name, "seed"].nunique()
         rows[-1] += [Entry(text=str(asked), value=asked), *[Entry(text=NO_VALUE)] * len(costs)]
     notes = [
-        *_estimate_notes(estimates),
+        *estimate_notes(estimates),
         "Times, rates and memory: medians over seeds. FLOPs: matrix products only, forward and backward. "
         "state B: bytes that decoding keeps for one problem.",
         *([f"{SHARED} the machine was shared while this was measured (exclusive = no)."] if shared else []),
@@ -165,7 +165,7 @@ def by_digits(scores: Scores) -> list[Table]:
             rows.append(row)
         title = f"Exact match %, digits of a (rows) x digits of b (columns): {_label(scores, name)}"
         columns = ["digits of a", *(f"b: {b}" for b in b_digits)]
-        tables.append(Table(title=title, columns=columns, rows=rows, notes=_estimate_notes(estimates)))
+        tables.append(Table(title=title, columns=columns, rows=rows, notes=estimate_notes(estimates)))
     return tables
 
 
@@ -220,7 +220,7 @@ def seen_digits(scores: Scores) -> Table | None:
         title="Exact match % on problems of the training split (`seen digits`; in no other figure)",
         columns=["digits", "n", *(_label(scores, name) for name in names)],
         rows=rows,
-        notes=_estimate_notes(estimates),
+        notes=estimate_notes(estimates),
     )
 
 
@@ -317,7 +317,7 @@ def _by_value(scores: Scores, title: str, slice_name: str, whole: dict[str, bool
         ]
         rows.append([Entry(text=_label(scores, name)), *cells])
     columns = ["architecture", *(f"{value}{_n(scores, slice_name, value)}" for value in values)]
-    return Table(title=title, columns=columns, rows=rows, notes=_estimate_notes(estimates))
+    return Table(title=title, columns=columns, rows=rows, notes=estimate_notes(estimates))
 
 
 def _n(scores: Scores, slice_name: str, value: str) -> str:
@@ -355,7 +355,7 @@ def marks(scores: Scores, names: Sequence[str]) -> list[str]:
     return notes
 
 
-def _estimate_notes(estimates: Sequence[Estimate]) -> list[str]:
+def estimate_notes(estimates: Sequence[Estimate]) -> list[str]:
     """Which intervals a table shows and which it cannot, in words, once each."""
     seeds = sorted({estimate.n for estimate in estimates if estimate.unit == "seeds" and estimate.low is not None})
     notes = []

@@ -12,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.datasets.encoding import Encoded, Encoding
+from bench.datasets.expressions import as_problems, read_expression
 from bench.datasets.forms import Form
 from bench.datasets.problems import NO_PROBLEMS, SIGNS, Division
 from bench.datasets.strata import Stratum, dtype_for
+from bench.datasets.suites import load_suite
 from bench.datasets.tokenizers import BOS, EOS, MASK, PAD, SPECIAL, TOKENIZERS, DigitChunks
 
 RULES = ("exact", "rounded", "fraction", "remainder")
@@ -250,3 +252,30 @@ def test_no_problems_are_encoded_at_full_width() -> None:
     assert isinstance(encoded, Encoded)
     assert encoded.prompt.shape == (0, encoding.prompt_width)
     assert encoded.answer.shape == (0, encoding.answer_width)
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS)
+@pytest.mark.parametrize("suite", ["quick", "longer"])
+def test_what_cannot_be_written_says_why_and_all_else_can_be(suite: str, tokenizer: str) -> None:
+    chosen = load_suite(suite)
+    chosen = chosen.model_copy(update={"form": chosen.form.model_copy(update={"tokenizer": tokenizer})})
+    problems = chosen.evaluation_set("test").problems
+    assert set(chosen.encoding.unwritable(problems)) == {""}
+    strange = as_problems([read_expression(text) for text in ("1.5+1", "7/3", "9" * 20 + "+1", "99*99", "-99*99")])
+    reasons = chosen.encoding.unwritable(strange)
+    if suite == "longer":  # + and - without decimals, prompts of 18 symbols
+        assert reasons[0] == "has a prompt with symbols that are not in the alphabet: ."
+        assert reasons[1] == "has a prompt with symbols that are not in the alphabet: /"
+        assert reasons[3] == reasons[4] == "has a prompt with symbols that are not in the alphabet: *"
+    else:
+        assert reasons[1] == "has a quotient of more than 2 places (division: exact, to 2 places at most)"
+        assert reasons[0] == reasons[3] == reasons[4] == ""
+    if tokenizer == "characters":
+        width = chosen.encoding.prompt_width
+        assert reasons[2] == f"has a prompt of 23 tokens, and the widest is {width}"
+
+
+def test_an_answer_may_be_too_wide_though_its_prompt_fits() -> None:
+    suite = load_suite("longer")
+    problem = as_problems([read_expression("9" * 15 + "+1")])
+    assert suite.encoding.unwritable(problem) == ["has an answer of 16 tokens, and the widest is 9"]
