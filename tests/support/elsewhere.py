@@ -1,0 +1,58 @@
+"""Exported folders, loaded where this project is not: run as `python -I elsewhere.py TASKS`, it imports transformers alone.
+
+TASKS is a JSON file: a list of objects with `folder`, `auto` (the class of transformers that loads it), `prompts` (token
+ids, padded on the left) and `texts`. Prints a JSON list of what each model did: `answers` (ids), `said` (answers to the
+texts), `generated` (ids by transformers' own `generate`; absent where there is none), `ids` (the texts as token ids), `card`
+(what the example in the model card printed) and `card_says` (what the card says that it prints).
+"""
+
+import contextlib
+import importlib.abc
+import io
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class NotHere(importlib.abc.MetaPathFinder):
+    """No module of this project is found, even where it is installed."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.split(".")[0] in ("bench", "arithbench"):
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+
+def done(task: dict[str, Any]) -> dict[str, Any]:
+    import torch
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(task["folder"], trust_remote_code=True)
+    model = getattr(transformers, task["auto"]).from_pretrained(task["folder"], trust_remote_code=True)
+    prompts = torch.tensor(task["prompts"])
+    result = {
+        "answers": model.answer_ids(prompts).tolist(),
+        "said": model.answer(task["texts"], tokenizer),
+        "ids": tokenizer(task["texts"], padding="max_length")["input_ids"],
+    }
+    if task["auto"] != "AutoModel":
+        generated = model.generate(prompts)
+        result["generated"] = generated[:, 1 if task["auto"] == "AutoModelForSeq2SeqLM" else prompts.shape[1] :].tolist()
+    card = (Path(task["folder"]) / "README.md").read_text(encoding="utf-8")
+    code, printed = (re.search(rf"```{kind}\n(.*?)```", card, re.DOTALL)[1] for kind in ("python", "text"))
+    out, here = io.StringIO(), Path.cwd()
+    os.chdir(task["folder"])
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, "README.md", "exec"), {})
+    os.chdir(here)
+    return result | {"card": out.getvalue(), "card_says": printed}
+
+
+if __name__ == "__main__":
+    sys.meta_path.insert(0, NotHere())
+    tasks = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    results = [done(task) for task in tasks]
+    assert not any(name.split(".")[0] in ("bench", "arithbench") for name in sys.modules)
+    print(json.dumps(results))
