@@ -15,6 +15,7 @@ from bench.results.scores import Scores
 from bench.results.tables import estimate_notes
 from bench.trained import TrainedModel
 
+SPECIAL_TOKEN = re.compile("<[a-z]+>")
 EXAMPLES = 3
 """Problems that the card asks the model."""
 
@@ -54,7 +55,7 @@ def _asked(trained: TrainedModel) -> tuple[list[str], list[str], list[str]]:
     problems = problems.rows((np.arange(EXAMPLES) * 2 + 1) * len(problems) // (2 * EXAMPLES))
     prompts = [encoding.tokenizer.decode(row[row != PAD]) for row in encoding.encode(problems).prompt]
     raw = [encoding.tokenizer.decode(ids) for ids in trained.answer(problems).ids]
-    symbols = [re.findall(r"<[a-z]+>|.", text) for text in raw]
+    symbols = [re.findall(rf"{SPECIAL_TOKEN.pattern}|.", text) for text in raw]
     read = ["".join(some[::-1] if encoding.form.answer == "reversed" else some) for some in symbols]
     return prompts, read, raw
 
@@ -77,11 +78,12 @@ def _usage(
             f'prompt = tokenizer({prompts[:1]!r}, return_tensors="pt")',
             'print(tokenizer.batch_decode(model.generate(prompt["input_ids"]), skip_special_tokens=True))',
         ]
-        shown.append(repr([raw[0] if auto_class == "AutoModelForSeq2SeqLM" else prompts[0] + raw[0]]))
+        written = SPECIAL_TOKEN.sub("", raw[0])
+        shown.append(repr([written if auto_class == "AutoModelForSeq2SeqLM" else prompts[0] + written]))
     spec = trained.model.spec
     return [
-        "It needs torch and transformers (tested with 5.23), and nothing else. `trust_remote_code=True` runs the Python "
-        "files beside this one, which are arithbench's own (`LICENSE`); read them first.",
+        "It needs torch and transformers (tested with 5.23), and nothing else. `trust_remote_code=True` runs the "
+        "Python files beside this one, which are arithbench's own (`LICENSE`); read them first.",
         "\n".join(["```python", *code, "```"]),
         "prints",
         "\n".join(["```text", *shown, "```"]),
@@ -114,7 +116,7 @@ def _accuracy(trained: TrainedModel, run: Run) -> Table:
         rows=rows,
         notes=[
             *estimate_notes(estimates),
-            "digits: of a x digits of b. signs: of a and of b. No test problem, in no sign, order or form, was trained on.",
+            "digits: of a x digits of b. signs: of a and of b. No test problem was trained on, in any sign or order.",
         ],
     )
 

@@ -86,7 +86,7 @@ def export(trained: TrainedModel, run: Run, directory: Path, name: str = "") -> 
 def refuse_used(directory: Path) -> None:
     """Raises UserError unless the folder is to be made, or empty."""
     if directory.is_symlink() or (directory.exists() and not directory.is_dir()):
-        raise UserError(f"--to {directory}: is no folder; name one to be made")
+        raise UserError(f"--to {directory}: is a file; name a folder to be made")
     if directory.is_dir() and any(directory.iterdir()):
         raise UserError(f"--to {directory}: is not empty, and nothing is overwritten; name another folder")
 
@@ -233,8 +233,9 @@ def _moved(module: str, source: str, plugin: str) -> tuple[str, set[str]]:
         if all(_is_given(name) for name in names):
             continue
         if not isinstance(node, ast.ImportFrom) or not all(_is_ours(name, plugin) for name in names):
+            where = f"{module or MODELING}, line {node.lineno}"
             raise UserError(
-                f"{module or MODELING}, line {node.lineno}: imports {', '.join(names)}; in an exported folder there are "
+                f"{where}: imports {', '.join(names)}; in an exported folder there is "
                 f"only torch, numpy, the standard library and what is imported from {ROOM} by `from ... import`"
             )
         by_module: dict[str, list[str]] = {}

@@ -14,8 +14,9 @@ def export_command(
 ) -> None:
     """Write a trained model as a Hugging Face folder: weights, config, tokenizer, sources, model card.
 
-    Where only torch and transformers are installed, `AutoModelForCausalLM`, `AutoModelForSeq2SeqLM` or `AutoModel` loads
-    it with `trust_remote_code=True`; the model card (README.md) in it says which, and how.
+    Where torch and transformers are installed, and nothing of arithbench, `AutoModelForCausalLM`,
+    `AutoModelForSeq2SeqLM` or `AutoModel` loads it with `trust_remote_code=True`; the model card (README.md) in it says
+    which, and how.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """An architecture of arithbench as a model of transformers.
 
-The architecture itself stands in the files beside this one: arithbench's own, with nothing changed but where they import
-each other from. Here it is told what transformers wants to know. Three classes, of which a folder uses one:
-`ArithbenchForCausalLM`, `ArithbenchForSeq2SeqLM` (it reads the prompt apart from the answer) and `ArithbenchForInfilling`
-(it fills in a canvas of masks, and has no `generate`).
+The architecture itself stands in the files beside this one: arithbench's own, with nothing changed but where they
+import each other from. Here it is told what transformers wants to know. Three classes, of which a folder uses one:
+`ArithbenchForCausalLM`, `ArithbenchForSeq2SeqLM` (it reads the prompt apart from the answer) and
+`ArithbenchForInfilling` (it fills in a canvas of masks, and has no `generate`).
 
 All of them have `answer(texts, tokenizer)` and, on token ids, `answer_ids(input_ids)`: greedy answers, computed as in
 arithbench. `generate` of transformers gives the same, more slowly, since it keeps no cache.
@@ -35,8 +35,9 @@ class ArithbenchConfig(PretrainedConfig):
     """What was trained, on what texts.
 
     `architecture`: its name in arithbench. `settings`: its config's fields. `sequence`: its `SequenceSpec`, widths and
-    ids of the special tokens. `prompt_end`: what ends every prompt, '=' or ' ='; `prompt_end_token_id`: of its '='. `workings_end`: the symbol
-    between workings and answer, '' where there are no workings. `precision`: '32', 'bf16' or '16', of matrix products.
+    ids of the special tokens. `prompt_end`: what ends every prompt, '=' or ' ='; `prompt_end_token_id`: of its '='.
+    `workings_end`: the symbol between workings and answer, '' where there are no workings. `precision`: '32', 'bf16' or
+    '16', of matrix products.
     """
 
     model_type = "arithbench"
@@ -73,7 +74,7 @@ class Arithbench(PreTrainedModel):
         # Buffers that follow from the config would not survive loading, which makes room for them and fills in nothing.
         for module in self.architecture.modules():
             module._non_persistent_buffers_set.clear()
-        self.post_init()
+        PreTrainedModel.post_init(self)
 
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing: an architecture draws its own weights when it is built."""
@@ -136,7 +137,8 @@ class ArithbenchForCausalLM(Arithbench, GenerationMixin):
 
     def forward(self, input_ids: Tensor, **ignored: Any) -> CausalLMOutput:
         """(B, P + N) prompts, padded on the left so that each '=' stands in the same column, and the answers so far ->
-        logits (B, N + 1, V) of the symbols from the '=' on. An attention mask is not needed: pads are known by their id.
+        logits (B, N + 1, V) of what follows the '=' and each symbol behind it. An attention mask is not needed: pads
+        are known by their id.
         """
         is_end = input_ids == self.config.prompt_end_token_id
         column = int(is_end[0].int().argmax()) + 1

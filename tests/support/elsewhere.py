@@ -1,9 +1,10 @@
-"""Exported folders, loaded where this project is not: run as `python -I elsewhere.py TASKS`, it imports transformers alone.
+"""Exported folders, loaded where this project is not. Run as `python -I elsewhere.py TASKS`.
 
-TASKS is a JSON file: a list of objects with `folder`, `auto` (the class of transformers that loads it), `prompts` (token
-ids, padded on the left) and `texts`. Prints a JSON list of what each model did: `answers` (ids), `said` (answers to the
-texts), `generated` (ids by transformers' own `generate`; absent where there is none), `ids` (the texts as token ids), `card`
-(what the example in the model card printed) and `card_says` (what the card says that it prints).
+TASKS is a JSON file, a list of objects: `folder`, `auto` (the class of transformers that loads it), `prompts` (ids of
+tokens, padded on the left), `texts`, and `generate` (how many of the prompts). Prints a JSON list, what each model did:
+`answers` (ids), `said` (answers to the texts), `ids` (the texts as token ids), `generated` (ids by transformers' own
+`generate`; absent where there is none), `card` (what the example in the model card printed) and `card_says` (what the
+card says that it prints).
 """
 
 import contextlib
@@ -38,8 +39,9 @@ def done(task: dict[str, Any]) -> dict[str, Any]:
         "ids": tokenizer(task["texts"], padding="max_length")["input_ids"],
     }
     if task["auto"] != "AutoModel":
-        generated = model.generate(prompts)
-        result["generated"] = generated[:, 1 if task["auto"] == "AutoModelForSeq2SeqLM" else prompts.shape[1] :].tolist()
+        generated = model.generate(prompts[: task["generate"]])
+        before = 1 if task["auto"] == "AutoModelForSeq2SeqLM" else prompts.shape[1]
+        result["generated"] = generated[:, before:].tolist()
     card = (Path(task["folder"]) / "README.md").read_text(encoding="utf-8")
     code, printed = (re.search(rf"```{kind}\n(.*?)```", card, re.DOTALL)[1] for kind in ("python", "text"))
     out, here = io.StringIO(), Path.cwd()
