@@ -23,6 +23,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,32 +73,32 @@ class TensorBoard(Tracker):
     package, how_to_look = "tensorboard", "tensorboard --logdir {folder}"
 
     def __init__(self, directory: Path) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.plugins.hparams.summary_v2 import hparams_pb
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-
-        self._directory, self._event, self._session, self._summary = directory, Event, SessionLog, Summary
-        self._settings, self._writer = hparams_pb, EventFileWriter
+        self._directory = directory
+        self._events = import_module("tensorboard.compat.proto.event_pb2")
+        self._summaries = import_module("tensorboard.compat.proto.summary_pb2")
+        self._settings = import_module("tensorboard.plugins.hparams.summary_v2")
+        self._files = import_module("tensorboard.summary.writer.event_file_writer")
         self._open: dict[str, Any] = {}
 
     def begin(self, cell: str, facts: dict[str, Any]) -> None:
-        self._open[cell] = self._writer(str(self._directory / cell))
+        self._open[cell] = self._files.EventFileWriter(str(self._directory / cell))
         # A session that starts at step 0 makes TensorBoard forget all that the folder held before.
-        self._write(cell, 0, session_log=self._session(status=self._session.START))
+        start = self._events.SessionLog(status=self._events.SessionLog.START)
+        self._write(cell, 0, session_log=start)
         shown = {key: value if isinstance(value, bool | int | float) else str(value) for key, value in facts.items()}
-        self._write(cell, 0, summary=self._settings(shown, trial_id=cell))
+        self._write(cell, 0, summary=self._settings.hparams_pb(shown, trial_id=cell))
 
     def log(self, cell: str, examples: int, figures: dict[str, float]) -> None:
-        values = [self._summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
-        self._write(cell, examples, summary=self._summary(value=values))
+        summary = self._summaries.Summary
+        values = [summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
+        self._write(cell, examples, summary=summary(value=values))
 
     def end(self, cell: str) -> None:
         self._open.pop(cell).close()
 
     def _write(self, cell: str, examples: int, **content: Any) -> None:
         writer = self._open[cell]
-        writer.add_event(self._event(wall_time=time.time(), step=examples, **content))
+        writer.add_event(self._events.Event(wall_time=time.time(), step=examples, **content))
         writer.flush()
 
 
@@ -116,9 +117,7 @@ class Trackio(Tracker):
             "HF_HUB_DISABLE_TELEMETRY": "1",
             "GRADIO_ANALYTICS_ENABLED": "False",
         }
-        import trackio
-
-        self._trackio = trackio
+        self._trackio = import_module("trackio")
         self._open: dict[str, Any] = {}
 
     def begin(self, cell: str, facts: dict[str, Any]) -> None:
