@@ -7,7 +7,7 @@ from bench.datasets.expressions import as_problems, read_expression
 from bench.datasets.outside import shown
 from bench.datasets.problems import Problems, solve
 from bench.datasets.split import SPLITS, split_of
-from bench.datasets.tokenizers import EOS
+from bench.datasets.tokenizers import EOS, PAD
 from bench.errors import UserError
 from bench.facts import facts
 from bench.trained import TrainedModel
@@ -15,7 +15,7 @@ from bench.trained import TrainedModel
 
 @dataclass(frozen=True)
 class Symbol:
-    """One symbol of an answer."""
+    """One symbol of an answer, or as many as the suite's tokenizer makes one token of."""
 
     symbol: str
     probability: float
@@ -29,7 +29,7 @@ class Reply:
     architecture: str
     seed: int
     expression: str
-    """as the suite writes it, such as '-12*7'"""
+    """in plain symbols, such as '-12*7', however the suite writes it"""
     split: str
     """'train', 'validation' or 'test', by the rule of magnitudes"""
     unseen: bool
@@ -39,13 +39,17 @@ class Reply:
     expected: str
     """the exact answer under the suite's rule of division, '' where that gives none"""
     right: bool
-    """all symbols generated are right, up to the end token"""
+    """all symbols generated are right up to the end token, whatever the workings before the answer"""
     raw: str = ""
-    """the symbols as generated: the last digit first where the suite reverses answers"""
+    """the symbols as generated: the last digit first where the suite reverses answers, and behind the workings"""
+    workings: str = ""
+    """the part of `raw` before the answer, with its end; '' where the suite has no workings"""
     confidence: float | None = None
     """product of the probabilities of all symbols generated, the end token among them"""
     symbols: list[Symbol]
     """of the answer, in the order in which a person reads them"""
+    workings_probability: float | None = None
+    """product over the symbols of the workings; None where the suite has none"""
     end_probability: float | None = None
     """of the end token; None where there is none, and the answer was cut off at the suite's width"""
     seconds: float | None = None
@@ -101,20 +105,31 @@ def _reply(model: TrainedModel, problem: Problems) -> Reply:
     ids = answered.ids[0].tolist()
     length = ids.index(EOS) if EOS in ids else len(ids)
     probabilities = model.likelihoods(problem, answered.ids)[0].tolist()
-    symbols = [Symbol(encoding.tokenizer.vocabulary[i], p) for i, p in zip(ids[:length], probabilities, strict=False)]
-    raw = encoding.tokenizer.decode(ids)
+    form, decode = encoding.form, encoding.tokenizer.decode
+    start = _start_of_answer(ids[:length], encoding.workings_end)
+    symbols = [Symbol(form.as_read(decode([ids[place]])), probabilities[place]) for place in range(start, length)]
+    raw = decode(ids)
     return Reply(
         architecture=model.architecture,
         seed=model.seed,
         expression=expression,
         split=split,
         unseen=unseen,
-        answer=encoding.form.read_answer(raw),
+        answer=form.read_answer(raw),
         expected=solve(problem, model.suite.rule).text(0),
         right=bool(answered.right[0]),
         raw=raw,
+        workings=decode(ids[:start]),
         confidence=prod(probabilities[: length + 1]),
-        symbols=symbols[::-1] if encoding.form.answer == "reversed" else symbols,
+        symbols=symbols[::-1] if form.answer == "reversed" else symbols,
+        workings_probability=None if encoding.workings_end == PAD else prod(probabilities[:start]),
         end_probability=probabilities[length] if length < len(ids) else None,
         seconds=answered.seconds,
     )
+
+
+def _start_of_answer(ids: list[int], workings_end: int) -> int:
+    """Where the answer starts: behind the workings, which are all there is where they never end."""
+    if workings_end == PAD:
+        return 0
+    return ids.index(workings_end) + 1 if workings_end in ids else len(ids)

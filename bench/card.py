@@ -55,9 +55,7 @@ def _asked(trained: TrainedModel) -> tuple[list[str], list[str], list[str]]:
     problems = problems.rows((np.arange(EXAMPLES) * 2 + 1) * len(problems) // (2 * EXAMPLES))
     prompts = [encoding.tokenizer.decode(row[row != PAD]) for row in encoding.encode(problems).prompt]
     raw = [encoding.tokenizer.decode(ids) for ids in trained.answer(problems).ids]
-    symbols = [re.findall(rf"{SPECIAL_TOKEN.pattern}|.", text) for text in raw]
-    read = ["".join(some[::-1] if encoding.form.answer == "reversed" else some) for some in symbols]
-    return prompts, read, raw
+    return prompts, [encoding.form.as_read("".join(encoding.form.answer_symbols(text))) for text in raw], raw
 
 
 def _usage(

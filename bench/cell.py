@@ -164,11 +164,13 @@ def _outcome(
     """
     import torch
 
+    from bench.numerics import as_in_a_cell
     from bench.results.files import write_text
     from bench.training import Diverged, Stopped
 
     try:
-        return job(work, report, stop)
+        with as_in_a_cell(work.threads, work.device):
+            return job(work, report, stop)
     except Stopped:
         raise
     except Diverged as error:
@@ -189,6 +191,7 @@ def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
     from bench import machine
     from bench.checkpoints import PATTERN
     from bench.datasets.suites import Suite
+    from bench.numerics import repeats
     from bench.results import records
     from bench.results.files import sha256_of
 
@@ -204,7 +207,7 @@ def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
         "exclusive": False,
         "data_chain": [],
         "versions": machine.versions(),
-        "machine": machine.description(),
+        "machine": machine.description() | {"deterministic": repeats(work.device)},
         "files": {
             path.name: sha256_of(path)
             for path in sorted(directory.glob("[!.]*"))
@@ -272,12 +275,6 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
     from bench.training import Keeping, train
 
     device = torch.device(work.device)
-    torch.set_num_threads(work.threads)
-    torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(device.type == "cpu")
-    # A safety net for wrong kernels that costs 2 to 10 % of a step; the module makes the attribute up as it goes.
-    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
-    torch.backends.cudnn.allow_tf32 = False  # precision 32 means that, in recurrent cells too
     for module in work.plugins:
         architectures.load_plugin(module)
     suite = Suite.model_validate_json(json.dumps(work.suite))
@@ -287,8 +284,7 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
     sample = encoding.encode(validation.problems.rows(validation.sample(VALIDATION_SAMPLE, suite.key)))
     stream = Stream(suite.stream(work.seed, work.training_problems), encoding)
 
-    machine.forget_peak()  # what preparing the data took
-    before_mb = machine.resident_mb()
+    memory = machine.PeakMemory(work.device)  # without what preparing the data took
     torch.manual_seed(work.seed)  # before the model is built: initialisation is part of what a seed decides
     cls = architectures.get(work.architecture)
     model = cls(cls.Config(**work.config), spec).to(device).train()
@@ -312,14 +308,11 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
         clock, processor = time.perf_counter(), time.process_time()
 
         def cost() -> _Cost:
-            peak_mb, least_mb = machine.peak_resident_mb(), before_mb
-            if device.type == "cuda":
-                peak_mb, least_mb = torch.cuda.max_memory_allocated() / 1e6, 0.0
             return cost_before + _Cost(
                 wall_seconds=time.perf_counter() - clock,
                 cpu_seconds=time.process_time() - processor,
                 cell_beside=beside.seen(),
-                peak_memory_mb=None if peak_mb is None or least_mb is None else max(0.0, peak_mb - least_mb),
+                peak_memory_mb=memory.mb(),
             )
 
         def save(checkpoint: Checkpoint, step: int) -> None:

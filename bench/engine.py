@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.process
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -41,6 +42,19 @@ class Interrupted(Exception):
     """The user stopped the run."""
 
 
+def start_deaf(process: multiprocessing.process.BaseProcess) -> None:
+    """Start a process that Ctrl-C does not reach.
+
+    A terminal sends it to both processes; only this one answers, and then ends the other. Whether a signal is ignored
+    is inherited, so that the child never hears of it, not even while it starts.
+    """
+    answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, answer)
+
+
 class Child:
     """A job in a process of its own."""
 
@@ -49,13 +63,7 @@ class Child:
         self.connection, theirs = context.Pipe()
         name = f"{work.architecture}-s{work.seed}"
         self._process = context.Process(target=main, args=(theirs, as_message(work), job), name=name)
-        # A terminal sends Ctrl-C to both processes; only this one answers, and then ends the other. Whether a signal is
-        # ignored is inherited, so that the child never hears of it, not even while it starts.
-        answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            self._process.start()
-        finally:
-            signal.signal(signal.SIGINT, answer)
+        start_deaf(self._process)
         theirs.close()  # so that the connection ends when the child does
 
     def receive(self) -> dict[str, Any] | None:
@@ -248,6 +256,8 @@ def _collect(directory: Path) -> None:
 def _stop(children: list[Child], grace_seconds: float) -> None:
     """Let jobs finish a step and keep their state. A second Ctrl-C ends that."""
     with suppress(KeyboardInterrupt):
+        if not grace_seconds:
+            return
         for child in children:
             child.ask_to_stop()
         deadline = time.monotonic() + grace_seconds
@@ -282,23 +292,6 @@ def work_of(plan: Plan, entry: Entry, seed: int, cell: Path, checkpoint_seconds:
         plugins=list(plan.plugins),
         checkpoint_seconds=checkpoint_seconds,
     )
-
-
-def run_in_child(work: Work, job: Job, event: Callable[[dict[str, Any]], None]) -> int | None:
-    """Do one job in a process of its own; its exit code. `event` is told what it reports, and ends it by raising.
-
-    Raises:
-        Interrupted: by the user.
-    """
-    child = Child(work, job)
-    try:
-        while (message := child.receive()) is not None:
-            event(message)
-        return child.join()
-    except KeyboardInterrupt:
-        raise Interrupted from None
-    finally:
-        child.end()
 
 
 def death(exit_code: int | None) -> dict[str, str]:

@@ -22,7 +22,8 @@ from safetensors.torch import save_file
 from bench import __version__, architectures
 from bench.architectures import Architecture, MaskedInfilling
 from bench.card import model_card
-from bench.datasets.tokenizers import DIGITS, SPECIAL
+from bench.datasets.forms import TEXTS, WORKINGS_END
+from bench.datasets.tokenizers import DIGITS, SPECIAL, BytePair
 from bench.errors import UserError
 from bench.results.files import write_text
 from bench.results.runs import Run, open_run
@@ -112,7 +113,6 @@ def write_files(trained: TrainedModel, run: Run, directory: Path, name: str = ""
 
 def _config(trained: TrainedModel) -> dict[str, Any]:
     model, encoding = trained.model, trained.suite.encoding
-    any_prompt = encoding.tokenizer.decode(encoding.encode(trained.suite.evaluation_set("test").problems).prompt[0])
     auto = auto_class(type(model))
     return {
         "architectures": [OWN_CLASSES[auto]],
@@ -122,9 +122,9 @@ def _config(trained: TrainedModel) -> dict[str, Any]:
         "architecture": trained.architecture,
         "settings": trained.record.config,
         "sequence": asdict(model.spec),
-        "prompt_end": " =" if any_prompt.endswith(" =") else "=",
+        "prompt_end": " =" if encoding.form.notation == "latex" else "=",
         "prompt_end_token_id": encoding.tokenizer.vocabulary.index("="),
-        "workings_end": "",
+        "workings_end": "" if encoding.form.workings == "none" else WORKINGS_END,
         "precision": trained.record.precision,
         "vocab_size": model.spec.vocabulary,
         "is_encoder_decoder": auto == "AutoModelForSeq2SeqLM",
@@ -150,18 +150,32 @@ def _generation(trained: TrainedModel) -> dict[str, Any]:
 
 
 def _tokenizer(trained: TrainedModel) -> dict[str, Any]:
-    """A file of the package `tokenizers`: texts are cut into known words, runs of digits from the left."""
-    vocabulary = trained.suite.encoding.tokenizer.vocabulary
+    """A file of the package `tokenizers`. Where nothing was learnt, texts are cut into known words, runs of digits from
+    the left.
+    """
+    tokenizer = trained.suite.encoding.tokenizer
+    vocabulary = tokenizer.vocabulary
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    special = [{"id": number, "content": token, **flags} for number, token in enumerate(SPECIAL)]
+    if isinstance(tokenizer, BytePair):  # in its file commands of LaTeX stand as the characters of their codes
+        commands = {chr(code): text for code, text in enumerate(TEXTS) if text != chr(code)}
+        spelt = [_replace(text, code) for code, text in commands.items()]
+        read = [_replace(code, text) for code, text in commands.items()]
+        learnt: dict[str, Any] = json.loads(tokenizer.file)
+        return learnt | {
+            "added_tokens": special,
+            "normalizer": {"type": "Sequence", "normalizers": spelt},
+            "decoder": {"type": "Sequence", "decoders": [{"type": "Fuse"}, *read]},
+        }
     words = vocabulary[len(SPECIAL) :]
     longest = max(len(word) for word in words if set(word) <= set(DIGITS))
     others = sorted((word for word in words if not set(word) <= set(DIGITS)), key=len, reverse=True)
     pattern = "|".join([f"[0-9]{{1,{longest}}}", *map(re.escape, others)])
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": number, "content": token, **flags} for number, token in enumerate(SPECIAL)],
+        "added_tokens": special,
         "normalizer": None,
         "pre_tokenizer": {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False},
         "post_processor": None,
@@ -169,6 +183,10 @@ def _tokenizer(trained: TrainedModel) -> dict[str, Any]:
         # No token stands for unknown symbols: a text that has one is refused.
         "model": {"type": "WordLevel", "vocab": {word: i for i, word in enumerate(vocabulary)}, "unk_token": ""},
     }
+
+
+def _replace(text: str, by: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": {"String": text}, "content": by}
 
 
 def _tokenizer_config(trained: TrainedModel) -> dict[str, Any]:

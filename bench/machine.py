@@ -100,6 +100,24 @@ def git_state() -> dict[str, Any]:
         return {}
 
 
+class PeakMemory:
+    """The most memory that this process takes, or takes on a GPU, above what it had when this was made."""
+
+    def __init__(self, device: str) -> None:
+        self._on_gpu = device.startswith("cuda")
+        forget_peak()
+        self._before_mb = resident_mb()
+
+    def mb(self) -> float | None:
+        """So far, in MB (10^6 bytes); None where the system does not say."""
+        if self._on_gpu:
+            import torch
+
+            return torch.cuda.max_memory_allocated() / 1e6
+        peak_mb = peak_resident_mb()
+        return None if peak_mb is None or self._before_mb is None else max(0.0, peak_mb - self._before_mb)
+
+
 def resident_mb() -> float | None:
     """Memory of this process now, in MB (10^6 bytes); elsewhere than on Linux its peak so far, or None."""
     now = _linux_mb("VmRSS")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.amounts import Budget
@@ -18,13 +19,14 @@ from bench.datasets.encoding import Encoded
 from bench.datasets.stream import Stream
 from bench.optimizers import build_optimizers, schedule_factor, set_learning_rates
 from bench.settings import TrainingSettings
+from bench.timing import quartiles, synchronize
 
 CURVE_POINTS = 20
 """Validations at even points of the budget."""
 WARMUP_STEPS = 10
 """Steps left out of throughput figures."""
-LOSS_CHECK_STEPS = 25
-"""Steps between looks at the loss: each one waits for the device."""
+LOOK_STEPS = 25
+"""Steps between looks at the loss and, on a GPU, at the clock: each one waits for the device and lets it run empty."""
 REPORT_SECONDS = 0.3
 """Least time between two reports of progress."""
 ABOVE_START, POINTS_ABOVE = 1.25, 5
@@ -56,7 +58,7 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
     """a row a validation, as in curve.csv"""
     rates: list[float] = field(default_factory=list)
-    """examples a second, step by step"""
+    """examples a second, from one look at the clock to the next: step by step on a CPU"""
     flat: bool = False
     """ended before the budget was met, since validation gained nothing any more"""
     start_loss: float | None = None
@@ -64,9 +66,7 @@ class Trained:
 
     def rate_quartiles(self) -> tuple[float, float, float]:
         """First quartile, median and third quartile of examples a second after warm-up."""
-        counted = self.rates[WARMUP_STEPS:] or self.rates
-        low, middle, high = np.quantile(counted, [0.25, 0.5, 0.75])
-        return float(low), float(middle), float(high)
+        return quartiles(self.rates[WARMUP_STEPS:] or self.rates)
 
 
 @dataclass(frozen=True)
@@ -109,11 +109,13 @@ def train(
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "16")
     done, losses = Trained(), _LossMeter()
     keeping = keeping or Keeping()
+    moving = _Moving(model, optimizers, scaler, stream, done, losses)
     if keeping.resume is not None:
-        _restore(keeping.resume, model, optimizers, scaler, stream, done, losses)
+        moving.restore(keeping.resume)
+    clock = _Clock(device, done, 1 if device.type == "cpu" or budget.unit == "seconds" else LOOK_STEPS)
     last_report, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
     while budget_used(budget, done) < 1 and not done.flat:
-        started = time.perf_counter()
+        clock.begin()
         used_before = budget_used(budget, done)
         encoded = next_examples(stream, budget, done, settings.batch, flops_per_example)
         done.examples += len(encoded.prompt)
@@ -124,9 +126,7 @@ def train(
         share = min(budget_used(budget, done), settings.warmup) if rising else used_before
         factor = schedule_factor(share, settings)
         set_learning_rates(optimizers, factor)
-        batch = Batch(
-            *(torch.from_numpy(ids).to(device, non_blocking=True) for ids in (encoded.prompt, encoded.answer))
-        )
+        batch = Batch(*(on_device(ids, device) for ids in (encoded.prompt, encoded.answer)))
         with autocast(device, precision):
             loss = model.loss(batch, torch.Generator().manual_seed((seed << 32) + done.steps))
         update(model, loss, optimizers, scaler, settings.clip)
@@ -134,16 +134,13 @@ def train(
         done.steps += 1
         if done.start_loss is None:
             done.start_loss = losses.read()
-        elif done.steps % LOSS_CHECK_STEPS == 0:
+        elif done.steps % LOOK_STEPS == 0:
             losses.read()
-        if device.type != "cpu":  # a GPU is still at work when its last command is given
-            torch.accelerator.synchronize(device)
-        seconds = time.perf_counter() - started
-        done.train_seconds += seconds
-        done.rates.append(len(encoded.prompt) / seconds)
+        clock.end(len(encoded.prompt))
 
         used = budget_used(budget, done)
         if curve_point(used) > curve_point(used_before) or used >= 1:
+            clock.look()
             train_loss = losses.read()
             losses.reset()
             correct, total = validate()
@@ -173,8 +170,9 @@ def train(
             apart = max(EVERY_SECONDS, cost_of_keeping / MOST_SHARE)
         due = time.monotonic() - last_kept >= apart or used >= 1 or done.flat
         if keeping.save is not None and (stop or due):
+            clock.look()
             began = time.monotonic()
-            state = _state(model, optimizers, scaler, stream, done, losses)
+            state = moving.state()
             keeping.save(replace(state, facts=state.facts | {"share": used}), done.steps)
             last_kept = time.monotonic()
             cost_of_keeping = last_kept - began
@@ -183,56 +181,87 @@ def train(
     return done
 
 
-def _state(
-    model: Architecture,
-    optimizers: list[torch.optim.Optimizer],
-    scaler: torch.amp.GradScaler,
-    stream: Stream,
-    done: Trained,
-    losses: "_LossMeter",
-) -> Checkpoint:
+class _Clock:
+    """Wall seconds of training, looked at after every so many steps and when asked to."""
+
+    def __init__(self, device: torch.device, done: Trained, every: int) -> None:
+        self._device, self._done, self._every = device, done, every
+        self._started, self._steps, self._examples = 0.0, 0, 0
+
+    def begin(self) -> None:
+        """A step begins."""
+        if not self._steps:
+            self._started = time.perf_counter()
+
+    def end(self, examples: int) -> None:
+        """It has ended, as far as the CPU has a part in it."""
+        self._steps += 1
+        self._examples += examples
+        if self._steps == self._every or not self._done.rates:
+            self.look()
+
+    def look(self) -> None:
+        """Wait for the device; what it took since the last look is training."""
+        if self._steps:
+            synchronize(self._device)
+            seconds = time.perf_counter() - self._started
+            self._done.train_seconds += seconds
+            self._done.rates.append(self._examples / seconds)
+            self._steps = self._examples = 0
+
+
+def on_device(ids: NDArray[np.int64], device: torch.device) -> Tensor:
+    """The array there; to a GPU it travels while that computes, which takes memory that the system may not move."""
+    tensor = torch.from_numpy(ids)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+@dataclass(frozen=True)
+class _Moving:
     """All that the next steps depend on. Generators are none of it: every step seeds its own from its number."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for number, optimizer in enumerate(optimizers):
-        for place, remembered in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{place}.{name}": tensor for name, tensor in remembered.items()}
-    tensors["rates"] = torch.tensor(done.rates, dtype=torch.float64)
-    facts = {
-        "trained": {name: value for name, value in asdict(done).items() if name != "rates"},
-        "losses": losses.state(),
-        "scaler": scaler.state_dict(),
-        "position": stream.position,
-        "data_hash": stream.data_hash,
-    }
-    return Checkpoint(tensors, facts)
 
+    model: Architecture
+    optimizers: list[torch.optim.Optimizer]
+    scaler: torch.amp.GradScaler
+    stream: Stream
+    done: Trained
+    losses: "_LossMeter"
 
-def _restore(
-    checkpoint: Checkpoint,
-    model: Architecture,
-    optimizers: list[torch.optim.Optimizer],
-    scaler: torch.amp.GradScaler,
-    stream: Stream,
-    done: Trained,
-    losses: "_LossMeter",
-) -> None:
-    """Undo `_state`. The data are made again and their hash compared: they are never taken on trust."""
-    facts, tensors = checkpoint.facts, checkpoint.tensors
-    model.load_state_dict({name[len("model.") :]: t for name, t in tensors.items() if name.startswith("model.")})
-    for number, optimizer in enumerate(optimizers):
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            kind, _, rest = key.partition(".")
-            if kind == "optimizer" and rest.startswith(f"{number}."):
-                _, place, name = rest.split(".", 2)
-                state.setdefault(int(place), {})[name] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    scaler.load_state_dict(facts["scaler"])
-    stream.forward(facts["position"], facts["data_hash"])
-    losses.restore(facts["losses"])
-    for name, value in facts["trained"].items():
-        setattr(done, name, value)
-    done.rates = tensors["rates"].tolist()
+    def state(self) -> Checkpoint:
+        """What `restore` takes."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for number, optimizer in enumerate(self.optimizers):
+            for place, remembered in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{number}.{place}.{name}": tensor for name, tensor in remembered.items()}
+        tensors["rates"] = torch.tensor(self.done.rates, dtype=torch.float64)
+        facts = {
+            "trained": {name: value for name, value in asdict(self.done).items() if name != "rates"},
+            "losses": self.losses.state(),
+            "scaler": self.scaler.state_dict(),
+            "position": self.stream.position,
+            "data_hash": self.stream.data_hash,
+        }
+        return Checkpoint(tensors, facts)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from there. The data are made again and their hash compared: they are never taken on trust."""
+        facts, tensors = checkpoint.facts, checkpoint.tensors
+        weights = {name[len("model.") :]: t for name, t in tensors.items() if name.startswith("model.")}
+        self.model.load_state_dict(weights)
+        for number, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, tensor in tensors.items():
+                kind, _, rest = key.partition(".")
+                if kind == "optimizer" and rest.startswith(f"{number}."):
+                    _, place, name = rest.split(".", 2)
+                    state.setdefault(int(place), {})[name] = tensor
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.scaler.load_state_dict(facts["scaler"])
+        self.stream.forward(facts["position"], facts["data_hash"])
+        self.losses.restore(facts["losses"])
+        for name, value in facts["trained"].items():
+            setattr(self.done, name, value)
+        self.done.rates = tensors["rates"].tolist()
 
 
 def _refuse_rise(done: Trained) -> None:

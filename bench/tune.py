@@ -17,6 +17,8 @@ import hashlib
 import importlib.util
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -31,9 +33,10 @@ from bench.cell import Work, run_trial
 from bench.cli.options import RunOptions, TuneOptions
 from bench.engine import Job, death, run_tasks, work_of
 from bench.errors import UserError
+from bench.locks import Held, holding
 from bench.plan import Entry, Plan, entry_of, frame
 from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
-from bench.rundir import make_folder
+from bench.rundir import RUN_LOCK, make_folder
 from bench.settings import TrainingSettings, Tuned, field_names, suggest
 from bench.training import CURVE_POINTS, curve_point
 
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from optuna.trial import Trial as OptunaTrial
 
-SCHEMA = 4
+SCHEMA = 3
 """Version of tune.json, and of all that makes a search what it is: space, sampler, pruner."""
 SEARCH, JOURNAL, TRIALS, BEST = "tune.json", "journal.log", "trials.csv", "tune.toml"
 """Files of a search: what it is, Optuna's log, all trials as a table, and the best settings."""
@@ -55,8 +58,6 @@ SHARE = 4
 """A trial has a quarter of the budget that the settings are searched for."""
 DEPTHS = (1, 6)
 """Fewest and most layers; an architecture that cannot have them all has those of them that it can."""
-BATCHES = (64, 128, 256)
-"""Choices of the batch size. A step of a smaller one takes nearly as long: its time would buy far fewer examples."""
 USUAL_LR = {"muon": 0.02, "adamw": 0.008, "sgd": 0.05}
 """What `lr` of the space is a multiple of: one range then suits all optimisers, and is one dimension to the sampler."""
 DEPTH, OWN = "depth", "own"
@@ -65,7 +66,7 @@ DESIGN: tuple[dict[str, Any], ...] = (
     {"batch": 64, DEPTH: 3},
     {"batch": 64, DEPTH: 4, "lr": 0.5},
     {"batch": 128, DEPTH: 4, OWN: 0},
-    {"batch": 256, DEPTH: 2},
+    {"batch": 32, DEPTH: 2, "lr": 0.5},
     {"batch": 64, DEPTH: 6, "lr": 0.5},
     {"batch": 64, DEPTH: 3, "optimizer": "adamw"},
     {"batch": 64, DEPTH: 2, OWN: 1},
@@ -219,8 +220,8 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
         Interrupted: by the user; finished trials are kept.
         UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked.
     """
-    with (directory / JOURNAL).open("ab") as journal:
-        _hold(journal.fileno(), directory)
+    with _alone(directory):
+        (directory / JOURNAL).touch()
         storage = _open_journal(directory)
         asked = {"search": search.trials, "final": search.finalists}
         studies = {(cls.name, stage): _study(storage, cls.name, stage) for cls in search.classes for stage in asked}
@@ -309,7 +310,7 @@ def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribut
         "optimizer": CategoricalDistribution(("muon", "adamw")),
         "lr": FloatDistribution(1 / 4, 2, log=True),
         "outer_lr": FloatDistribution(0.002, 0.016, log=True),
-        "batch": CategoricalDistribution(BATCHES),
+        "batch": CategoricalDistribution((32, 64, 128, 256)),
         "warmup": FloatDistribution(0, 0.1),
         "weight_decay": FloatDistribution(0, 0.1),
         **({depth: IntDistribution(least, most)} if depth in defaults else {}),
@@ -501,20 +502,19 @@ def _trial(architecture: str, stage: str, number: int, frozen: FrozenTrial) -> T
     )
 
 
-def _hold(descriptor: int, directory: Path) -> None:
-    """Keep other searches out of the folder; the lock goes with the process, however it ends.
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """A context that keeps other searches out of the folder.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process searches there.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UserError(f"--out {directory}: another process searches here; wait for it or end it first") from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(holding(directory / RUN_LOCK, sign=True))
+        except Held as other:
+            raise UserError(f"--out {directory}: {other} searches here; wait for it or end it first") from None
+        yield
 
 
 def _open_journal(directory: Path) -> JournalStorage:

@@ -142,7 +142,7 @@ class Record:
     versions: dict[str, str]
     """package -> version"""
     machine: dict[str, Any]
-    """processor, memory, operating system, ..."""
+    """processor, memory, operating system, ...; `deterministic`: whether the device gives the same bits each time"""
     files: dict[str, str]
     """name -> SHA-256 in hex of each other file in the cell's folder"""
 

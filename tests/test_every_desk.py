@@ -59,7 +59,7 @@ def _unguarded(tree: ast.AST, caught: frozenset[str] = frozenset()) -> Iterator[
     """`caught`: the errors that are caught where `tree` stands; 'platform' where the system was asked for."""
     for what, kind in _reached(tree):
         if not caught & {*GUARDS[kind], "platform"}:
-            yield tree.lineno, f"{what} without a guard"  # type: ignore[attr-defined]
+            yield tree.lineno, f"{what} without a guard"
     for field, value in ast.iter_fields(tree):
         inside = caught
         if isinstance(tree, ast.Try) and field == "body":

@@ -24,8 +24,9 @@ def ask_command(
 ) -> None:
     """One answer from each trained model of a run, beside the right one.
 
-    Confidence is the product of the probabilities of all symbols that a model wrote, its end token among them. A masked
-    encoder has no such product: there it is the pseudo-likelihood, each symbol masked alone.
+    Right is an answer whose every symbol is right, whatever the workings before it. Confidence is the product of the
+    probabilities of all symbols that a model wrote, workings and end token among them. A masked encoder has no such
+    product: there it is the pseudo-likelihood, each symbol masked alone.
 
     Parameters
     ----------
@@ -67,22 +68,25 @@ def _table(replies: list[Reply]) -> Table:
     from bench.results.entries import NO_VALUE, Entry, Table, number_entry
 
     asked = next(reply for reply in replies if not reply.reason)
+    workings = asked.workings_probability is not None
     seen = "no model was trained on it" if asked.unseen else "it may have been trained on"
+    beyond = " but beyond the suite's patterns" if asked.unseen and asked.split == "train" else ""
     rows = []
     for reply in replies:
-        answer = reply.answer or f"no number: {reply.raw}"
+        answer = reply.answer or f"no number: {reply.raw.removeprefix(reply.workings) or 'nothing'}"
         figures = [reply.confidence and 100 * reply.confidence, reply.seconds and 1000 * reply.seconds]
         rows.append(
             [
                 Entry(text=f"{reply.architecture} seed {reply.seed}"),
+                *([Entry(text=reply.workings or NO_VALUE)] if workings else []),
                 Entry(text=f"cannot be asked: it {reply.reason}" if reply.reason else answer),
                 Entry(text=NO_VALUE if reply.reason else "right" if reply.right else "wrong"),
                 *(number_entry(figure, decimals=1) for figure in figures),
             ]
         )
     return Table(
-        title=f"{asked.expression} = {asked.expected}   ({asked.split} split: {seen})",
-        columns=["model", "answer", "", "confidence %", "ms"],
+        title=f"{asked.expression} = {asked.expected}   ({asked.split} split{beyond}: {seen})",
+        columns=["model", *(["workings"] if workings else []), "answer", "", "confidence %", "ms"],
         rows=rows,
-        left=frozenset({0, 1, 2}),
+        left=frozenset(range(3 + workings)),
     )

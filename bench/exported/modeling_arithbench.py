@@ -27,8 +27,8 @@ from bench.architectures.transformer import Transformer as Model
 
 BATCH = 512
 """Problems answered at once, as in arithbench: the last bits of a sum depend on it."""
-SYMBOL = re.compile(r"\\[a-z]+(?:\{[a-z]\})?|<[a-z]+>|.", re.DOTALL)
-"""One symbol of an answer: a character, or a command of LaTeX."""
+SYMBOL = re.compile(r"\\times|\\frac|\\mathrm\{r\}|<[a-z]+>|.", re.DOTALL)
+"""One symbol of an answer: a character, a command of LaTeX, or a special token."""
 
 
 class ArithbenchConfig(PretrainedConfig):
@@ -85,15 +85,16 @@ class Arithbench(PreTrainedModel):
         writes the last digit first, the order is turned round, and workings are left out.
 
         Raises:
-            ValueError: a prompt is wider than the model was trained on.
-            Exception: of the tokenizer, a prompt has a symbol that the model does not know.
+            ValueError: a prompt is wider than the model was trained on, or has a symbol that it does not know.
         """
         if not texts:
             return []
         prompts = [text if text.endswith("=") else text + self.config.prompt_end for text in texts]
-        encoded = tokenizer(prompts, padding=True, add_special_tokens=False, return_tensors="pt")
-        rows = self.answer_ids(encoded["input_ids"].to(self.device)).tolist()
-        ended = [row[: row.index(self.spec.eos)] if self.spec.eos in row else row for row in rows]
+        rows = [self._ids(prompt, tokenizer) for prompt in prompts]
+        width = max(map(len, rows))
+        padded = [[self.spec.pad] * (width - len(row)) + row for row in rows]
+        answers = self.answer_ids(torch.tensor(padded, device=self.device)).tolist()
+        ended = [row[: row.index(self.spec.eos)] if self.spec.eos in row else row for row in answers]
         return [self._read(tokenizer.decode(row)) for row in ended]
 
     @torch.no_grad()
@@ -103,6 +104,16 @@ class Arithbench(PreTrainedModel):
         with self._autocast():
             parts = [self.architecture.generate(rows, self.spec.answer_width) for rows in prompt.split(BATCH)]
         return torch.cat(parts)
+
+    def _ids(self, prompt: str, tokenizer: Any) -> list[int]:
+        try:
+            ids: list[int] = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            known = tokenizer.decode(ids) == prompt
+        except Exception:  # the package tokenizers raises no other
+            known = False
+        if not known:
+            raise ValueError(f"'{prompt}' has symbols that the model does not know")
+        return ids
 
     def _read(self, written: str) -> str:
         """A written answer as a person reads it."""

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,14 +26,6 @@ from bench.training import Diverged, Trained, _refuse_rise
 SAME = ("model.safetensors", "predictions.csv.gz")
 STEPS = 20
 """Of a run of the tiny suite, each of them with a point of the curve."""
-
-
-@pytest.fixture(autouse=True)
-def torch_as_it_was() -> Iterator[None]:
-    """A cell has a process of its own, and sets what it likes there."""
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_flush_denormal(False)
 
 
 def work(tiny_path: Path, folder: Path, name: str = "transformer", settings: str = "batch=30,dropout=0.1") -> Work:

@@ -50,7 +50,7 @@ def test_wrong_settings_are_refused_by_key_value_and_rule(key: str, value: objec
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        TrainingSettings().lr = 1.0  # type: ignore[misc]
+        TrainingSettings().lr = 1.0
 
 
 HEADER = """

@@ -622,6 +622,10 @@ def test_training_again_tells_an_honest_cell_from_one_trained_otherwise(honest: 
     elsewhere = replace(record, versions=record.versions | {"torch": "1.0"})
     cell = Cell(cell_of(run), elsewhere, plan["entries"]["lstm"], expected)
     assert "points are allowed" in verify._compare(cell, original, [cell])
+    assert original.machine["deterministic"]
+    by_chance = replace(record, machine=record.machine | {"deterministic": False})
+    cell = Cell(cell_of(run), by_chance, plan["entries"]["lstm"], expected)
+    assert "gives other bits each time" in verify._compare(cell, original, [cell])
     far = replace(original, correct=original.total, exact_match=1.0)
     with pytest.raises(audit.Wrong, match="points are allowed"):
         verify._compare(cell, far, [cell])

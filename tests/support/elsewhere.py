@@ -4,7 +4,7 @@ TASKS is a JSON file, a list of objects: `folder`, `auto` (the class of transfor
 tokens, padded on the left), `texts`, and `generate` (how many of the prompts). Prints a JSON list, what each model did:
 `answers` (ids), `said` (answers to the texts), `ids` (the texts as token ids), `generated` (ids by transformers' own
 `generate`; absent where there is none), `card` (what the example in the model card printed) and `card_says` (what the
-card says that it prints).
+card says that it prints), and `refused` (the errors of two prompts that cannot be asked).
 """
 
 import contextlib
@@ -26,6 +26,17 @@ class NotHere(importlib.abc.MetaPathFinder):
             raise ModuleNotFoundError(f"No module named '{name}'", name=name)
 
 
+def refused(model: Any, tokenizer: Any) -> list[str]:
+    """What a model says to prompts that it cannot read."""
+    said = []
+    for text in ("1+1?", "1" * 100 + "+1"):
+        try:
+            said.append(str(model.answer([text], tokenizer)))
+        except ValueError as error:
+            said.append(f"ValueError: {error}")
+    return said
+
+
 def done(task: dict[str, Any]) -> dict[str, Any]:
     import torch
     import transformers
@@ -37,6 +48,7 @@ def done(task: dict[str, Any]) -> dict[str, Any]:
         "answers": model.answer_ids(prompts).tolist(),
         "said": model.answer(task["texts"], tokenizer),
         "ids": tokenizer(task["texts"], padding="max_length")["input_ids"],
+        "refused": refused(model, tokenizer),
     }
     if task["auto"] != "AutoModel":
         generated = model.generate(prompts[: task["generate"]])
