@@ -231,6 +231,12 @@ def sources(cls: type[Architecture]) -> dict[str, str]:
             if taken != other:
                 raise UserError(f"{cls.name}: {taken} and {other} cannot lie side by side in one folder; rename one")
             waiting.append((other, _source_of(other)))
+    further = [leaf for leaf in sorted(found) if leaf != MODELING and f"from .{leaf} import" not in found[MODELING]]
+    if further:
+        found[MODELING] += (
+            "\n# Of a local folder, transformers 4 copies what this file imports, and not what those import.\n"
+        )
+        found[MODELING] += "".join(f"from .{leaf} import __name__ as _{leaf}\n" for leaf in further)
     return dict(sorted(found.items()))
 
 

@@ -79,6 +79,11 @@ class Arithbench(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing: an architecture draws its own weights when it is built."""
 
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        """`generate` makes no cache, not even where it is asked to: it would stay empty."""
+        return False
+
     @torch.no_grad()
     def answer(self, texts: list[str], tokenizer: Any) -> list[str]:
         """Greedy answers to prompts such as '-12*7=' (the '=' may be left out), as a person reads them: where the model
@@ -146,14 +151,18 @@ class Arithbench(PreTrainedModel):
 class ArithbenchForCausalLM(Arithbench, GenerationMixin):
     """Writes the answer behind the prompt, symbol by symbol."""
 
-    def forward(self, input_ids: Tensor, **ignored: Any) -> CausalLMOutput:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **ignored: Any) -> CausalLMOutput:
         """(B, P + N) prompts, padded on the left so that each '=' stands in the same column, and the answers so far ->
-        logits (B, N + 1, V) of what follows the '=' and each symbol behind it. An attention mask is not needed: pads
-        are known by their id.
+        logits (B, N + 1, V) of what follows the '=' and each symbol behind it. The attention mask is ignored:
+        pads are known by their id.
         """
         is_end = input_ids == self.config.prompt_end_token_id
         column = int(is_end[0].int().argmax()) + 1
         return CausalLMOutput(logits=self._next(input_ids[:, :column], input_ids[:, column:]))
+
+    def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What `forward` is given at each step of `generate`: all symbols so far."""
+        return {"input_ids": input_ids}
 
 
 class Prompt(nn.Module):
@@ -180,16 +189,21 @@ class ArithbenchForSeq2SeqLM(Arithbench, GenerationMixin):
         input_ids: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
         encoder_outputs: BaseModelOutput | None = None,
+        attention_mask: Tensor | None = None,
         **ignored: Any,
     ) -> Seq2SeqLMOutput:
         """(B, P) prompts, padded on the left, and (B, 1 + N) the token bos with the answers so far behind it -> logits
-        (B, N + 1, V). `encoder_outputs` holds the prompts where `input_ids` does not.
+        (B, N + 1, V). `encoder_outputs` holds the prompts where `input_ids` does not. The attention mask is ignored.
         """
         prompt = encoder_outputs[0] if encoder_outputs is not None else input_ids
         if prompt is None:
             raise ValueError("neither input_ids nor encoder_outputs")
         written = prompt[:, :0] if decoder_input_ids is None else decoder_input_ids[:, 1:]
         return Seq2SeqLMOutput(logits=self._next(prompt, written))
+
+    def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What `forward` is given at each step of `generate`: the prompt, and all symbols of the answer so far."""
+        return {"decoder_input_ids": input_ids, "encoder_outputs": kwargs["encoder_outputs"]}
 
 
 class ArithbenchForInfilling(Arithbench):

@@ -51,7 +51,8 @@ def done(task: dict[str, Any]) -> dict[str, Any]:
         "refused": refused(model, tokenizer),
     }
     if task["auto"] != "AutoModel":
-        generated = model.generate(prompts[: task["generate"]])
+        some = prompts[: task["generate"]]
+        generated = model.generate(some, attention_mask=(some != 0).long(), use_cache=True)  # the card asks for neither
         before = 1 if task["auto"] == "AutoModelForSeq2SeqLM" else prompts.shape[1]
         result["generated"] = generated[:, before:].tolist()
     card = (Path(task["folder"]) / "README.md").read_text(encoding="utf-8")
