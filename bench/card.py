@@ -80,8 +80,9 @@ def _usage(
         shown.append(repr([written if auto_class == "AutoModelForSeq2SeqLM" else prompts[0] + written]))
     spec = trained.model.spec
     return [
-        "It needs torch and transformers (tested with 5.23, tried with 4.57), and nothing else. `trust_remote_code=True` runs the "
-        "Python files beside this one, which are arithbench's own (`LICENSE`); read them first.",
+        "It needs torch and transformers (tested with 5.23, tried with 4.57), and nothing else. "
+        "`trust_remote_code=True` runs the Python files beside this one, which are arithbench's own (`LICENSE`); read "
+        "them first.",
         "\n".join(["```python", *code, "```"]),
         "prints",
         "\n".join(["```text", *shown, "```"]),
