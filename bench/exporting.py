@@ -13,14 +13,13 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save_file
 
 from bench import __version__, architectures
-from bench.architectures import Architecture, MaskedInfilling
+from bench.architectures import Architecture, Autoregressive, MaskedInfilling
 from bench.card import model_card
 from bench.datasets.forms import TEXTS, WORKINGS_END
 from bench.datasets.tokenizers import DIGITS, SPECIAL, BytePair
@@ -33,6 +32,8 @@ MODELING = "modeling_arithbench"
 """The module that transformers imports, and its file in `bench/exported`."""
 NAMES_THE_ARCHITECTURE = "from bench.architectures.transformer import Transformer as Model\n"
 """The line of it that is another one in every folder."""
+SEQUENCE = ("vocabulary", "prompt_width", "answer_width", "pad", "bos", "eos", "mask", "digits", "reversed")
+"""The fields of a `SequenceSpec` that a folder keeps."""
 ROOM = architectures.__name__
 GIVEN = frozenset({"torch", "numpy", "transformers"})
 """Packages that an exported source may import beside the standard library."""
@@ -51,7 +52,13 @@ def chosen_model(
 
 
 def auto_class(cls: type[Architecture]) -> str:
-    """The class of transformers that loads a model of this architecture."""
+    """The class of transformers that loads a model of this architecture.
+
+    Raises:
+        UserError: it is of no kind that a folder can hold.
+    """
+    if not issubclass(cls, Autoregressive | MaskedInfilling):
+        raise UserError(f"--arch {cls.name}: cannot be exported, being neither Autoregressive nor MaskedInfilling")
     if issubclass(cls, MaskedInfilling):
         return "AutoModel"
     return "AutoModelForSeq2SeqLM" if "encoder-decoder" in cls.family else "AutoModelForCausalLM"
@@ -94,7 +101,7 @@ def refuse_used(directory: Path) -> None:
 
 def write_files(trained: TrainedModel, run: Run, directory: Path, name: str = "") -> None:
     """The files of the folder, into one that is empty."""
-    model = trained.model
+    model, auto = trained.model, auto_class(type(trained.model))
     for module, source in sources(type(model)).items():
         write_text(directory / f"{module}.py", source)
     write_text(directory / "LICENSE", _licence())
@@ -108,7 +115,7 @@ def write_files(trained: TrainedModel, run: Run, directory: Path, name: str = ""
     tensors = dict(model.named_parameters()) | dict(model.named_buffers())
     named = {f"architecture.{key}": tensor.detach().contiguous() for key, tensor in tensors.items()}
     save_file(named, directory / WEIGHTS, metadata={"format": "pt"})
-    write_text(directory / "README.md", model_card(trained, run, auto_class(type(model)), name))
+    write_text(directory / "README.md", model_card(trained, run, auto, name))
 
 
 def _config(trained: TrainedModel) -> dict[str, Any]:
@@ -121,7 +128,7 @@ def _config(trained: TrainedModel) -> dict[str, Any]:
         "arithbench_version": __version__,
         "architecture": trained.architecture,
         "settings": trained.record.config,
-        "sequence": asdict(model.spec),
+        "sequence": {field: getattr(model.spec, field) for field in SEQUENCE},
         "prompt_end": " =" if encoding.form.notation == "latex" else "=",
         "prompt_end_token_id": encoding.tokenizer.vocabulary.index("="),
         "workings_end": "" if encoding.form.workings == "none" else WORKINGS_END,
