@@ -8,7 +8,7 @@ import numpy as np
 from bench import __version__
 from bench.datasets.tokenizers import PAD
 from bench.results.entries import Entry, Table, share_entry
-from bench.results.markdown import table_blocks
+from bench.results.markdown import blocks_of
 from bench.results.predictions import OPERATIONS
 from bench.results.runs import Run
 from bench.results.scores import Scores
@@ -43,7 +43,7 @@ def model_card(trained: TrainedModel, run: Run, auto_class: str, name: str = "")
             f"`{prompts[0]}` it writes `{raw[0]}`. `answer` turns them round, `generate` does not."
         )
     blocks += ["## How to use it", *_usage(trained, auto_class, name, prompts, answers, raw)]
-    blocks += table_blocks([_accuracy(trained, run)])
+    blocks += blocks_of([], [_accuracy(trained, run)])
     blocks += ["## How it was trained", *_training(trained, run)]
     return "\n\n".join(blocks) + "\n"
 

@@ -10,13 +10,13 @@ def markdown(report: Contents) -> str:
     for part in report.parts:
         if len(report.parts) > 1:
             blocks.append(f"# {_escaped(part.title)}")
-        blocks += [_escaped(line) for line in part.opening] + table_blocks(part.tables)
+        blocks += blocks_of(part.opening, part.tables)
     return "\n\n".join(blocks) + "\n"
 
 
-def table_blocks(tables: list[Table]) -> list[str]:
-    """Tables, each under a heading of the second level and with its notes below it, as blocks of lines."""
-    blocks = []
+def blocks_of(opening: list[str], tables: list[Table]) -> list[str]:
+    """Paragraphs, then tables, each under a heading of the second level and with its notes below it."""
+    blocks = [_escaped(line) for line in opening]
     for table in tables:
         rules = [":---" if number in table.left else "---:" for number in range(len(table.columns))]
         texts = [table.columns, rules, *([entry.text for entry in row] for row in table.rows)]
