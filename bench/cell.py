@@ -301,7 +301,8 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
         if before is not None:
             cost_before = _Cost(**before.facts["cost"])
             steps, share = before.facts["trained"]["steps"], before.facts["share"]
-            report({"kind": "resumed", "steps": steps, "share": share})
+            curve = before.facts["trained"]["curve"]
+            report({"kind": "resumed", "steps": steps, "share": share, "curve": curve})
 
     with machine.CellsBeside() as beside:
         clock, processor = time.perf_counter(), time.process_time()

@@ -10,11 +10,12 @@ def markdown(report: Contents) -> str:
     for part in report.parts:
         if len(report.parts) > 1:
             blocks.append(f"# {_escaped(part.title)}")
-        blocks += _blocks(part.opening, part.tables)
+        blocks += blocks_of(part.opening, part.tables)
     return "\n\n".join(blocks) + "\n"
 
 
-def _blocks(opening: list[str], tables: list[Table]) -> list[str]:
+def blocks_of(opening: list[str], tables: list[Table]) -> list[str]:
+    """Paragraphs, then tables, each under a heading of the second level and with its notes below it."""
     blocks = [_escaped(line) for line in opening]
     for table in tables:
         rules = [":---" if number in table.left else "---:" for number in range(len(table.columns))]

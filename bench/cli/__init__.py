@@ -17,6 +17,8 @@ COMMANDS = {
     "eval": "Ask the trained models of a run problems from elsewhere.",
     "score": "The same tables for anyone's predictions.",
     "ask": "One answer from each trained model of a run, beside the right one.",
+    "export": "Write a trained model as a Hugging Face folder.",
+    "push": "Upload a trained model to the Hub of Hugging Face.",
 }
 
 app = App(

@@ -13,6 +13,7 @@ def run_command(
     retry_failed: Annotated[bool, Parameter(negative="")] = False,
     checkpoint_every: float | None = None,
     join: Annotated[bool, Parameter(negative="")] = False,
+    track: str | None = None,
 ) -> int:
     """Train architectures under one budget and print the tables.
 
@@ -28,10 +29,13 @@ def run_command(
         they would take over 2 % of the time.
     join
         Work beside another process on the same folder, on cells that it does not work on.
+    track
+        Show curves and figures while the run goes on, in a folder of the run: tensorboard, trackio, or both.
     """
     import shlex
     import sys
 
+    from bench.amounts import parse_names
     from bench.cli.output import console
     from bench.engine import Interrupted, run_plan
     from bench.errors import UserError
@@ -44,9 +48,12 @@ def run_command(
     from bench.results.runs import open_run
     from bench.results.terminal import print_report
     from bench.rundir import prepared
+    from bench.tracking import check_trackers, tracked
 
     if checkpoint_every is not None and not 0 <= checkpoint_every < float("inf"):
         raise UserError(f"--checkpoint-every {checkpoint_every}: expected seconds from 0 on")
+    trackers = () if track is None else parse_names(track, "--track")
+    check_trackers(trackers)
     plan = resolve(options)
     directory = options.out or plan.directory
     screen = console()
@@ -56,12 +63,13 @@ def run_command(
         with (
             prepared(plan, directory, "python -m bench " + shlex.join(sys.argv[1:]), join),
             ProgressView(screen, cells) as view,
+            tracked(view, trackers, plan, directory) as watcher,
         ):
             screen.print(f"{about}; folder {directory}", highlight=False, soft_wrap=True)
             finished = run_plan(
                 plan,
                 directory,
-                view,
+                watcher,
                 retry_failed=retry_failed,
                 at_once=options.cells_at_once,
                 checkpoint_seconds=checkpoint_every,

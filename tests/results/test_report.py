@@ -10,7 +10,7 @@ from rich.console import Console
 
 from bench.results.contents import Contents, contents
 from bench.results.entries import Entry, Table
-from bench.results.markdown import _blocks
+from bench.results.markdown import blocks_of
 from bench.results.records import Record
 from bench.results.report import FILE_NAMES, render, write_report
 from bench.results.runs import open_run, write_plan
@@ -37,7 +37,7 @@ def test_markdown_of_a_small_table_is_this() -> None:
     ]
     columns = ["architecture", "+ (n = 4)", "* (n = 4)"]
     table = Table(title="By operation", columns=columns, rows=rows, notes=["! lstm: not tuned for this."])
-    assert "\n\n".join(_blocks(["Held equal: nothing but 2 * 2."], [table])) + "\n" == GOLDEN
+    assert "\n\n".join(blocks_of(["Held equal: nothing but 2 * 2."], [table])) + "\n" == GOLDEN
 
 
 TEXT = """\

@@ -1,0 +1,147 @@
+"""The model card of an exported model: README.md, with the figures of its run."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+
+from bench import __version__
+from bench.datasets.tokenizers import PAD
+from bench.results.entries import Entry, Table, share_entry
+from bench.results.markdown import blocks_of
+from bench.results.predictions import OPERATIONS
+from bench.results.runs import Run
+from bench.results.scores import Scores
+from bench.results.tables import estimate_notes
+from bench.trained import TrainedModel
+
+SPECIAL_TOKEN = re.compile("<[a-z]+>")
+EXAMPLES = 3
+"""Problems that the card asks the model."""
+
+
+def model_card(trained: TrainedModel, run: Run, auto_class: str, name: str = "") -> str:
+    """The card of a model that `auto_class` of transformers loads.
+
+    `name`: by which its example loads the model, a repository of the Hub; by default the folder that the card lies in.
+    """
+    record, suite, cls = trained.record, trained.suite, type(trained.model)
+    tags = ["library_name: transformers", "tags: [arithbench, arithmetic]"]
+    if auto_class == "AutoModelForCausalLM":
+        tags.append("pipeline_tag: text-generation")
+    prompts, answers, raw = _asked(trained)
+    blocks = [
+        "\n".join(["---", *tags, "---"]),
+        f"# {trained.architecture} on arithmetic: suite {suite.name}, seed {trained.seed}",
+        f"A model of {record.parameters:,} parameters ({cls.family}; {cls.paper}), trained from nothing on arithmetic "
+        f"by arithbench {__version__}. Suite {suite.name}, version {suite.version}: {suite.summary}. It knows these "
+        "problems and no others, and what it answers is often wrong: the figures are below.",
+    ]
+    if trained.model.spec.reversed:
+        blocks.append(
+            f"**The model writes answers in reverse**, the least significant digit first and the sign last: to "
+            f"`{prompts[0]}` it writes `{raw[0]}`. `answer` turns them round, `generate` does not."
+        )
+    blocks += ["## How to use it", *_usage(trained, auto_class, name, prompts, answers, raw)]
+    blocks += blocks_of([], [_accuracy(trained, run)])
+    blocks += ["## How it was trained", *_training(trained, run)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _asked(trained: TrainedModel) -> tuple[list[str], list[str], list[str]]:
+    """Prompts of some test problems, the model's answers as a person reads them, and as it wrote them."""
+    encoding = trained.suite.encoding
+    problems = trained.suite.evaluation_set("test").problems
+    problems = problems.rows((np.arange(EXAMPLES) * 2 + 1) * len(problems) // (2 * EXAMPLES))
+    prompts = [encoding.tokenizer.decode(row[row != PAD]) for row in encoding.encode(problems).prompt]
+    raw = [encoding.tokenizer.decode(ids) for ids in trained.answer(problems).ids]
+    return prompts, [encoding.form.as_read("".join(encoding.form.answer_symbols(text))) for text in raw], raw
+
+
+def _usage(
+    trained: TrainedModel, auto_class: str, name: str, prompts: list[str], answers: list[str], raw: list[str]
+) -> list[str]:
+    place = f'name = "{name}"' if name else 'name = "."  # the folder of this file'
+    code = [
+        f"from transformers import {auto_class}, AutoTokenizer",
+        "",
+        place,
+        "tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=True)",
+        f"model = {auto_class}.from_pretrained(name, trust_remote_code=True)",
+        f"print(model.answer({prompts!r}, tokenizer))",
+    ]
+    shown = [repr(answers)]
+    if auto_class != "AutoModel":
+        code += [
+            f'prompt = tokenizer({prompts[:1]!r}, return_tensors="pt")',
+            'print(tokenizer.batch_decode(model.generate(prompt["input_ids"]), skip_special_tokens=True))',
+        ]
+        written = SPECIAL_TOKEN.sub("", raw[0])
+        shown.append(repr([written if auto_class == "AutoModelForSeq2SeqLM" else prompts[0] + written]))
+    spec = trained.model.spec
+    return [
+        "It needs torch and transformers (tested with 5.23, tried with 4.57), and nothing else. "
+        "`trust_remote_code=True` runs the Python files beside this one, which are arithbench's own (`LICENSE`); read "
+        "them first.",
+        "\n".join(["```python", *code, "```"]),
+        "prints",
+        "\n".join(["```text", *shown, "```"]),
+        f"A prompt is written as these are, up to {spec.prompt_width} tokens with the `=`; anything else is refused. "
+        "On token ids, `model.answer_ids(input_ids)` does the same. Prompts are padded on the left, as the tokenizer "
+        "does; an attention mask is not needed.",
+    ]
+
+
+def _accuracy(trained: TrainedModel, run: Run) -> Table:
+    """Exact match of this model, and of all finished seeds of its architecture, slice by slice."""
+    own = Scores(_part_of(run, trained.architecture, (trained.seed,)))
+    every = Scores(_part_of(run, trained.architecture, tuple(run.plan["seeds"])))
+    rows, estimates = [], []
+    slices = {"operation": [value for value in OPERATIONS if value in own.values("operation")]}
+    slices |= {name: own.values(name) for name in ("digits", "signs")}
+    for name, values in ({"all": ["all"]} | slices).items():
+        for value in values:
+            whole = own.all_unseen(**({} if name == "all" else {name: value}))
+            shares = [scores.share_right(trained.architecture, name, value, whole) for scores in (own, every)]
+            estimates += shares
+            asked = own.asked(name, value)
+            title = value if name == "all" else f"{name} {value}"
+            cells = [share_entry(share, asked, whole) for share in shares]
+            rows.append([Entry(text=title), Entry(text=f"{asked:,}", value=asked), *cells])
+    seeds = len(every.of(trained.architecture))
+    return Table(
+        title="Exact match % on test problems",
+        columns=["problems", "n", "this model", f"mean over {seeds} seed{'s' if seeds > 1 else ''}"],
+        rows=rows,
+        notes=[
+            *estimate_notes(estimates),
+            "digits: of a x digits of b. signs: of a and of b. No test problem was trained on, in any sign or order.",
+        ],
+    )
+
+
+def _part_of(run: Run, architecture: str, seeds: tuple[int, ...]) -> Run:
+    """What a run has of one architecture and these seeds."""
+    records = [record for record in run.records if record.architecture == architecture and record.seed in seeds]
+    plan = run.plan | {"architectures": [architecture], "seeds": [record.seed for record in records]}
+    return replace(run, plan=plan, records=records, missing=[], broken={})
+
+
+def _training(trained: TrainedModel, run: Run) -> list[str]:
+    record = trained.record
+    assert record.examples is not None
+    assert record.train_seconds is not None
+    shared = "" if record.exclusive else " (the machine was shared meanwhile)"
+    facts = {
+        "Budget": f"{record.budget}: {record.examples:,} examples in {record.train_seconds:,.1f} s{shared}",
+        "Machine": f"{record.device}, {record.threads} threads, {record.machine.get('processor', 'unknown')}",
+        "Settings": ", ".join(f"{key} {value}" for key, value in (record.config | record.training).items()),
+        "Training problems (data_hash)": f"`{record.data_hash}`",
+        "Test problems (test_hash)": f"`{record.test_hash}`",
+        "Weights before the export (SHA-256)": f"`{record.files['model.safetensors']}`",
+        "Versions": ", ".join(f"{package} {version}" for package, version in record.versions.items()),
+    }
+    return [
+        "\n".join(["```sh", run.plan["command"], "```"]),
+        "\n".join(f"- {title}: {fact}" for title, fact in facts.items()),
+    ]

@@ -1,0 +1,48 @@
+"""`export`: a trained model as a folder that transformers loads."""
+
+from pathlib import Path
+
+
+def export_command(
+    run: Path,
+    /,
+    *,
+    arch: str,
+    to: Path,
+    seed: int | None = None,
+    plugin: str | None = None,
+) -> None:
+    """Write a trained model as a Hugging Face folder: weights, config, tokenizer, sources, model card.
+
+    Where torch and transformers are installed, and nothing of arithbench, `AutoModelForCausalLM`,
+    `AutoModelForSeq2SeqLM` or `AutoModel` loads it with `trust_remote_code=True`; the model card (README.md) in it says
+    which, and how.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    arch
+        Architecture of the run.
+    to
+        Folder to be made; nothing is overwritten.
+    seed
+        Seed of the run. Default: the lowest that is finished.
+    plugin
+        Module(s) that register architectures of the run.
+    """
+    from bench.amounts import parse_names
+    from bench.cli.output import console
+    from bench.exporting import auto_class, chosen_model, export, refuse_used
+
+    refuse_used(to)
+    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
+    trained, read = chosen_model(run, arch, seed, plugins)
+    export(trained, read, to)
+    name = auto_class(type(trained.model))
+    console().print(
+        f"{to}: {trained.architecture} seed {trained.seed} of {run}\n"
+        f'{name}.from_pretrained("{to}", trust_remote_code=True) loads it; README.md there shows how to ask it',
+        markup=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,67 @@
+"""`push`: a trained model, exported and uploaded."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def push_command(
+    run: Path,
+    /,
+    *,
+    arch: str,
+    repo: str,
+    seed: int | None = None,
+    plugin: str | None = None,
+    private: Annotated[bool, Parameter(negative="")] = False,
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Upload a trained model to the Hub of Hugging Face, as the folder that `export` makes.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    arch
+        Architecture of the run.
+    repo
+        Repository of the Hub, USER/NAME; made where there is none. What it holds already stays in its history.
+    seed
+        Seed of the run. Default: the lowest that is finished.
+    plugin
+        Module(s) that register architectures of the run.
+    private
+        A repository that is made is private.
+    dry_run
+        Show what would go, and send nothing.
+    """
+    import tempfile
+
+    from bench.amounts import parse_names
+    from bench.cli.output import console
+    from bench.exporting import chosen_model, write_files
+    from bench.uploading import check_repository, going, token, upload
+
+    check_repository(repo)
+    key = None if dry_run else token()
+    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
+    trained, read = chosen_model(run, arch, seed, plugins)
+    screen = console()
+
+    def say(line: str) -> None:
+        screen.print(line, markup=False, soft_wrap=True)
+
+    with tempfile.TemporaryDirectory(prefix="arithbench-") as folder:
+        write_files(trained, read, Path(folder), repo)
+        files = going(Path(folder))
+        say(f"{trained.architecture} seed {trained.seed} of {run}: {len(files)} files for {repo}")
+        for file in files:
+            say(f"{file.size:>15,} bytes  {file.name}")
+        say(f"{sum(file.size for file in files):>15,} bytes in all")
+        if big := [file.name for file in files if file.is_big]:
+            say(f"over 100 MB, which git hosts refuse and the Hub takes: {', '.join(big)}")
+        if key is None:
+            say("nothing was sent (--dry-run)")
+        else:
+            say(f"sent to {upload(Path(folder), repo, key, private)}")

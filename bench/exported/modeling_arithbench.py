@@ -1,0 +1,219 @@
+"""An architecture of arithbench as a model of transformers.
+
+The architecture itself stands in the files beside this one: arithbench's own, with nothing changed but where they
+import each other from. Here it is told what transformers wants to know. Three classes, of which a folder uses one:
+`ArithbenchForCausalLM`, `ArithbenchForSeq2SeqLM` (it reads the prompt apart from the answer) and
+`ArithbenchForInfilling` (it fills in a canvas of masks, and has no `generate`).
+
+All of them have `answer(texts, tokenizer)` and, on token ids, `answer_ids(input_ids)`: greedy answers, computed as in
+arithbench. `generate` of transformers gives the same, more slowly, since it keeps no cache.
+
+B batch, P prompt width, A answer width, V vocabulary, N symbols of the answer so far
+"""
+
+import re
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput, MaskedLMOutput, Seq2SeqLMOutput
+
+from bench.architectures.base import SequenceSpec
+
+# In an exported folder this line names the architecture of the folder.
+from bench.architectures.transformer import Transformer as Model
+
+BATCH = 512
+"""Problems answered at once, as in arithbench: the last bits of a sum depend on it."""
+SYMBOL = re.compile(r"\\times|\\frac|\\mathrm\{r\}|<[a-z]+>|.", re.DOTALL)
+"""One symbol of an answer: a character, a command of LaTeX, or a special token."""
+
+
+class ArithbenchConfig(PretrainedConfig):
+    """What was trained, on what texts.
+
+    `architecture`: its name in arithbench. `settings`: its config's fields. `sequence`: its `SequenceSpec`, widths and
+    ids of the special tokens. `prompt_end`: what ends every prompt, '=' or ' ='; `prompt_end_token_id`: of its '='.
+    `workings_end`: the symbol between workings and answer, '' where there are no workings. `precision`: '32', 'bf16' or
+    '16', of matrix products.
+    """
+
+    model_type = "arithbench"
+
+    def __init__(
+        self,
+        architecture: str = "",
+        settings: dict[str, Any] | None = None,
+        sequence: dict[str, Any] | None = None,
+        prompt_end: str = "=",
+        prompt_end_token_id: int = 0,
+        workings_end: str = "",
+        precision: str = "32",
+        **kwargs: Any,
+    ) -> None:
+        self.architecture, self.precision = architecture, precision
+        self.settings, self.sequence = settings or {}, sequence or {}
+        self.prompt_end, self.prompt_end_token_id = prompt_end, prompt_end_token_id
+        self.workings_end = workings_end
+        super().__init__(**kwargs)
+
+
+class Arithbench(PreTrainedModel):
+    """What the three classes have in common."""
+
+    config_class = ArithbenchConfig
+    main_input_name = "input_ids"
+
+    def __init__(self, config: ArithbenchConfig) -> None:
+        super().__init__(config)
+        self.spec = SequenceSpec(**config.sequence | {"digits": tuple(config.sequence["digits"])})
+        with torch.device("cpu"):  # whoever loads the weights may have made another one the default, without memory
+            self.architecture = Model(Model.Config(**config.settings), self.spec)
+        # Buffers that follow from the config would not survive loading, which makes room for them and fills in nothing.
+        for module in self.architecture.modules():
+            module._non_persistent_buffers_set.clear()
+        PreTrainedModel.post_init(self)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Nothing: an architecture draws its own weights when it is built."""
+
+    @classmethod
+    def _supports_default_dynamic_cache(cls) -> bool:
+        """`generate` makes no cache, not even where it is asked to: it would stay empty."""
+        return False
+
+    @torch.no_grad()
+    def answer(self, texts: list[str], tokenizer: Any) -> list[str]:
+        """Greedy answers to prompts such as '-12*7=' (the '=' may be left out), as a person reads them: where the model
+        writes the last digit first, the order is turned round, and workings are left out.
+
+        Raises:
+            ValueError: a prompt is wider than the model was trained on, or has a symbol that it does not know.
+        """
+        if not texts:
+            return []
+        prompts = [text if text.endswith("=") else text + self.config.prompt_end for text in texts]
+        rows = [self._ids(prompt, tokenizer) for prompt in prompts]
+        width = max(map(len, rows))
+        padded = [[self.spec.pad] * (width - len(row)) + row for row in rows]
+        answers = self.answer_ids(torch.tensor(padded, device=self.device)).tolist()
+        ended = [row[: row.index(self.spec.eos)] if self.spec.eos in row else row for row in answers]
+        return [self._read(tokenizer.decode(row)) for row in ended]
+
+    @torch.no_grad()
+    def answer_ids(self, input_ids: Tensor) -> Tensor:
+        """(B, P) prompts, padded on the left -> (B, A) greedy answers: symbols, the end token, then pads."""
+        prompt = self._widened(input_ids)
+        with self._autocast():
+            parts = [self.architecture.generate(rows, self.spec.answer_width) for rows in prompt.split(BATCH)]
+        return torch.cat(parts)
+
+    def _ids(self, prompt: str, tokenizer: Any) -> list[int]:
+        try:
+            ids: list[int] = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+            known = tokenizer.decode(ids) == prompt
+        except Exception:  # the package tokenizers raises no other
+            known = False
+        if not known:
+            raise ValueError(f"'{prompt}' has symbols that the model does not know")
+        return ids
+
+    def _read(self, written: str) -> str:
+        """A written answer as a person reads it."""
+        end = self.config.workings_end
+        symbols = SYMBOL.findall(written.partition(end)[2] if end else written)
+        return "".join(symbols[::-1] if self.spec.reversed else symbols)
+
+    def _widened(self, prompt: Tensor) -> Tensor:
+        """Prompts with pads on the left up to the width that the model was trained on, and checked."""
+        short = self.spec.prompt_width - prompt.shape[1]
+        if short < 0:
+            raise ValueError(f"a prompt of {prompt.shape[1]} tokens; the widest is {self.spec.prompt_width}")
+        if (prompt[:, -1] != self.config.prompt_end_token_id).any():
+            raise ValueError("a prompt that does not end in '='; pad prompts on the left")
+        return F.pad(prompt, (short, 0), value=self.spec.pad)
+
+    def _next(self, prompt: Tensor, written: Tensor) -> Tensor:
+        """(B, P) prompts, (B, N) answers so far -> (B, N + 1, V): logits of each symbol written, and of the next."""
+        left = self.spec.answer_width - written.shape[1]
+        if left < 1:
+            raise ValueError(f"an answer of {written.shape[1]} tokens; the longest is {self.spec.answer_width}")
+        answer = F.pad(written, (0, left), value=self.spec.pad)
+        with self._autocast():
+            return self.architecture.logits(self._widened(prompt), answer)[:, : written.shape[1] + 1]
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16")
+
+
+class ArithbenchForCausalLM(Arithbench, GenerationMixin):
+    """Writes the answer behind the prompt, symbol by symbol."""
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **ignored: Any) -> CausalLMOutput:
+        """(B, P + N) prompts, padded on the left so that each '=' stands in the same column, and the answers so far ->
+        logits (B, N + 1, V) of what follows the '=' and each symbol behind it. The attention mask is ignored:
+        pads are known by their id.
+        """
+        is_end = input_ids == self.config.prompt_end_token_id
+        column = int(is_end[0].int().argmax()) + 1
+        return CausalLMOutput(logits=self._next(input_ids[:, :column], input_ids[:, column:]))
+
+    def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What `forward` is given at each step of `generate`: all symbols so far."""
+        return {"input_ids": input_ids}
+
+
+class Prompt(nn.Module):
+    """Stands where `generate` looks for an encoder, and hands the prompt on: the architecture encodes it itself."""
+
+    main_input_name = "input_ids"
+
+    def forward(self, input_ids: Tensor, **ignored: Any) -> BaseModelOutput:
+        return BaseModelOutput(last_hidden_state=input_ids)
+
+
+class ArithbenchForSeq2SeqLM(Arithbench, GenerationMixin):
+    """Reads the prompt, then writes the answer as a sequence of its own."""
+
+    def __init__(self, config: ArithbenchConfig) -> None:
+        super().__init__(config)
+        self.encoder = Prompt()
+
+    def get_encoder(self, *args: Any, **kwargs: Any) -> nn.Module:
+        return self.encoder
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        decoder_input_ids: Tensor | None = None,
+        encoder_outputs: BaseModelOutput | None = None,
+        attention_mask: Tensor | None = None,
+        **ignored: Any,
+    ) -> Seq2SeqLMOutput:
+        """(B, P) prompts, padded on the left, and (B, 1 + N) the token bos with the answers so far behind it -> logits
+        (B, N + 1, V). `encoder_outputs` holds the prompts where `input_ids` does not. The attention mask is ignored.
+        """
+        prompt = encoder_outputs[0] if encoder_outputs is not None else input_ids
+        if prompt is None:
+            raise ValueError("neither input_ids nor encoder_outputs")
+        written = prompt[:, :0] if decoder_input_ids is None else decoder_input_ids[:, 1:]
+        return Seq2SeqLMOutput(logits=self._next(prompt, written))
+
+    def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """What `forward` is given at each step of `generate`: the prompt, and all symbols of the answer so far."""
+        return {"decoder_input_ids": input_ids, "encoder_outputs": kwargs["encoder_outputs"]}
+
+
+class ArithbenchForInfilling(Arithbench):
+    """Fills in the masks of a canvas behind the prompt."""
+
+    def forward(self, input_ids: Tensor, **ignored: Any) -> MaskedLMOutput:
+        """(B, P + A) prompts, padded on the left, and canvases: an answer with a mask in each column that is not known
+        -> logits (B, A, V) of the canvas.
+        """
+        canvas = input_ids[:, -self.spec.answer_width :]
+        with self._autocast():
+            logits = self.architecture.logits(self._widened(input_ids[:, : -self.spec.answer_width]), canvas)
+        return MaskedLMOutput(logits=logits)

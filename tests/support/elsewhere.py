@@ -1,0 +1,73 @@
+"""Exported folders, loaded where this project is not. Run as `python -I elsewhere.py TASKS`.
+
+TASKS is a JSON file, a list of objects: `folder`, `auto` (the class of transformers that loads it), `prompts` (ids of
+tokens, padded on the left), `texts`, and `generate` (how many of the prompts). Prints a JSON list, what each model did:
+`answers` (ids), `said` (answers to the texts), `ids` (the texts as token ids), `generated` (ids by transformers' own
+`generate`; absent where there is none), `card` (what the example in the model card printed) and `card_says` (what the
+card says that it prints), and `refused` (the errors of two prompts that cannot be asked).
+"""
+
+import contextlib
+import importlib.abc
+import io
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class NotHere(importlib.abc.MetaPathFinder):
+    """No module of this project is found, even where it is installed."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.split(".")[0] in ("bench", "arithbench"):
+            raise ModuleNotFoundError(f"No module named '{name}'", name=name)
+
+
+def refused(model: Any, tokenizer: Any) -> list[str]:
+    """What a model says to prompts that it cannot read."""
+    said = []
+    for text in ("1+1?", "1" * 100 + "+1"):
+        try:
+            said.append(str(model.answer([text], tokenizer)))
+        except ValueError as error:
+            said.append(f"ValueError: {error}")
+    return said
+
+
+def done(task: dict[str, Any]) -> dict[str, Any]:
+    import torch
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(task["folder"], trust_remote_code=True)
+    model = getattr(transformers, task["auto"]).from_pretrained(task["folder"], trust_remote_code=True)
+    prompts = torch.tensor(task["prompts"])
+    result = {
+        "answers": model.answer_ids(prompts).tolist(),
+        "said": model.answer(task["texts"], tokenizer),
+        "ids": tokenizer(task["texts"], padding="max_length")["input_ids"],
+        "refused": refused(model, tokenizer),
+    }
+    if task["auto"] != "AutoModel":
+        some = prompts[: task["generate"]]
+        generated = model.generate(some, attention_mask=(some != 0).long(), use_cache=True)  # the card asks for neither
+        before = 1 if task["auto"] == "AutoModelForSeq2SeqLM" else prompts.shape[1]
+        result["generated"] = generated[:, before:].tolist()
+    card = (Path(task["folder"]) / "README.md").read_text(encoding="utf-8")
+    code, printed = (re.search(rf"```{kind}\n(.*?)```", card, re.DOTALL)[1] for kind in ("python", "text"))
+    out, here = io.StringIO(), Path.cwd()
+    os.chdir(task["folder"])
+    with contextlib.redirect_stdout(out):
+        exec(compile(code, "README.md", "exec"), {})
+    os.chdir(here)
+    return result | {"card": out.getvalue(), "card_says": printed}
+
+
+if __name__ == "__main__":
+    sys.meta_path.insert(0, NotHere())
+    tasks = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    results = [done(task) for task in tasks]
+    assert not any(name.split(".")[0] in ("bench", "arithbench") for name in sys.modules)
+    print(json.dumps(results))
