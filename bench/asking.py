@@ -1,15 +1,18 @@
 """One expression, asked of trained models: what each answers, beside what is right."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
+
+import numpy as np
 
 from bench.datasets.expressions import as_problems, read_expression
 from bench.datasets.outside import shown
-from bench.datasets.problems import Problems, solve
+from bench.datasets.problems import Problems
 from bench.datasets.split import SPLITS, split_of
 from bench.datasets.tokenizers import EOS
 from bench.errors import UserError
 from bench.facts import facts
+from bench.results.entries import NO_VALUE, Entry, Table, number_entry
 from bench.trained import TrainedModel
 
 
@@ -49,7 +52,7 @@ class Reply:
     end_probability: float | None = None
     """of the end token; None where there is none, and the answer was cut off at the suite's width"""
     seconds: float | None = None
-    """that generating took"""
+    """that generating took, of all problems that were asked together"""
     reason: str = ""
     """why the model cannot be asked, the end of a sentence about the expression"""
 
@@ -72,49 +75,91 @@ def ask(models: list[TrainedModel], problem: Problems) -> list[Reply]:
     Raises:
         UserError: none of them can be asked.
     """
-    replies = [_reply(model, problem) for model in models]
-    if all(reply.reason for reply in replies):
-        suite = models[0].suite.name
-        raise UserError(f"{replies[0].expression}: {replies[0].reason}; models of suite {suite} cannot be asked that")
+    [replies] = ask_together(models, problem)
+    refuse_unasked(models, replies)
     return replies
 
 
-def _reply(model: TrainedModel, problem: Problems) -> Reply:
+def ask_together(models: list[TrainedModel], problems: Problems) -> list[list[Reply]]:
+    """What each model answers to each problem, a list a problem: many cost little more than one."""
+    return [list(replies) for replies in zip(*(_replies(model, problems) for model in models), strict=True)]
+
+
+def refuse_unasked(models: list[TrainedModel], replies: list[Reply]) -> None:
+    """Raises UserError where none of the models can be asked what their replies are about."""
+    if all(reply.reason for reply in replies):
+        suite = models[0].suite.name
+        raise UserError(f"{replies[0].expression}: {replies[0].reason}; models of suite {suite} cannot be asked that")
+
+
+def reply_table(replies: list[Reply]) -> Table:
+    """The replies to one problem, a row a model; at least one of them was asked."""
+    asked = next(reply for reply in replies if not reply.reason)
+    seen = "no model was trained on it" if asked.unseen else "it may have been trained on"
+    rows = []
+    for reply in replies:
+        answer = reply.answer or f"no number: {reply.raw}"
+        figures = [reply.confidence and 100 * reply.confidence, reply.seconds and 1000 * reply.seconds]
+        rows.append(
+            [
+                Entry(text=f"{reply.architecture} seed {reply.seed}"),
+                Entry(text=f"cannot be asked: it {reply.reason}" if reply.reason else answer),
+                Entry(text=NO_VALUE if reply.reason else "right" if reply.right else "wrong"),
+                *(number_entry(figure, decimals=1) for figure in figures),
+            ]
+        )
+    return Table(
+        title=f"{asked.expression} = {asked.expected}   ({asked.split} split: {seen})",
+        columns=["model", "answer", "", "confidence %", "ms"],
+        rows=rows,
+        left=frozenset({0, 1, 2}),
+    )
+
+
+def _replies(model: TrainedModel, problems: Problems) -> list[Reply]:
+    """What one model answers to each problem."""
     encoding = model.suite.encoding
-    expression, split = "".join(problem.texts(0)), SPLITS[split_of(problem)[0]]
-    reason = model.unwritable(problem)[0]
-    unseen = split != "train" or bool(reason) or facts(model.suite, problem, [split])["range"][0] == "beyond"
-    if reason:
-        return Reply(
+    splits = [SPLITS[split] for split in split_of(problems)]
+    reasons = model.unwritable(problems)
+    replies = [
+        Reply(
             architecture=model.architecture,
             seed=model.seed,
-            expression=expression,
-            split=split,
-            unseen=unseen,
+            expression="".join(problems.texts(row)),
+            split=splits[row],
+            unseen=True,
             answer="",
             expected="",
             right=False,
             symbols=[],
             reason=reason,
         )
-    answered = model.answer(problem)
-    ids = answered.ids[0].tolist()
-    length = ids.index(EOS) if EOS in ids else len(ids)
-    probabilities = model.likelihoods(problem, answered.ids)[0].tolist()
-    symbols = [Symbol(encoding.tokenizer.vocabulary[i], p) for i, p in zip(ids[:length], probabilities, strict=False)]
-    raw = encoding.tokenizer.decode(ids)
-    return Reply(
-        architecture=model.architecture,
-        seed=model.seed,
-        expression=expression,
-        split=split,
-        unseen=unseen,
-        answer=encoding.form.read_answer(raw),
-        expected=solve(problem, model.suite.rule).text(0),
-        right=bool(answered.right[0]),
-        raw=raw,
-        confidence=prod(probabilities[: length + 1]),
-        symbols=symbols[::-1] if encoding.form.answer == "reversed" else symbols,
-        end_probability=probabilities[length] if length < len(ids) else None,
-        seconds=answered.seconds,
-    )
+        for row, reason in enumerate(reasons)
+    ]
+    rows = np.flatnonzero([not reason for reason in reasons])
+    if not len(rows):
+        return replies
+    asked = problems.rows(rows)
+    known = facts(model.suite, asked, [splits[row] for row in rows])
+    answered = model.answer(asked)
+    likelihoods = model.likelihoods(asked, answered.ids)
+    for place, row in enumerate(rows):
+        ids, probabilities = answered.ids[place].tolist(), likelihoods[place].tolist()
+        length = ids.index(EOS) if EOS in ids else len(ids)
+        symbols = [
+            Symbol(encoding.tokenizer.vocabulary[i], p) for i, p in zip(ids[:length], probabilities, strict=False)
+        ]
+        raw = encoding.tokenizer.decode(ids)
+        replies[row] = replace(
+            replies[row],
+            unseen=splits[row] != "train" or known["range"][place] == "beyond",
+            answer=encoding.form.read_answer(raw),
+            expected=known["answer"][place],
+            right=bool(answered.right[place]),
+            raw=raw,
+            confidence=prod(probabilities[: length + 1]),
+            symbols=symbols[::-1] if encoding.form.answer == "reversed" else symbols,
+            end_probability=probabilities[length] if length < len(ids) else None,
+            seconds=answered.seconds,
+        )
+    return replies
