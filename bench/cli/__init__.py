@@ -17,6 +17,7 @@ COMMANDS = {
     "eval": "Ask the trained models of a run problems from elsewhere.",
     "score": "The same tables for anyone's predictions.",
     "ask": "One answer from each trained model of a run, beside the right one.",
+    "serve": "The trained models of a run on a web page, and behind a JSON API.",
 }
 
 app = App(
