@@ -18,7 +18,7 @@ CHART_STYLES = (
     "'sha256-9uoGUaZm3j6W7+Fh2wfvjI8P7zXcclRw5tVUu3qKZa0='",  # the menu
     "'sha256-MmUum7+PiN7Rz79EUMm0OmUFWjCx6NZ97rdjoIbTnAg='",  # the tooltip
 )
-"""Of the styles that the charts' scripts add as they run, by vl-convert 1.9. A browser that is told of others says so."""
+"""Of the styles that the charts' scripts, those of vl-convert 1.9, add as they run; browsers report any other."""
 
 
 @dataclass(frozen=True)
