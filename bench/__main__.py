@@ -15,7 +15,7 @@ def main() -> None:
     # A module named by --plugin may lie in the working folder; `python -m` puts that on the path, a script does not.
     sys.path.append(str(Path.cwd()))
     if sys.stdout is None:  # closed by the caller, who wants to read nothing
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115 - it stays open to the end
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it stays open to the end
 
     from cyclopts import CycloptsError
 

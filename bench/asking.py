@@ -9,7 +9,7 @@ from bench.datasets.expressions import as_problems, read_expression
 from bench.datasets.outside import shown
 from bench.datasets.problems import Problems
 from bench.datasets.split import SPLITS, split_of
-from bench.datasets.tokenizers import EOS
+from bench.datasets.tokenizers import EOS, PAD
 from bench.errors import UserError
 from bench.facts import facts
 from bench.results.entries import NO_VALUE, Entry, Table, number_entry
@@ -18,7 +18,7 @@ from bench.trained import TrainedModel
 
 @dataclass(frozen=True)
 class Symbol:
-    """One symbol of an answer."""
+    """One symbol of an answer, or as many as the suite's tokenizer makes one token of."""
 
     symbol: str
     probability: float
@@ -32,7 +32,7 @@ class Reply:
     architecture: str
     seed: int
     expression: str
-    """as the suite writes it, such as '-12*7'"""
+    """in plain symbols, such as '-12*7', however the suite writes it"""
     split: str
     """'train', 'validation' or 'test', by the rule of magnitudes"""
     unseen: bool
@@ -42,13 +42,17 @@ class Reply:
     expected: str
     """the exact answer under the suite's rule of division, '' where that gives none"""
     right: bool
-    """all symbols generated are right, up to the end token"""
+    """all symbols generated are right up to the end token, whatever the workings before the answer"""
     raw: str = ""
-    """the symbols as generated: the last digit first where the suite reverses answers"""
+    """the symbols as generated: the last digit first where the suite reverses answers, and behind the workings"""
+    workings: str = ""
+    """the part of `raw` before the answer, with its end; '' where the suite has no workings"""
     confidence: float | None = None
     """product of the probabilities of all symbols generated, the end token among them"""
     symbols: list[Symbol]
     """of the answer, in the order in which a person reads them"""
+    workings_probability: float | None = None
+    """product over the symbols of the workings; None where the suite has none"""
     end_probability: float | None = None
     """of the end token; None where there is none, and the answer was cut off at the suite's width"""
     seconds: float | None = None
@@ -92,27 +96,35 @@ def refuse_unasked(models: list[TrainedModel], replies: list[Reply]) -> None:
         raise UserError(f"{replies[0].expression}: {replies[0].reason}; models of suite {suite} cannot be asked that")
 
 
+def whether_seen(reply: Reply) -> str:
+    """Whether a model may have been trained on what it was asked, and why, in words."""
+    seen = "no model was trained on it" if reply.unseen else "it may have been trained on"
+    beyond = " but beyond the suite's patterns" if reply.unseen and reply.split == "train" else ""
+    return f"{reply.split} split{beyond}: {seen}"
+
+
 def reply_table(replies: list[Reply]) -> Table:
     """The replies to one problem, a row a model; at least one of them was asked."""
     asked = next(reply for reply in replies if not reply.reason)
-    seen = "no model was trained on it" if asked.unseen else "it may have been trained on"
+    workings = asked.workings_probability is not None
     rows = []
     for reply in replies:
-        answer = reply.answer or f"no number: {reply.raw}"
+        answer = reply.answer or f"no number: {reply.raw.removeprefix(reply.workings) or 'nothing'}"
         figures = [reply.confidence and 100 * reply.confidence, reply.seconds and 1000 * reply.seconds]
         rows.append(
             [
                 Entry(text=f"{reply.architecture} seed {reply.seed}"),
+                *([Entry(text=reply.workings or NO_VALUE)] if workings else []),
                 Entry(text=f"cannot be asked: it {reply.reason}" if reply.reason else answer),
                 Entry(text=NO_VALUE if reply.reason else "right" if reply.right else "wrong"),
                 *(number_entry(figure, decimals=1) for figure in figures),
             ]
         )
     return Table(
-        title=f"{asked.expression} = {asked.expected}   ({asked.split} split: {seen})",
-        columns=["model", "answer", "", "confidence %", "ms"],
+        title=f"{asked.expression} = {asked.expected}   ({whether_seen(asked)})",
+        columns=["model", *(["workings"] if workings else []), "answer", "", "confidence %", "ms"],
         rows=rows,
-        left=frozenset({0, 1, 2}),
+        left=frozenset(range(3 + workings)),
     )
 
 
@@ -143,23 +155,32 @@ def _replies(model: TrainedModel, problems: Problems) -> list[Reply]:
     known = facts(model.suite, asked, [splits[row] for row in rows])
     answered = model.answer(asked)
     likelihoods = model.likelihoods(asked, answered.ids)
+    form, decode = encoding.form, encoding.tokenizer.decode
     for place, row in enumerate(rows):
         ids, probabilities = answered.ids[place].tolist(), likelihoods[place].tolist()
         length = ids.index(EOS) if EOS in ids else len(ids)
-        symbols = [
-            Symbol(encoding.tokenizer.vocabulary[i], p) for i, p in zip(ids[:length], probabilities, strict=False)
-        ]
-        raw = encoding.tokenizer.decode(ids)
+        start = _start_of_answer(ids[:length], encoding.workings_end)
+        symbols = [Symbol(form.as_read(decode([ids[at]])), probabilities[at]) for at in range(start, length)]
+        raw = decode(ids)
         replies[row] = replace(
             replies[row],
             unseen=splits[row] != "train" or known["range"][place] == "beyond",
-            answer=encoding.form.read_answer(raw),
+            answer=form.read_answer(raw),
             expected=known["answer"][place],
             right=bool(answered.right[place]),
             raw=raw,
+            workings=decode(ids[:start]),
             confidence=prod(probabilities[: length + 1]),
-            symbols=symbols[::-1] if encoding.form.answer == "reversed" else symbols,
+            symbols=symbols[::-1] if form.answer == "reversed" else symbols,
+            workings_probability=None if encoding.workings_end == PAD else prod(probabilities[:start]),
             end_probability=probabilities[length] if length < len(ids) else None,
             seconds=answered.seconds,
         )
     return replies
+
+
+def _start_of_answer(ids: list[int], workings_end: int) -> int:
+    """Where the answer starts: behind the workings, which are all there is where they never end."""
+    if workings_end == PAD:
+        return 0
+    return ids.index(workings_end) + 1 if workings_end in ids else len(ids)

@@ -29,7 +29,7 @@ from bench.plan import sequence_spec
 from bench.results.comparable import SHOWN_HASH
 from bench.results.curves import read_curve
 from bench.results.files import BadFile
-from bench.results.predictions import read_predictions
+from bench.results.predictions import PREDICTIONS, read_predictions
 from bench.results.records import BUDGET_UNITS, RECORD, Record, had_the_machine, verify_files
 from bench.settings import TrainingSettings, tuned_for
 from bench.sizing import TOLERANCE
@@ -342,18 +342,26 @@ def questions(cell: Cell) -> str:
 def answers(cell: Cell) -> str:
     """Right or wrong follows from the symbols generated, and the record's counts from that."""
     record, found, asked = cell.record, cell.predictions, cell.expected.all_right
-    encoding = cell.expected.suite.encoding
-    same = ((found["raw"] == asked["raw"]) & (found["ended"] == 1)).astype("int64")
+    form = cell.expected.suite.encoding.form
+    given, wanted = ([form.answer_symbols(raw) for raw in frame["raw"]] for frame in (found, asked))
+    same = (pd.Series([g == w for g, w in zip(given, wanted, strict=True)]) & (found["ended"] == 1)).astype("int64")
     if cell.expected.suite.form.tokenizer != "characters":
         # The right symbols in other tokens than the target's are no exact match; the symbols alone cannot tell.
         same = same & found["right"]
     expected: dict[str, pd.Series[Any]] = {
         "right": same,
-        "prediction": pd.Series([encoding.form.read_answer(raw) for raw in found["raw"]], dtype="str"),
+        "prediction": pd.Series([form.read_answer(raw) for raw in found["raw"]], dtype="str"),
         "digits_right": pd.Series(
-            [digits_right(encoding, *row) for row in zip(asked["answer"], found["raw"], strict=True)], dtype="int64"
+            [digits_right(form, *row) for row in zip(asked["answer"], found["raw"], strict=True)], dtype="int64"
         ),
     }
+    if form.workings != "none":
+        pairs = zip(found["raw"], asked["raw"], strict=True)
+        of_workings = [int(form.workings_of(raw) == form.workings_of(target)) for raw, target in pairs]
+        expected["workings_right"] = pd.Series(of_workings, dtype="int64")
+    if ("workings_right" in found) != ("workings_right" in expected):
+        has, have = ("a", "no workings") if "workings_right" in found else ("no", "workings")
+        raise Wrong(f"{PREDICTIONS} has {has} column workings_right, and the suite's answers have {have}")
     for column, values in expected.items():
         if differing := np.flatnonzero((found[column] != values).to_numpy(dtype=bool)).tolist():
             row = differing[0]
@@ -399,7 +407,7 @@ def answers_again(cell: Cell) -> str:
     differs = (found["raw"] != again["raw"]) | (found["ended"] != again["ended"]) | (found["right"] != again["right"])
     rows = np.flatnonzero(differs.to_numpy(dtype=bool))
     if len(rows) <= MOST_OTHER_ANSWERS * len(found):
-        problems = Encoded(cell.expected.asked.prompt[rows], cell.expected.asked.answer[rows])
+        problems = cell.expected.asked.rows(rows)
         close = np.zeros(len(rows), dtype=bool)
         decode = cell.expected.suite.encoding.tokenizer.decode
         for shaken in _shaken(cell, problems) if len(rows) else ():

@@ -40,6 +40,8 @@ VALIDATION_SAMPLE = 1000
 """Most validation problems asked at each point of the learning curve."""
 LOCK = ".lock"
 """In a cell's folder: who holds it may write there."""
+ERROR = "error.txt"
+"""In a cell's folder: the traceback of what made it fail."""
 PATIENCE_SECONDS = 10.0
 """How long a cell waits for its folder: a process whose parent was killed is about to end."""
 
@@ -136,6 +138,7 @@ def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
     try:
         with holding(directory / LOCK, PATIENCE_SECONDS):
             delete_halves(directory)
+            (directory / ERROR).unlink(missing_ok=True)  # of an earlier try
             outcome = _outcome(_train_and_evaluate, work, report, stop)
             write_outcome(work, outcome)
             if outcome["status"] in ("done", "diverged"):  # others may be tried again
@@ -154,18 +157,20 @@ def run_trial(work: Work, report: Report, stop: Stop = _never) -> None:
 def _outcome(
     job: Callable[[Work, Report, Stop], dict[str, Any]], work: Work, report: Report, stop: Stop
 ) -> dict[str, Any]:
-    """What `job` returns, or status and reason of its failure; a bug's traceback goes into error.txt.
+    """What `job` returns, or status and reason of its failure; a bug's traceback goes into `ERROR`.
 
     Raises:
         Stopped: it was asked to.
     """
     import torch
 
+    from bench.numerics import as_in_a_cell
     from bench.results.files import write_text
     from bench.training import Diverged, Stopped
 
     try:
-        return job(work, report, stop)
+        with as_in_a_cell(work.threads, work.device):
+            return job(work, report, stop)
     except Stopped:
         raise
     except Diverged as error:
@@ -173,7 +178,7 @@ def _outcome(
     except (MemoryError, torch.OutOfMemoryError) as error:
         return {"status": "out-of-memory", "reason": _one_line(error) or "no memory left"}
     except Exception as error:
-        write_text(Path(work.directory) / "error.txt", traceback.format_exc())
+        write_text(Path(work.directory) / ERROR, traceback.format_exc())
         out_of_memory = "can't allocate memory" in str(error)  # what torch's CPU allocator raises, as RuntimeError
         return {
             "status": "out-of-memory" if out_of_memory else "failed",
@@ -186,6 +191,7 @@ def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
     from bench import machine
     from bench.checkpoints import PATTERN
     from bench.datasets.suites import Suite
+    from bench.numerics import repeats
     from bench.results import records
     from bench.results.files import sha256_of
 
@@ -201,7 +207,7 @@ def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
         "exclusive": False,
         "data_chain": [],
         "versions": machine.versions(),
-        "machine": machine.description(),
+        "machine": machine.description() | {"deterministic": repeats(work.device)},
         "files": {
             path.name: sha256_of(path)
             for path in sorted(directory.glob("[!.]*"))
@@ -269,12 +275,6 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
     from bench.training import Keeping, train
 
     device = torch.device(work.device)
-    torch.set_num_threads(work.threads)
-    torch.set_flush_denormal(True)
-    torch.use_deterministic_algorithms(device.type == "cpu")
-    # A safety net for wrong kernels that costs 2 to 10 % of a step; the module makes the attribute up as it goes.
-    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010
-    torch.backends.cudnn.allow_tf32 = False  # precision 32 means that, in recurrent cells too
     for module in work.plugins:
         architectures.load_plugin(module)
     suite = Suite.model_validate_json(json.dumps(work.suite))
@@ -284,8 +284,7 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
     sample = encoding.encode(validation.problems.rows(validation.sample(VALIDATION_SAMPLE, suite.key)))
     stream = Stream(suite.stream(work.seed, work.training_problems), encoding)
 
-    machine.forget_peak()  # what preparing the data took
-    before_mb = machine.resident_mb()
+    memory = machine.PeakMemory(work.device)  # without what preparing the data took
     torch.manual_seed(work.seed)  # before the model is built: initialisation is part of what a seed decides
     cls = architectures.get(work.architecture)
     model = cls(cls.Config(**work.config), spec).to(device).train()
@@ -308,14 +307,11 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
         clock, processor = time.perf_counter(), time.process_time()
 
         def cost() -> _Cost:
-            peak_mb, least_mb = machine.peak_resident_mb(), before_mb
-            if device.type == "cuda":
-                peak_mb, least_mb = torch.cuda.max_memory_allocated() / 1e6, 0.0
             return cost_before + _Cost(
                 wall_seconds=time.perf_counter() - clock,
                 cpu_seconds=time.process_time() - processor,
                 cell_beside=beside.seen(),
-                peak_memory_mb=None if peak_mb is None or least_mb is None else max(0.0, peak_mb - least_mb),
+                peak_memory_mb=memory.mb(),
             )
 
         def save(checkpoint: Checkpoint, step: int) -> None:

@@ -52,7 +52,8 @@ def read_checkpoint(path: Path, cell: str) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dictionary
+            names = file.keys()
+            tensors = {name: file.get_tensor(name) for name in names}
     except OSError as error:
         raise BadFile(path, f"cannot be read ({error.strerror or error})", remedy) from None
     except (SafetensorError, ValueError) as error:

@@ -3,12 +3,12 @@
 import json
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.process
 import signal
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,8 +26,6 @@ STOP_SECONDS = 30.0
 ORPHAN_SECONDS = 3.0
 """How long a cell's process may live after its parent was killed."""
 
-Cell = tuple[Entry, int]
-"""What to train, and the seed."""
 Job = Callable[[Work, Report, Stop], None]
 
 
@@ -44,6 +42,19 @@ class Interrupted(Exception):
     """The user stopped the run."""
 
 
+def start_deaf(process: multiprocessing.process.BaseProcess) -> None:
+    """Start a process that Ctrl-C does not reach.
+
+    A terminal sends it to both processes; only this one answers, and then ends the other. Whether a signal is ignored
+    is inherited, so that the child never hears of it, not even while it starts.
+    """
+    answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        process.start()
+    finally:
+        signal.signal(signal.SIGINT, answer)
+
+
 class Child:
     """A job in a process of its own."""
 
@@ -52,13 +63,7 @@ class Child:
         self.connection, theirs = context.Pipe()
         name = f"{work.architecture}-s{work.seed}"
         self._process = context.Process(target=main, args=(theirs, as_message(work), job), name=name)
-        # A terminal sends Ctrl-C to both processes; only this one answers, and then ends the other. Whether a signal is
-        # ignored is inherited, so that the child never hears of it, not even while it starts.
-        answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            self._process.start()
-        finally:
-            signal.signal(signal.SIGINT, answer)
+        start_deaf(self._process)
         theirs.close()  # so that the connection ends when the child does
 
     def receive(self) -> dict[str, Any] | None:
@@ -85,6 +90,122 @@ class Child:
         self.connection.close()
 
 
+class Task(Protocol):
+    """Something to do in a child process."""
+
+    def begin(self) -> tuple[Work, Job] | None:
+        """What to do; None where nothing is left to do."""
+
+    def event(self, event: dict[str, Any]) -> bool:
+        """Hears of the job's events; False ends it."""
+
+    def end(self, exit_code: int | None) -> None:
+        """The process has ended; None: by our hand."""
+
+
+def run_tasks(tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.0) -> None:
+    """Do all tasks, so many at once, each begun when a place is free.
+
+    Raises:
+        Interrupted: by the user. The jobs at work are asked to stop, and ended after `grace_seconds`.
+    """
+    waiting = iter(tasks)
+    running: dict[Any, tuple[Task, Child]] = {}
+    try:
+        while True:
+            while len(running) < at_once and (task := next(waiting, None)) is not None:
+                if (begun := task.begin()) is not None:
+                    child = Child(*begun)
+                    running[child.connection] = task, child
+            if not running:
+                return
+            for connection in multiprocessing.connection.wait(list(running)):
+                task, child = running[connection]
+                event = child.receive()
+                if event is not None and task.event(event):
+                    continue
+                del running[connection]
+                exit_code = None if event is not None else child.join()
+                child.end()
+                task.end(exit_code)
+    except KeyboardInterrupt:
+        _stop([child for _, child in running.values()], grace_seconds)
+        raise Interrupted from None
+    finally:
+        for _, child in running.values():
+            child.end()
+
+
+@dataclass
+class _CellTask:
+    """One cell of a plan: trained where it has no record yet, unless another process works on it."""
+
+    plan: Plan
+    entry: Entry
+    seed: int
+    directory: Path
+    watcher: Watcher
+    retry_failed: bool
+    checkpoint_seconds: float | None
+    record: records.Record | None = None
+    """what it ended with; None as long as it is another's"""
+    held: bool = False
+    """another process works on it"""
+
+    @property
+    def folder(self) -> Path:
+        return cell_directory(self.directory, self.entry.name, self.seed)
+
+    def begin(self) -> tuple[Work, Job] | None:
+        found = self._found()
+        if found is not None and self.retry_failed and not found.done:
+            (self.folder / records.RECORD).unlink()
+            found = None
+        if found is not None:
+            self._finish(found)
+            return None
+        if not _is_free(self.folder):
+            self._leave()
+            return None
+        self.watcher.start(self.entry.name, self.seed)
+        return self._work(), run_cell
+
+    def event(self, event: dict[str, Any]) -> bool:
+        if event["kind"] == "held":
+            self.held = True
+        else:
+            self.watcher.event(self.entry.name, self.seed, event)
+        return True
+
+    def end(self, exit_code: int | None) -> None:
+        if self.held:
+            self._leave()
+            return
+        if self._found() is None:
+            write_outcome(self._work(), death(exit_code))
+        self._finish(records.read_record(self.folder))
+        _collect(self.directory)
+
+    def look_again(self) -> None:
+        """For when all else is done: another process may have finished the cell meanwhile."""
+        if self.record is None and (found := self._found()) is not None:
+            self._finish(found)
+
+    def _found(self) -> records.Record | None:
+        return records.read_record(self.folder) if (self.folder / records.RECORD).exists() else None
+
+    def _finish(self, record: records.Record) -> None:
+        self.record = record
+        self.watcher.finish(record)
+
+    def _leave(self) -> None:
+        self.held = True
+        self.watcher.leave(self.entry.name, self.seed)
+
+    def _work(self) -> Work:
+        return work_of(self.plan, self.entry, self.seed, self.folder, self.checkpoint_seconds)
+
+
 def run_plan(
     plan: Plan,
     directory: Path,
@@ -94,7 +215,7 @@ def run_plan(
     at_once: int = 1,
     checkpoint_seconds: float | None = None,
 ) -> list[records.Record]:
-    """Run every cell that has no record yet, so many at once; the records of the plan's cells, as they ended.
+    """Run every cell that has no record yet, so many at once; the records of the plan's cells, in the plan's order.
 
     Cells run seed by seed, architectures within, so that a drifting machine meets all architectures alike. One that
     another process works on is left to it, and has no record among those returned unless that process is the quicker.
@@ -102,74 +223,18 @@ def run_plan(
     Raises:
         Interrupted: by the user; finished cells are kept, and what the others have learnt.
     """
-    waiting = deque((entry, seed) for seed in plan.seeds for entry in plan.entries)
-    running: dict[Any, tuple[Cell, Child]] = {}
-    finished: list[records.Record] = []
-    left: list[Cell] = []
-
-    def finish(record: records.Record) -> None:
-        watcher.finish(record)
-        finished.append(record)
-
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                entry, seed = waiting.popleft()
-                folder = cell_directory(directory, entry.name, seed)
-                record = _record(folder)
-                if record is not None and retry_failed and not record.done:
-                    (folder / records.RECORD).unlink()
-                    record = None
-                if record is not None:
-                    finish(record)
-                    continue
-                if not _is_free(folder):
-                    left.append((entry, seed))
-                    watcher.leave(entry.name, seed)
-                    continue
-                watcher.start(entry.name, seed)
-                child = Child(work_of(plan, entry, seed, folder, checkpoint_seconds), run_cell)
-                running[child.connection] = (entry, seed), child
-            for connection in multiprocessing.connection.wait(list(running)) if running else ():
-                (entry, seed), child = running[connection]
-                event = child.receive()
-                if event is not None and event["kind"] != "held":
-                    watcher.event(entry.name, seed, event)
-                elif event is not None:
-                    left.append((entry, seed))
-                else:
-                    del running[connection]
-                    exit_code = child.join()
-                    child.end()
-                    if (entry, seed) in left:
-                        watcher.leave(entry.name, seed)
-                        continue
-                    folder = cell_directory(directory, entry.name, seed)
-                    record = _record(folder)
-                    if record is None:
-                        write_outcome(work_of(plan, entry, seed, folder), death(exit_code))
-                        record = records.read_record(folder)
-                    finish(record)
-                    _collect(directory)
-    except KeyboardInterrupt:
-        _stop([child for _, child in running.values()])
-        raise Interrupted from None
-    finally:
-        for _, child in running.values():
-            child.end()
-    for entry, seed in left:
-        record = _record(cell_directory(directory, entry.name, seed))
-        if record is not None:
-            finish(record)
+    cells = [
+        _CellTask(plan, entry, seed, directory, watcher, retry_failed, checkpoint_seconds)
+        for seed in plan.seeds
+        for entry in plan.entries
+    ]
+    run_tasks(cells, at_once, STOP_SECONDS)
+    for cell in cells:
+        cell.look_again()
     _collect(directory)
     with holding(directory / TABLES_LOCK, patience=60):
         complete_baselines(plan, directory)
-    return finished
-
-
-def _record(folder: Path) -> records.Record | None:
-    """The record in a cell's folder; None where it has none yet."""
-    return records.read_record(folder) if (folder / records.RECORD).exists() else None
+    return [cell.record for cell in cells if cell.record is not None]
 
 
 def _is_free(folder: Path) -> bool:
@@ -188,17 +253,19 @@ def _collect(directory: Path) -> None:
         collect(directory)
 
 
-def _stop(children: list[Child]) -> None:
-    """Let cells finish a step and keep their state. A second Ctrl-C ends that."""
+def _stop(children: list[Child], grace_seconds: float) -> None:
+    """Let jobs finish a step and keep their state. A second Ctrl-C ends that."""
     with suppress(KeyboardInterrupt):
+        if not grace_seconds:
+            return
         for child in children:
             child.ask_to_stop()
-        deadline = time.monotonic() + STOP_SECONDS
-        open_ends: dict[Any, Child] = {child.connection: child for child in children}
-        while open_ends and (left := deadline - time.monotonic()) > 0:
-            for connection in multiprocessing.connection.wait(list(open_ends), timeout=left):
-                if open_ends[connection].receive() is None:
-                    del open_ends[connection]
+        deadline = time.monotonic() + grace_seconds
+        at_work: dict[Any, Child] = {child.connection: child for child in children}
+        while at_work and (left := deadline - time.monotonic()) > 0:
+            for connection in multiprocessing.connection.wait(list(at_work), timeout=left):
+                if at_work[connection].receive() is None:
+                    del at_work[connection]
 
 
 def work_of(plan: Plan, entry: Entry, seed: int, cell: Path, checkpoint_seconds: float | None = None) -> Work:
@@ -225,23 +292,6 @@ def work_of(plan: Plan, entry: Entry, seed: int, cell: Path, checkpoint_seconds:
         plugins=list(plan.plugins),
         checkpoint_seconds=checkpoint_seconds,
     )
-
-
-def run_in_child(work: Work, job: Job, event: Callable[[dict[str, Any]], None]) -> int | None:
-    """Do one job in a process of its own; its exit code. `event` is told what it reports, and ends it by raising.
-
-    Raises:
-        Interrupted: by the user.
-    """
-    child = Child(work, job)
-    try:
-        while (message := child.receive()) is not None:
-            event(message)
-        return child.join()
-    except KeyboardInterrupt:
-        raise Interrupted from None
-    finally:
-        child.end()
 
 
 def death(exit_code: int | None) -> dict[str, str]:

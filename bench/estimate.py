@@ -4,9 +4,12 @@ import time
 
 import torch
 
+from bench import machine
 from bench.architectures import Batch
 from bench.datasets.stream import Stream
+from bench.numerics import as_in_a_cell
 from bench.plan import Entry, Plan, sequence_spec
+from bench.timing import synchronize
 from bench.training import autocast
 
 PASSES = 6
@@ -15,10 +18,33 @@ MOST_SECONDS = 0.5
 
 
 def training_seconds(plan: Plan, entry: Entry) -> float:
-    """About how many seconds one cell of this architecture trains, from forward and backward passes alone."""
+    """About how many seconds one cell of this architecture trains, from forward and backward passes alone.
+
+    Raises:
+        MemoryError: the machine has not enough for weights and gradients. Some systems promise what they have not, and
+            end whoever uses it.
+    """
+    needed, there = 2 * 4 * entry.parameters, machine.memory_bytes()
+    if plan.device == "cpu" and there is not None and needed > there:
+        raise MemoryError(
+            f"{entry.parameters:,} weights and their gradients take {needed / 1e9:,.1f} GB of memory; the machine has "
+            f"{there / 1e9:,.1f} GB: take fewer parameters"
+        )
     if plan.budget.unit == "seconds":
         return float(plan.budget.amount)
-    torch.set_num_threads(plan.threads)
+    with as_in_a_cell(plan.threads, plan.device):
+        seconds, tokens = _passes(plan, entry)
+    examples = {
+        "examples": plan.budget.amount,
+        "steps": plan.budget.amount * entry.training.batch,
+        "tokens": plan.budget.amount / tokens,
+        "flops": plan.budget.amount / entry.flops_per_example,
+    }[plan.budget.unit]
+    return seconds * examples
+
+
+def _passes(plan: Plan, entry: Entry) -> tuple[float, float]:
+    """Seconds of forward and backward, the least that was seen, and symbols; both of one example."""
     device = torch.device(plan.device)
     stream = Stream(plan.suite.stream(plan.seeds[0], plan.training_problems), plan.suite.encoding)
     model = entry.cls(entry.config, sequence_spec(plan.suite)).to(device)
@@ -31,14 +57,6 @@ def training_seconds(plan: Plan, entry: Entry) -> float:
         with autocast(device, plan.precision):
             loss = model.loss(batch, torch.Generator().manual_seed(0))
         loss.mean.backward()
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
+        synchronize(device)
         seconds.append((time.perf_counter() - started) / len(encoded.prompt))
-    tokens = float(encoded.tokens.mean())
-    examples = {
-        "examples": plan.budget.amount,
-        "steps": plan.budget.amount * entry.training.batch,
-        "tokens": plan.budget.amount / tokens,
-        "flops": plan.budget.amount / entry.flops_per_example,
-    }[plan.budget.unit]
-    return min(seconds) * examples
+    return min(seconds), float(encoded.tokens.mean())

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.perf import OwnContender, OwnDesign, Setting, Told, determinism, peak_memory_mb, quartiles, timed
+from bench.perf import OwnContender, OwnDesign, Setting, Told, peak_memory_mb
 from bench.plan import Entry
+from bench.timing import quartiles, timed
 
 FACTORS = (1, 2, 4, 8)
 MARGIN = 0.15
@@ -104,7 +105,7 @@ def grow(entry: Entry, setting: Setting, rounds: int, told: Told) -> list[dict[s
     for number in range(-WARMUP_ROUNDS, rounds):
         told(f"{entry.name}: " + (f"round {number + 1} of {rounds}" if number >= 0 else "warm-up"))
         for contender, mine, point in zip(contenders, seconds, curve, strict=True):
-            with determinism(contender):
+            with contender.numerics():
                 spent = timed(contender.train, device)
             if number >= 0:
                 mine.append(spent / point.tokens)

@@ -100,6 +100,24 @@ def git_state() -> dict[str, Any]:
         return {}
 
 
+class PeakMemory:
+    """The most memory that this process takes, or takes on a GPU, above what it had when this was made."""
+
+    def __init__(self, device: str) -> None:
+        self._on_gpu = device.startswith("cuda")
+        forget_peak()
+        self._before_mb = resident_mb()
+
+    def mb(self) -> float | None:
+        """So far, in MB (10^6 bytes); None where the system does not say."""
+        if self._on_gpu:
+            import torch
+
+            return torch.cuda.max_memory_allocated() / 1e6
+        peak_mb = peak_resident_mb()
+        return None if peak_mb is None or self._before_mb is None else max(0.0, peak_mb - self._before_mb)
+
+
 def resident_mb() -> float | None:
     """Memory of this process now, in MB (10^6 bytes); elsewhere than on Linux its peak so far, or None."""
     now = _linux_mb("VmRSS")
@@ -109,7 +127,7 @@ def resident_mb() -> float | None:
 def forget_peak() -> None:
     """Let `peak_resident_mb` begin anew from here, where the system can (Linux)."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
 def peak_resident_mb() -> float | None:
@@ -129,20 +147,29 @@ def peak_resident_mb() -> float | None:
 def _linux_mb(name: str) -> float | None:
     """A figure of /proc/self/status, in MB (10^6 bytes); None where there is none."""
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     except OSError:
         return None
     return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith(f"{name}:")), None)
 
 
+def memory_bytes() -> int | None:
+    """Memory of the machine; None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):  # Windows has no sysconf
+        return None
+
+
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True)
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=10, check=True)
     return done.stdout.strip()
 
 
 def _processor() -> str:
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:
@@ -153,7 +180,7 @@ def _processor() -> str:
 def _processor_model() -> str:
     """Family, model and stepping, such as '25/1/1', where the name alone says too little; '' where nobody says."""
     try:
-        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
+        lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
     except OSError:
         return ""
     found = {name.strip(): value.strip() for name, _, value in lines}
@@ -161,7 +188,5 @@ def _processor_model() -> str:
 
 
 def _memory_gb() -> float | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
-    except (ValueError, OSError, AttributeError):
-        return None
+    memory = memory_bytes()
+    return None if memory is None else round(memory / 1e9, 1)

@@ -229,7 +229,15 @@ def _sides(size: PeerSize) -> tuple[int, int]:
     return (size.layers + 1) // 2, max(1, size.layers // 2)
 
 
-class T5(_Generates):
+class _EncoderDecoder(_HuggingFace):
+    """The encoder reads the prompt, the decoder the answer."""
+
+    def loss(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        loss: Tensor = self.model(input_ids=prompt, labels=answer).loss
+        return loss
+
+
+class T5(_EncoderDecoder, _Generates):
     name, counterpart = "T5 (transformers)", "encoder-decoder"
 
     def __init__(self, size: PeerSize, spec: SequenceSpec) -> None:
@@ -251,10 +259,6 @@ class T5(_Generates):
             decoder_start_token_id=spec.bos,
         )
         self.model = library.T5ForConditionalGeneration(config)
-
-    def loss(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        loss: Tensor = self.model(input_ids=prompt, labels=answer).loss
-        return loss
 
 
 class BERT(_HuggingFace):
@@ -285,7 +289,7 @@ class BERT(_HuggingFace):
         return loss
 
 
-class SwitchTransformer(_HuggingFace):
+class SwitchTransformer(_EncoderDecoder):
     """The library's is an encoder-decoder, where ours is a decoder alone. Every second block of a side has experts."""
 
     name, counterpart, routes = "Switch (transformers)", "switch", True
@@ -312,10 +316,6 @@ class SwitchTransformer(_HuggingFace):
             decoder_start_token_id=spec.bos,
         )
         self.model = library.SwitchTransformersForConditionalGeneration(config)
-
-    def loss(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        loss: Tensor = self.model(input_ids=prompt, labels=answer).loss
-        return loss
 
 
 class Mamba2(_HuggingFace):

@@ -14,13 +14,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
-import signal
-import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from multiprocessing.connection import Connection
 from typing import Any, ClassVar, Protocol
 
@@ -34,9 +32,11 @@ from bench import architectures, machine
 from bench.architectures import Architecture, Batch, SequenceSpec
 from bench.datasets.encoding import Encoded
 from bench.datasets.tokenizers import BOS, EOS, MASK, PAD
+from bench.engine import start_deaf
 from bench.errors import UserError
 from bench.evaluation import BATCH as ANSWERED_AT_ONCE
 from bench.evaluation import answer
+from bench.numerics import as_in_a_cell, deterministic
 from bench.optimizers import build_optimizers
 from bench.peers import (
     LEARNING_RATE,
@@ -51,6 +51,7 @@ from bench.peers import (
 )
 from bench.plan import Entry, Plan, sequence_spec
 from bench.sizing import count_flops, count_parameters
+from bench.timing import quartiles, timed
 from bench.training import autocast, update
 
 PROMPT_WIDTH, ANSWER_WIDTH, DECODED_WIDTH = 10, 6, 8
@@ -145,6 +146,10 @@ class Contender(ABC):
     @abstractmethod
     def flops(self) -> int:
         """Of one training step, matrix products alone."""
+
+    def numerics(self) -> AbstractContextManager[None]:
+        """A context in which torch computes as this contender's users have it."""
+        return deterministic(self.deterministic and self.device.type == "cpu")
 
     @abstractmethod
     def train(self) -> Tensor:
@@ -306,21 +311,7 @@ def peer_designs(entries: Sequence[Entry], setting: Setting) -> tuple[list[PeerD
     return found, left_out
 
 
-# --- clocks and probes ------------------------------------------------------------------------------------------------
-
-
-def timed(job: Callable[[], Any], device: torch.device) -> float:
-    """Wall seconds of a job, whatever it gave a GPU to do included."""
-    _synchronize(device)
-    started = time.perf_counter()
-    job()
-    _synchronize(device)
-    return time.perf_counter() - started
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
+# --- probes ---------------------------------------------------------------------------------------------------------
 
 
 class MatrixProbe:
@@ -390,38 +381,6 @@ def bytes_moved(job: Callable[[], Any]) -> int:
     return counter.total
 
 
-@contextmanager
-def as_in_a_cell(setting: Setting) -> Iterator[None]:
-    """A context in which torch is set as a cell sets it: threads, denormals flushed, no TF32."""
-    threads, tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
-    torch.set_num_threads(setting.threads)
-    torch.set_flush_denormal(True)
-    torch.backends.cudnn.allow_tf32 = False
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
-        torch.backends.cudnn.allow_tf32 = tf32
-
-
-@contextmanager
-def determinism(contender: Contender) -> Iterator[None]:
-    """A context in which torch takes deterministic algorithms where a contender's users do."""
-    before, options = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic
-    fill = getattr(options, "fill_uninitialized_memory")  # noqa: B009 - the module makes it up as it goes
-    torch.use_deterministic_algorithms(contender.deterministic and contender.device.type == "cpu")
-    setattr(options, "fill_uninitialized_memory", False)  # noqa: B010 - as in a cell
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        setattr(options, "fill_uninitialized_memory", fill)  # noqa: B010
-
-
-# --- measuring --------------------------------------------------------------------------------------------------------
-
-
 @dataclass
 class Samples:
     """What was measured of one contender, a figure a round."""
@@ -461,7 +420,7 @@ def build(designs: Sequence[Design], setting: Setting, told: Told) -> tuple[dict
         torch.manual_seed(0)
         try:
             contender = design.build(setting)
-            with determinism(contender):
+            with contender.numerics():
                 contender.train()
                 if contender.decodes:
                     contender.decode(few)
@@ -494,15 +453,18 @@ def measure(contenders: dict[str, Contender], setting: Setting, rounds: int, tol
             contender, samples = contenders[name], found.samples[name]
             rate = matrix.rate()
             found.flops_per_second.append(rate)
-            with determinism(contender):
+            with contender.numerics():
                 samples.train_seconds.append(timed(contender.train, device))
                 samples.shares.append(contender.flops / samples.train_seconds[-1] / rate)
                 if contender.decodes:
-                    samples.decode_seconds.append(timed(lambda: contender.decode(many), device))  # noqa: B023
-                    samples.alone_seconds.append(
-                        timed(lambda: [contender.decode(one) for one in single], device)  # noqa: B023
-                    )
+                    samples.decode_seconds.append(timed(partial(contender.decode, many), device))
+                    samples.alone_seconds.append(timed(partial(_one_by_one, contender, single), device))
     return found
+
+
+def _one_by_one(contender: Contender, problems: Sequence[Encoded]) -> None:
+    for problem in problems:
+        contender.decode(problem)
 
 
 def peak_memory_mb(design: Design, setting: Setting) -> float | None:
@@ -512,11 +474,7 @@ def peak_memory_mb(design: Design, setting: Setting) -> float | None:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_memory, args=(theirs, design, setting), daemon=True)
-    answering = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered here, not there
-    try:
-        child.start()
-    finally:
-        signal.signal(signal.SIGINT, answering)
+    start_deaf(child)
     theirs.close()
     try:
         peak_mb: float | None = json.loads(ours.recv_bytes())
@@ -533,31 +491,20 @@ def _memory(connection: Connection, design: Design, setting: Setting) -> None:
     """The other process: sends its figure, or null."""
     for module in setting.plugins:
         architectures.load_plugin(module)
-    with as_in_a_cell(setting):
+    with as_in_a_cell(setting.threads, setting.device):
         small = design.tiny().build(dataclasses.replace(setting, batch=1))
-        with determinism(small):
+        with small.numerics():
             small.train()  # loads what torch and the library load on first use: it is not the model's
         del small
-        machine.forget_peak()
-        before_mb = machine.resident_mb()
+        memory = machine.PeakMemory(setting.device)
         contender = design.build(setting)
-        with determinism(contender):
+        with contender.numerics():
             for _ in range(MEMORY_STEPS):
                 contender.train()
-        peak_mb = machine.peak_resident_mb()
-        if contender.device.type == "cuda":
-            before_mb, peak_mb = 0.0, torch.cuda.max_memory_allocated() / 1e6
-    above_mb = None if peak_mb is None or before_mb is None else max(0.0, peak_mb - before_mb)
-    connection.send_bytes(json.dumps(above_mb).encode())
+    connection.send_bytes(json.dumps(memory.mb()).encode())
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------
-
-
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """First quartile, median and third quartile."""
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    return float(low), float(middle), float(high)
 
 
 def figures(name: str, values: Sequence[float]) -> dict[str, Any]:

@@ -31,6 +31,10 @@ from bench.settings import (
 )
 from bench.sizing import TOLERANCE, count_flops, count_parameters, fit
 
+MOST_LAYERS = 64
+MOST_OF_A_SETTING = 1024
+"""Of a whole number in a config that is neither depth nor width."""
+
 Layer = tuple[Mapping[str, Any], str]
 """Settings, and where they come from, for a message."""
 
@@ -312,6 +316,7 @@ def entry_of(
         training = apply_settings(training, mine, source)
         own = {key: value for key, value in values.items() if key in field_names(cls.Config)}
         config = apply_settings(config, own, source)
+    _check_buildable(cls.name, config)
     fixed = frozenset(name for name in config.size_fields if any(name in values for values, _ in layers))
     spec = sequence_spec(plan.suite)
     try:
@@ -340,6 +345,16 @@ def entry_of(
         preset="",
         tuned=False,
     )
+
+
+def _check_buildable(name: str, config: Config) -> None:
+    """Raises UserError for a model that would take minutes to lay out, dozens of times, before its size is known."""
+    most = {field: MOST_OF_A_SETTING for field in field_names(type(config)) if field not in config.size_fields}
+    most |= {config.depth_field: MOST_LAYERS, "depth": MOST_LAYERS}  # depth: layers that are passed, in looped models
+    for field, limit in most.items():
+        value = getattr(config, field, None)
+        if isinstance(value, int) and value > limit:
+            raise UserError(f"{name}: {field} {value:,}: at most {limit:,}")
 
 
 def nearest_preset(architecture: str, suite: str, parameters: int, budget: Budget) -> SetFile | None:

@@ -90,16 +90,18 @@ def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
     """The plan that lies in the folder already, None where there is none.
 
     Raises:
-        UserError: the folder holds something else, or a run that differs in more than architectures and seeds.
+        UserError: the folder holds something else, a run that differs in more than architectures and seeds, or a cell
+            with a broken file.
     """
     if not (directory / PLAN).exists():
         if directory.exists() and (not directory.is_dir() or any(directory.glob("[!.]*"))):
             raise UserError(f"--out {directory}: is there and holds no {PLAN}; choose an empty or a new folder")
         return None
     try:
-        there = open_run(directory).plan
+        run = open_run(directory)
     except BadFile as error:
         raise UserError(str(error)) from None
+    there = run.plan
     settings, entries = (there.get(key) for key in ("settings", "entries"))
     if not isinstance(settings, dict) or not isinstance(entries, dict):
         raise UserError(f"--out {directory}: {PLAN} was not written by `run`; choose another folder")
@@ -117,6 +119,8 @@ def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
                 raise UserError(
                     f"--out {directory}: holds {entry.name} with {key} {before.get(key)}, not {value}: choose another"
                 )
+    for broken in run.broken.values():  # whatever is done here, its figures would be in no table
+        raise UserError(str(broken))
     return there
 
 

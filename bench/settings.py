@@ -84,6 +84,8 @@ class Tuned:
     trials: int
     """of each architecture, all counted: the pruned and the failed too"""
     trial_budget: str
+    finalists: int | None = None
+    """how many of the best trials were trained once more, at `budget`; None, and no such line, is none"""
 
     @property
     def text(self) -> str:
@@ -96,6 +98,11 @@ class Tuned:
         return all(getattr(self, name) == settings[name] for name in names) and (
             dense or self.match == settings["match"]
         )
+
+
+def tuned_for(suite: str, parameters: int, budget: str) -> str:
+    """How records and tables say what settings were tuned for: 'quick, 100,000 parameters, examples=300000'."""
+    return f"{suite}, {parameters:,} parameters, {budget}"
 
 
 @dataclass(frozen=True)
@@ -134,15 +141,10 @@ def read_set_file(path: Path, source: str = "") -> SetFile:
     for key in header:
         if key not in hints:
             raise UserError(f"{source} [tuned] {key}: unknown; {suggest(key, list(hints))}")
-    if missing := sorted(hints.keys() - header.keys() - {"training_problems"}):
+    if missing := sorted(hints.keys() - header.keys() - {"training_problems", "finalists"}):
         raise UserError(f"{source} [tuned]: lacks {', '.join(missing)}; restore it, or leave out [tuned] altogether")
     values = {key: _convert(value, hints[key], f"{source} [tuned] {key}") for key, value in header.items()}
     return SetFile(source, content, Tuned(**values))
-
-
-def tuned_for(suite: str, parameters: int, budget: str) -> str:
-    """What settings were tuned for, as records and tables say it."""
-    return f"{suite}, {parameters:,} parameters, {budget}"
 
 
 @functools.cache

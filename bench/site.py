@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench import architectures
 from bench.asker import Asker
-from bench.asking import read_problem, reply_table
+from bench.asking import read_problem, reply_table, whether_seen
 from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
 from bench.errors import UserError
@@ -181,10 +181,12 @@ def _add_pages(app: Flask, site: Site) -> None:
             replies = site.asker.ask(problem)
         except UserError as error:
             return _page("ask.html", 400, error=str(error), **_front(site, expression))
+        first = next(reply for reply in replies if not reply.reason)
         asked = {
             "problem": problem.texts(0),
             "replies": replies,
-            "first": next(reply for reply in replies if not reply.reason),
+            "first": first,
+            "seen": whether_seen(first).capitalize(),
             "right": sum(reply.right for reply in replies),
             "text": tables_text([reply_table(replies)]),
         }

@@ -19,6 +19,7 @@ from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.errors import UserError
 from bench.evaluation import Answered, answer
+from bench.numerics import as_in_a_cell
 from bench.plan import sequence_spec
 from bench.results.files import BadFile
 from bench.results.records import RECORD, Record, verify_files
@@ -135,17 +136,10 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
 def as_in_its_cell(record: Record) -> Iterator[str]:
     """A context in which the CPU computes as in the cell of a record; gives the precision to take.
 
-    Its threads, as far as there are cores: the order of sums depends on them. Tiny numbers are flushed to zero: they
-    are slow.
+    With its threads as far as there are cores: the order of sums depends on them.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(min(record.threads, machine.cores()))
-    torch.set_flush_denormal(True)
-    try:
+    with as_in_a_cell(min(record.threads, machine.cores()), "cpu"):
         yield "32" if record.precision == "16" else record.precision  # half precision is for GPUs
-    finally:
-        torch.set_num_threads(threads)
-        torch.set_flush_denormal(False)
 
 
 def _suite(run: Run) -> Suite:
@@ -169,16 +163,18 @@ def _chosen(run: Run, names: tuple[str, ...] | None, seeds: Seeds) -> list[Recor
             raise UserError(f"--arch '{name}': not in {run.directory}; {suggest(name, planned)}")
     chosen: list[Record] = []
     for name in names or planned:
-        finished = [record for record in run.records if record.architecture == name and record.done]
-        if isinstance(seeds, tuple):
-            for seed in seeds:
-                if seed not in [record.seed for record in finished]:
-                    there = ", ".join(str(record.seed) for record in finished) or "none"
-                    raise UserError(f"--seed {seed}: {name} of {run.directory} has finished seeds {there}")
-            finished = [record for record in finished if record.seed in seeds]
-        if names is not None and not finished:
+        finished = {record.seed: record for record in run.records if record.architecture == name and record.done}
+        there = sorted({*finished, *(seed for architecture, seed in run.broken if architecture == name)})
+        wanted = seeds if isinstance(seeds, tuple) else there[:1] if seeds == "lowest" else there
+        if names is not None and not there:
             raise UserError(f"--arch '{name}': no cell of it in {run.directory} has finished; run it to its end first")
-        chosen += finished[:1] if seeds == "lowest" else finished
+        for seed in sorted(wanted):
+            if (name, seed) in run.broken:  # another seed in its place would be a choice
+                raise run.broken[name, seed]
+            if seed not in finished:
+                seen = ", ".join(map(str, there)) or "none"
+                raise UserError(f"--seed {seed}: {name} of {run.directory} has finished seeds {seen}")
+            chosen.append(finished[seed])
     if not chosen:
         raise UserError(f"{run.directory}: no cell of this run has finished yet; run it first")
     for record in chosen:

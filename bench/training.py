@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +17,7 @@ from bench.datasets.encoding import Encoded
 from bench.datasets.stream import Stream
 from bench.optimizers import build_optimizers, schedule_factor, set_learning_rates
 from bench.settings import TrainingSettings
+from bench.timing import quartiles, synchronize
 
 CURVE_POINTS = 20
 """Validations at even points of the budget."""
@@ -64,9 +64,7 @@ class Trained:
 
     def rate_quartiles(self) -> tuple[float, float, float]:
         """First quartile, median and third quartile of examples a second after warm-up."""
-        counted = self.rates[WARMUP_STEPS:] or self.rates
-        low, middle, high = np.quantile(counted, [0.25, 0.5, 0.75])
-        return float(low), float(middle), float(high)
+        return quartiles(self.rates[WARMUP_STEPS:] or self.rates)
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,9 @@ def train(
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "16")
     done, losses = Trained(), _LossMeter()
     keeping = keeping or Keeping()
+    moving = _Moving(model, optimizers, scaler, stream, done, losses)
     if keeping.resume is not None:
-        _restore(keeping.resume, model, optimizers, scaler, stream, done, losses)
+        moving.restore(keeping.resume)
     last_report, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
     while budget_used(budget, done) < 1 and not done.flat:
         started = time.perf_counter()
@@ -136,8 +135,7 @@ def train(
             done.start_loss = losses.read()
         elif done.steps % LOSS_CHECK_STEPS == 0:
             losses.read()
-        if device.type != "cpu":  # a GPU is still at work when its last command is given
-            torch.accelerator.synchronize(device)
+        synchronize(device)
         seconds = time.perf_counter() - started
         done.train_seconds += seconds
         done.rates.append(len(encoded.prompt) / seconds)
@@ -174,7 +172,7 @@ def train(
         due = time.monotonic() - last_kept >= apart or used >= 1 or done.flat
         if keeping.save is not None and (stop or due):
             began = time.monotonic()
-            state = _state(model, optimizers, scaler, stream, done, losses)
+            state = moving.state()
             keeping.save(replace(state, facts=state.facts | {"share": used}), done.steps)
             last_kept = time.monotonic()
             cost_of_keeping = last_kept - began
@@ -183,56 +181,52 @@ def train(
     return done
 
 
-def _state(
-    model: Architecture,
-    optimizers: list[torch.optim.Optimizer],
-    scaler: torch.amp.GradScaler,
-    stream: Stream,
-    done: Trained,
-    losses: "_LossMeter",
-) -> Checkpoint:
+@dataclass(frozen=True)
+class _Moving:
     """All that the next steps depend on. Generators are none of it: every step seeds its own from its number."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for number, optimizer in enumerate(optimizers):
-        for place, remembered in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{number}.{place}.{name}": tensor for name, tensor in remembered.items()}
-    tensors["rates"] = torch.tensor(done.rates, dtype=torch.float64)
-    facts = {
-        "trained": {name: value for name, value in asdict(done).items() if name != "rates"},
-        "losses": losses.state(),
-        "scaler": scaler.state_dict(),
-        "position": stream.position,
-        "data_hash": stream.data_hash,
-    }
-    return Checkpoint(tensors, facts)
 
+    model: Architecture
+    optimizers: list[torch.optim.Optimizer]
+    scaler: torch.amp.GradScaler
+    stream: Stream
+    done: Trained
+    losses: "_LossMeter"
 
-def _restore(
-    checkpoint: Checkpoint,
-    model: Architecture,
-    optimizers: list[torch.optim.Optimizer],
-    scaler: torch.amp.GradScaler,
-    stream: Stream,
-    done: Trained,
-    losses: "_LossMeter",
-) -> None:
-    """Undo `_state`. The data are made again and their hash compared: they are never taken on trust."""
-    facts, tensors = checkpoint.facts, checkpoint.tensors
-    model.load_state_dict({name[len("model.") :]: t for name, t in tensors.items() if name.startswith("model.")})
-    for number, optimizer in enumerate(optimizers):
-        state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in tensors.items():
-            kind, _, rest = key.partition(".")
-            if kind == "optimizer" and rest.startswith(f"{number}."):
-                _, place, name = rest.split(".", 2)
-                state.setdefault(int(place), {})[name] = tensor
-        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    scaler.load_state_dict(facts["scaler"])
-    stream.forward(facts["position"], facts["data_hash"])
-    losses.restore(facts["losses"])
-    for name, value in facts["trained"].items():
-        setattr(done, name, value)
-    done.rates = tensors["rates"].tolist()
+    def state(self) -> Checkpoint:
+        """What `restore` takes."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for number, optimizer in enumerate(self.optimizers):
+            for place, remembered in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{number}.{place}.{name}": tensor for name, tensor in remembered.items()}
+        tensors["rates"] = torch.tensor(self.done.rates, dtype=torch.float64)
+        facts = {
+            "trained": {name: value for name, value in asdict(self.done).items() if name != "rates"},
+            "losses": self.losses.state(),
+            "scaler": self.scaler.state_dict(),
+            "position": self.stream.position,
+            "data_hash": self.stream.data_hash,
+        }
+        return Checkpoint(tensors, facts)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from there. The data are made again and their hash compared: they are never taken on trust."""
+        facts, tensors = checkpoint.facts, checkpoint.tensors
+        weights = {name[len("model.") :]: t for name, t in tensors.items() if name.startswith("model.")}
+        self.model.load_state_dict(weights)
+        for number, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, tensor in tensors.items():
+                kind, _, rest = key.partition(".")
+                if kind == "optimizer" and rest.startswith(f"{number}."):
+                    _, place, name = rest.split(".", 2)
+                    state.setdefault(int(place), {})[name] = tensor
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.scaler.load_state_dict(facts["scaler"])
+        self.stream.forward(facts["position"], facts["data_hash"])
+        self.losses.restore(facts["losses"])
+        for name, value in facts["trained"].items():
+            setattr(self.done, name, value)
+        self.done.rates = tensors["rates"].tolist()
 
 
 def _refuse_rise(done: Trained) -> None:

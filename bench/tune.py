@@ -3,10 +3,11 @@
 A trial is one training run with settings of its own, in a process of its own, that never makes a test problem. Its
 settings are a function of the search's seed, its number and the trials before it: a search that was interrupted goes on
 exactly as if nothing had happened. The first trials are the same for all architectures: the defaults, then a design of
-depths, batches and rates that have served several. From then on Optuna's TPE (Bergstra et al., "Algorithms for
+depths, batches, rates and other choices of own options. From then on Optuna's TPE (Bergstra et al., "Algorithms for
 Hyper-Parameter Optimization", 2011; multivariate after Falkner et al., "BOHB", 2018) draws near the better ones. A
 trial that lies behind the median of the finished ones at the same share of the budget ends there, and counts; none does
-before half of the budget, since arithmetic is often learnt late and at once.
+before half of the budget, since arithmetic is often learnt late and at once. What is best at a share of the budget need
+not be so at the whole: the best few are trained once more with all of it, and the best of these is taken.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ import hashlib
 import importlib.util
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -26,13 +29,14 @@ import pandas as pd
 from bench import architectures, machine
 from bench.amounts import Budget
 from bench.architectures import Architecture, Config
-from bench.cell import run_trial
+from bench.cell import Work, run_trial
 from bench.cli.options import RunOptions, TuneOptions
-from bench.engine import death, run_in_child, work_of
+from bench.engine import Job, death, run_tasks, work_of
 from bench.errors import UserError
+from bench.locks import Held, holding
 from bench.plan import Entry, Plan, entry_of, frame
 from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
-from bench.rundir import make_folder
+from bench.rundir import RUN_LOCK, make_folder
 from bench.settings import TrainingSettings, Tuned, field_names, suggest
 from bench.training import CURVE_POINTS, curve_point
 
@@ -41,31 +45,35 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.storages import JournalStorage
     from optuna.trial import FrozenTrial
+    from optuna.trial import Trial as OptunaTrial
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of tune.json, and of all that makes a search what it is: space, sampler, pruner."""
 SEARCH, JOURNAL, TRIALS, BEST = "tune.json", "journal.log", "trials.csv", "tune.toml"
 """Files of a search: what it is, Optuna's log, all trials as a table, and the best settings."""
 
+FINALS = ", "
+"""Between an architecture and the word that tells the study of its finals from that of its search."""
 SHARE = 4
 """A trial has a quarter of the budget that the settings are searched for."""
 DEPTHS = (1, 6)
 """Fewest and most layers; an architecture that cannot have them all has those of them that it can."""
 USUAL_LR = {"muon": 0.02, "adamw": 0.008, "sgd": 0.05}
 """What `lr` of the space is a multiple of: one range then suits all optimisers, and is one dimension to the sampler."""
-DEPTH = "depth"
+DEPTH, OWN = "depth", "own"
 DESIGN: tuple[dict[str, Any], ...] = (
     {},
     {"batch": 64, DEPTH: 3},
     {"batch": 64, DEPTH: 4, "lr": 0.5},
-    {"batch": 128, DEPTH: 4},
+    {"batch": 128, DEPTH: 4, OWN: 0},
     {"batch": 32, DEPTH: 2, "lr": 0.5},
     {"batch": 64, DEPTH: 6, "lr": 0.5},
     {"batch": 64, DEPTH: 3, "optimizer": "adamw"},
-    {"batch": 64, DEPTH: 2},
+    {"batch": 64, DEPTH: 2, OWN: 1},
 )
-"""What the first trials change of the defaults: `lr` as a multiple of the usual one, depth as far as it is possible.
-Of a dozen trials in eight dimensions, random ones would waste most (`results/LOG.md`)."""
+"""What the first trials change of the defaults: `lr` as a multiple of the usual one, depth as far as it is possible,
+and the own option with that number, where there is one: its first choice that is not the default. Of a dozen trials in
+eight dimensions, random ones would waste most (`results/LOG.md`)."""
 FINISHED = 4
 """Finished trials before any is pruned."""
 UNPRUNED = 0.5
@@ -83,6 +91,8 @@ class Search:
     """without entries; its budget is that of a trial, its one seed that of the search and of each trial"""
     classes: list[type[Architecture]]
     trials: int
+    finalists: int
+    """how many of the best trials of an architecture are trained once more, at `for_budget`"""
     for_budget: Budget
     """of the runs that the settings are searched for"""
     spaces: dict[str, dict[str, BaseDistribution]]
@@ -93,7 +103,7 @@ class Search:
         return self.plan.seeds[0]
 
     def settings(self) -> dict[str, Any]:
-        """What two searches must share to lie in one folder: all but architectures and the number of trials."""
+        """What two searches must share to lie in one folder: all but architectures and numbers of trials."""
         return self.plan.settings() | {"for_budget": str(self.for_budget), "seed": self.seed}
 
     @property
@@ -108,8 +118,10 @@ class Trial:
     """One trial that counts."""
 
     architecture: str
+    stage: str
+    """'search', or 'final' at the whole budget"""
     number: int
-    """from 0, within the architecture"""
+    """from 0, within the architecture and stage"""
     state: str
     """'done', 'pruned' (it counts as worse than all done ones) or 'failed'"""
     reason: str
@@ -132,13 +144,9 @@ class Trial:
 class Watcher(Protocol):
     """Whoever wants to see a search go on."""
 
-    def start(self, architecture: str, number: int) -> None: ...
-    def event(self, event: dict[str, Any]) -> None: ...
+    def start(self, architecture: str, stage: str, number: int) -> None: ...
+    def event(self, architecture: str, stage: str, number: int, event: dict[str, Any]) -> None: ...
     def finish(self, trial: Trial) -> None: ...
-
-
-class _Pruned(Exception):
-    """The trial is ended for lying behind."""
 
 
 def resolve_search(options: TuneOptions) -> Search:
@@ -151,16 +159,26 @@ def resolve_search(options: TuneOptions) -> Search:
         raise UserError("tune needs Optuna, which is not installed here: pip install 'optuna>=5,<6'")
     if not 1 <= options.trials <= 10_000:
         raise UserError(f"--trials {options.trials}: expected 1 to 10,000 trials of each architecture")
+    if not 0 <= options.finalists <= options.trials:
+        raise UserError(f"--finalists {options.finalists}: expected 0 to {options.trials}, the number of trials")
     if not 0 <= options.seed < 2**31:
         raise UserError(f"--seed {options.seed}: expected 0 to 2147483647")
-    shared = {name: getattr(options, name) for name in field_names(TuneOptions) if name not in ("trials", "seed")}
+    alone = ("trials", "finalists", "seed")
+    shared = {name: getattr(options, name) for name in field_names(TuneOptions) if name not in alone}
     plan, classes = frame(RunOptions(**shared, seeds=f"{options.seed},"))
     if options.budget is None:
         for_budget = plan.budget
         plan = dataclasses.replace(plan, budget=Budget(for_budget.unit, -(-for_budget.amount // SHARE)))
     else:
         for_budget = Budget(plan.budget.unit, SHARE * plan.budget.amount)
-    return Search(plan, classes, options.trials, for_budget, {cls.name: search_space(plan, cls) for cls in classes})
+    return Search(
+        plan=plan,
+        classes=classes,
+        trials=options.trials,
+        finalists=options.finalists,
+        for_budget=for_budget,
+        spaces={cls.name: search_space(plan, cls) for cls in classes},
+    )
 
 
 def prepare(search: Search, directory: Path, command: str) -> None:
@@ -192,40 +210,49 @@ def prepare(search: Search, directory: Path, command: str) -> None:
             )
 
 
-def run_search(search: Search, directory: Path, watcher: Watcher) -> dict[str, list[Trial]]:
+def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int = 1) -> dict[str, list[Trial]]:
     """Run every trial that is missing and write the files of the search; all trials of each architecture asked for.
 
-    Trial by trial, architectures within, so that a drifting machine meets all architectures alike.
+    Trial by trial, architectures within, so that a drifting machine meets all architectures alike; so many at once,
+    each of another architecture.
 
     Raises:
         Interrupted: by the user; finished trials are kept.
         UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked.
     """
-    with (directory / JOURNAL).open("ab") as journal:
-        _hold(journal.fileno(), directory)
+    with _alone(directory):
+        (directory / JOURNAL).touch()
         storage = _open_journal(directory)
-        studies = {cls.name: _study(storage, cls.name) for cls in search.classes}
-        for name, study in studies.items():
+        asked = {"search": search.trials, "final": search.finalists}
+        studies = {(cls.name, stage): _study(storage, cls.name, stage) for cls in search.classes for stage in asked}
+        for (name, stage), study in studies.items():
             _settle_interrupted(study)
-            if (counted := len(_counted(study))) > search.trials:
+            if (counted := len(_counted(study))) > asked[stage]:
+                option, kind = {"search": ("--trials", "trials"), "final": ("--finalists", "finals")}[stage]
                 raise UserError(
-                    f"--trials {search.trials}: {directory} holds {counted} trials of {name}; ask for as many or more"
+                    f"{option} {asked[stage]}: {directory} holds {counted} {kind} of {name}; ask for as many or more"
                 )
-        for number in range(search.trials):
-            for cls in search.classes:
-                study = studies[cls.name]
-                if len(_counted(study)) == number:
-                    watcher.start(cls.name, number)
-                    _run_trial(search, cls, study, number, directory, watcher)
-                    _write_trials(storage, directory)
-                watcher.finish(_counted(study)[number])
+        for stage, most in asked.items():
+            for number in range(most):
+                tasks = [
+                    _TrialTask(search, cls, stage, number, studies, storage, directory, watcher)
+                    for cls in search.classes
+                ]
+                run_tasks(tasks, at_once)
         _write_best(search, storage, directory)
-        return {name: _counted(study) for name, study in studies.items()}
+        return {name: _all_trials(storage)[name] for name in (cls.name for cls in search.classes)}
+
+
+def ranked(trials: list[Trial]) -> list[Trial]:
+    """The trials of the search that were done, by score, the best first and the earlier of equals."""
+    done = [trial for trial in trials if trial.stage == "search" and trial.state == "done"]
+    return sorted(done, key=lambda trial: -(trial.score or 0.0))
 
 
 def best_of(trials: list[Trial]) -> Trial | None:
-    """The done trial that scored highest, the earliest of equals."""
-    return max((t for t in trials if t.state == "done"), key=lambda t: t.score or 0.0, default=None)
+    """The final that scored highest; without finals the trial that did."""
+    finals = [trial for trial in trials if trial.stage == "final" and trial.state == "done"]
+    return max(finals, key=lambda trial: trial.score or 0.0, default=next(iter(ranked(trials)), None))
 
 
 def best_entry(search: Search, cls: type[Architecture], best: Trial) -> Entry:
@@ -241,12 +268,12 @@ def importances(search: Search, cls: type[Architecture], trials: list[Trial]) ->
     """
     import optuna
 
-    ranked = [trial for trial in trials if trial.score is not None]
-    if len(ranked) < FEWEST_FOR_IMPORTANCES:
+    scored = [trial for trial in trials if trial.score is not None and trial.stage == "search"]
+    if len(scored) < FEWEST_FOR_IMPORTANCES:
         return None
     space = search.spaces[cls.name]
     study = optuna.create_study(direction="maximize")
-    for trial in ranked:
+    for trial in scored:
         assert trial.score is not None
         value = trial.score - (trial.state == "pruned")
         study.add_trial(optuna.create_trial(params=trial.params, distributions=space, value=value))
@@ -320,11 +347,14 @@ def _designed(number: int, space: dict[str, BaseDistribution], cls: type[Archite
     from optuna.distributions import IntDistribution
 
     depth = cls.Config.depth_field
-    changes = {depth if name == DEPTH else name: value for name, value in DESIGN[number].items()}
+    changes = {depth if name == DEPTH else name: value for name, value in DESIGN[number].items() if name != OWN}
     values = asdict(cls.Config()) | asdict(TrainingSettings()) | {"lr": 1.0} | changes
     possible = space.get(depth)  # none, where the suite settles the depth
     if isinstance(possible, IntDistribution):
         values[depth] = min(max(values[depth], possible.low), possible.high)
+    if (place := DESIGN[number].get(OWN, OWN_OPTIONS)) < len(cls.Config.search):
+        name, choices = list(cls.Config.search.items())[place]
+        values[name] = next((choice for choice in choices if choice != values[name]), values[name])
     return {name: values[name] for name in space}
 
 
@@ -337,50 +367,95 @@ def _settings(plan: Plan, params: dict[str, Any]) -> dict[str, Any]:
     return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in values.items()}
 
 
-def _run_trial(
-    search: Search, cls: type[Architecture], study: Study, number: int, directory: Path, watcher: Watcher
-) -> None:
-    """Draw a trial's settings, train with them, and tell the study how it went."""
-    from optuna.samplers import TPESampler
-    from optuna.trial import TrialState
+@dataclass
+class _TrialTask:
+    """One trial: its settings are drawn, it trains with them, and its study is told how it went."""
 
-    # A new one for each trial: its random numbers then depend on the trial's number alone, resumed or not.
-    seed = int(np.random.SeedSequence([search.seed, number]).generate_state(1)[0])
-    study.sampler = TPESampler(seed=seed, n_startup_trials=len(DESIGN), multivariate=True)
-    space = search.spaces[cls.name]
-    if number < len(DESIGN) and not study.get_trials(states=(TrialState.WAITING,)):
-        study.enqueue_trial(_designed(number, space, cls))
-    trial = study.ask(space)
-    settings = _settings(search.plan, trial.params)
-    trial.set_user_attr("settings", settings)
-    outcome: dict[str, Any] = {"status": "pruned", "reason": "", "correct": None, "total": None}
-    outcome |= {"examples": 0, "flops": 0, "train_seconds": 0.0}
-    last: dict[str, Any] = {}
+    search: Search
+    cls: type[Architecture]
+    stage: str
+    number: int
+    studies: dict[tuple[str, str], Study]
+    storage: JournalStorage
+    directory: Path
+    watcher: Watcher
 
-    def event(event: dict[str, Any]) -> None:
-        watcher.event(event)
+    @property
+    def study(self) -> Study:
+        return self.studies[self.cls.name, self.stage]
+
+    def begin(self) -> tuple[Work, Job] | None:
+        if len(counted := _counted(self.study)) > self.number:
+            self.watcher.finish(counted[self.number])
+            return None
+        params = self._params()
+        if params is None:
+            return None
+        self.outcome: dict[str, Any] = {"status": "pruned", "reason": "", "correct": None, "total": None}
+        self.outcome |= {"examples": 0, "flops": 0, "train_seconds": 0.0}
+        self.last: dict[str, Any] = {}
+        self.trial = self._ask(params)
+        settings = _settings(self.search.plan, self.trial.params)
+        self.trial.set_user_attr("settings", settings)
+        self.watcher.start(self.cls.name, self.stage, self.number)
+        plan = self.search.plan
+        if self.stage == "final":
+            plan = dataclasses.replace(plan, budget=self.search.for_budget)
+        try:
+            entry = entry_of(plan, self.cls, ({}, ""), [(settings, f"trial {self.number}")], {})
+        except UserError as error:  # settings that make no model of the size asked
+            self.outcome["reason"] = str(error)
+            self._tell()
+            return None
+        errors = self.directory / "errors" / f"{self.cls.name}-{self.stage}-{self.number}"
+        return work_of(plan, entry, self.search.seed, errors), run_trial
+
+    def event(self, event: dict[str, Any]) -> bool:
+        self.watcher.event(self.cls.name, self.stage, self.number, event)
         if event["kind"] == "validation":
-            outcome.update({key: event[key] for key in ("correct", "total", "examples", "flops", "train_seconds")})
-            trial.report(event["correct"] / event["total"], curve_point(event["share"]))
-            if event["share"] < 1 and trial.should_prune():
-                outcome["reason"] = f"behind the median of the finished trials at {event['share']:.0%} of the budget"
-                raise _Pruned
+            figures = ("correct", "total", "examples", "flops", "train_seconds")
+            self.outcome.update({key: event[key] for key in figures})
+            self.trial.report(event["correct"] / event["total"], curve_point(event["share"]))
+            if self.stage == "search" and event["share"] < 1 and self.trial.should_prune():
+                share = f"{event['share']:.0%} of the budget"
+                self.outcome["reason"] = f"behind the median of the finished trials at {share}"
+                return False
         elif event["kind"] == "outcome":
-            last.update(event)
+            self.last.update(event)
+        return True
 
-    try:
-        entry = entry_of(search.plan, cls, ({}, ""), [(settings, f"trial {number}")], {})
-        work = work_of(search.plan, entry, search.seed, directory / "errors" / f"{cls.name}-{number}")
-        exit_code = run_in_child(work, run_trial, event)
-        outcome.update({key: value for key, value in (last or death(exit_code)).items() if key != "kind"})
-        if outcome["status"] in ("diverged", "out-of-memory"):
-            outcome |= {"status": "pruned", "reason": f"{outcome['status']}: {outcome['reason']}"}
-    except UserError as error:  # settings that make no model of the size asked
-        outcome["reason"] = str(error)
-    except _Pruned:
-        pass
-    trial.set_user_attr("outcome", outcome)
-    _tell(study, trial.number, outcome)
+    def end(self, exit_code: int | None) -> None:
+        if exit_code is not None:  # else it was ended for lying behind
+            found = self.last or death(exit_code)
+            self.outcome.update({key: value for key, value in found.items() if key != "kind"})
+        if self.outcome["status"] in ("diverged", "out-of-memory"):
+            self.outcome |= {"status": "pruned", "reason": f"{self.outcome['status']}: {self.outcome['reason']}"}
+        self._tell()
+
+    def _params(self) -> dict[str, Any] | None:
+        """What to enqueue: nothing where the sampler draws. None where there is no finalist of this rank."""
+        if self.stage == "search":
+            space = self.search.spaces[self.cls.name]
+            return _designed(self.number, space, self.cls) if self.number < len(DESIGN) else {}
+        best = ranked(_counted(self.studies[self.cls.name, "search"]))
+        return best[self.number].params if self.number < len(best) else None
+
+    def _ask(self, params: dict[str, Any]) -> OptunaTrial:
+        from optuna.samplers import TPESampler
+        from optuna.trial import TrialState
+
+        # A new one for each trial: its random numbers then depend on the trial's number alone, resumed or not.
+        seed = int(np.random.SeedSequence([self.search.seed, self.number]).generate_state(1)[0])
+        self.study.sampler = TPESampler(seed=seed, n_startup_trials=len(DESIGN), multivariate=True)
+        if params and not self.study.get_trials(states=(TrialState.WAITING,)):
+            self.study.enqueue_trial(params)
+        return self.study.ask(self.search.spaces[self.cls.name])
+
+    def _tell(self) -> None:
+        self.trial.set_user_attr("outcome", self.outcome)
+        _tell(self.study, self.trial.number, self.outcome)
+        _write_trials(self.storage, self.directory)
+        self.watcher.finish(_counted(self.study)[self.number])
 
 
 def _tell(study: Study, number: int, outcome: dict[str, Any]) -> None:
@@ -410,13 +485,15 @@ def _settle_interrupted(study: Study) -> None:
 def _counted(study: Study) -> list[Trial]:
     """The trials that ended by themselves, in order."""
     ended = [trial for trial in study.get_trials() if trial.state.is_finished() and "outcome" in trial.user_attrs]
-    return [_trial(study.study_name, number, trial) for number, trial in enumerate(ended)]
+    architecture, _, stage = study.study_name.partition(FINALS)
+    return [_trial(architecture, stage or "search", number, trial) for number, trial in enumerate(ended)]
 
 
-def _trial(architecture: str, number: int, frozen: FrozenTrial) -> Trial:
+def _trial(architecture: str, stage: str, number: int, frozen: FrozenTrial) -> Trial:
     outcome = dict(frozen.user_attrs["outcome"])
     return Trial(
         architecture=architecture,
+        stage=stage,
         number=number,
         state=outcome.pop("status"),
         settings=frozen.user_attrs["settings"],
@@ -425,20 +502,19 @@ def _trial(architecture: str, number: int, frozen: FrozenTrial) -> Trial:
     )
 
 
-def _hold(descriptor: int, directory: Path) -> None:
-    """Keep other searches out of the folder; the lock goes with the process, however it ends.
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """A context that keeps other searches out of the folder.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process searches there.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UserError(f"--out {directory}: another process searches here; wait for it or end it first") from None
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(holding(directory / RUN_LOCK, sign=True))
+        except Held as other:
+            raise UserError(f"--out {directory}: {other} searches here; wait for it or end it first") from None
+        yield
 
 
 def _open_journal(directory: Path) -> JournalStorage:
@@ -468,22 +544,30 @@ def _open_journal(directory: Path) -> JournalStorage:
         raise UserError(f"{path}: is no journal of Optuna's ({error}); restore it, or choose another folder") from None
 
 
-def _study(storage: JournalStorage, architecture: str) -> Study:
-    """The trials of one architecture; none, where it is new."""
+def _study(storage: JournalStorage, architecture: str, stage: str) -> Study:
+    """The trials of one architecture and stage; none, where it is new."""
     import optuna
 
     pruner = optuna.pruners.MedianPruner(n_startup_trials=FINISHED, n_warmup_steps=int(UNPRUNED * CURVE_POINTS))
     return optuna.create_study(
-        storage=storage, study_name=architecture, direction="maximize", pruner=pruner, load_if_exists=True
+        storage=storage,
+        study_name=architecture + (FINALS + stage if stage == "final" else ""),
+        direction="maximize",
+        pruner=pruner,
+        load_if_exists=True,
     )
 
 
 def _all_trials(storage: JournalStorage) -> dict[str, list[Trial]]:
-    """Architecture -> its trials, in the order in which they came into the folder."""
+    """Architecture -> its trials, in the order in which it came into the folder; finals last."""
     import optuna
 
-    names = [study.study_name for study in storage.get_all_studies()]
-    return {name: _counted(optuna.load_study(study_name=name, storage=storage)) for name in names}
+    trials: dict[str, list[Trial]] = {}
+    for study in storage.get_all_studies():
+        name = study.study_name
+        found = _counted(optuna.load_study(study_name=name, storage=storage))
+        trials.setdefault(name.partition(FINALS)[0], []).extend(found)
+    return trials
 
 
 def _write_trials(storage: JournalStorage, directory: Path) -> None:
@@ -491,8 +575,14 @@ def _write_trials(storage: JournalStorage, directory: Path) -> None:
     rows = []
     for trials in _all_trials(storage).values():
         for trial in trials:
-            row = {"architecture": trial.architecture, "trial": trial.number, "state": trial.state}
-            row |= {"reason": trial.reason, "score": trial.score, "correct": trial.correct, "total": trial.total}
+            row = {"architecture": trial.architecture, "stage": trial.stage, "trial": trial.number}
+            row |= {
+                "state": trial.state,
+                "reason": trial.reason,
+                "score": trial.score,
+                "correct": trial.correct,
+                "total": trial.total,
+            }
             row |= {"examples": trial.examples, "flops": trial.flops, "train_seconds": trial.train_seconds}
             rows.append(row | trial.settings)
     table = pd.DataFrame(rows, dtype=object)  # else an int in a column with gaps becomes a float
@@ -512,12 +602,14 @@ def _write_best(search: Search, storage: JournalStorage, directory: Path) -> Non
         precision=plan.precision,
         trials=search.trials,
         trial_budget=str(plan.budget),
+        finalists=search.finalists or None,
     )
     tables = {"tuned": {key: value for key, value in asdict(header).items() if value is not None}}
     known = architectures.all_architectures()
     for name, trials in _all_trials(storage).items():
         best = best_of(trials)
-        if best is not None and len(trials) == search.trials and name in known:
+        searched = sum(trial.stage == "search" for trial in trials)
+        if best is not None and searched == search.trials and name in known:
             entry = best_entry(search, known[name], best)
             # The size is fitted anew by whoever takes the file.
             config = {key: value for key, value in asdict(entry.config).items() if key not in entry.config.size_fields}

@@ -207,23 +207,36 @@ def _quotient(a: Integers, b: Integers, division: Division) -> Integers:
     return quotient
 
 
-def carries(problems: Problems) -> NDArray[np.int64]:
-    """Carries of a sum, or borrows of a difference, of the magnitudes; -1 for * and /, which have none here.
+def by_columns(problems: Problems) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Sums and differences of the magnitudes as on paper, from the last column on, (n, columns) each.
 
-    Signs decide which it is: 5 - -7 adds the magnitudes (one carry), 13 + -8 subtracts the smaller from the larger
-    (one borrow).
+    The digit written, the carry or borrow that goes on to the next column, and whether the problem has the column at
+    all: it has as many as the longer operand, written with the places of both. Signs decide which it is: 5 - -7 adds
+    the magnitudes (2, carry 1), 13 + -8 subtracts the smaller from the larger (5, borrow 1; then 0). Rows of * and /
+    mean nothing.
     """
-    a, b, _ = aligned_operands(problems)
+    a, b, places = aligned_operands(problems)
     a, b = abs(a), abs(b)
     larger, smaller = np.maximum(a, b), np.minimum(a, b)
-    width = int(digit_count(larger).max(initial=1))
-    digits_larger = digit_matrix(larger, width).astype(np.int64)
-    digits_smaller = digit_matrix(smaller, width).astype(np.int64)
+    count = np.maximum(digit_count(larger), places + 1)
+    width = int(count.max(initial=1))
+    digits_larger = digit_matrix(larger, width).astype(np.int64)[:, ::-1]
+    digits_smaller = digit_matrix(smaller, width).astype(np.int64)[:, ::-1]
     opposite_signs = (problems.a < 0) != (problems.b < 0)
     subtracts = opposite_signs ^ (problems.operation == OPERATIONS.index("-"))
-    count, carry = np.zeros(len(problems), np.int64), np.zeros(len(problems), np.int64)
-    for column in reversed(range(width)):
+    digits, carried = np.empty_like(digits_larger), np.empty_like(digits_larger)
+    carry = np.zeros(len(problems), np.int64)
+    for column in range(width):
         x, y = digits_larger[:, column], digits_smaller[:, column]
-        carry = np.where(subtracts, x - y - carry < 0, x + y + carry > 9).astype(np.int64)
-        count += carry
-    return np.where(problems.operation <= OPERATIONS.index("-"), count, -1)
+        column_sum = np.where(subtracts, x - y - carry, x + y + carry)
+        carry = ((column_sum < 0) | (column_sum > 9)).astype(np.int64)
+        digits[:, column], carried[:, column] = column_sum % 10, carry
+    return digits, carried, np.arange(width) < count.reshape(-1, 1)
+
+
+def carries(problems: Problems) -> NDArray[np.int64]:
+    """Carries of a sum, or borrows of a difference, of the magnitudes (`by_columns`); -1 for * and /, which have none
+    here.
+    """
+    _, carried, _ = by_columns(problems)
+    return np.where(problems.operation <= OPERATIONS.index("-"), carried.sum(axis=1), -1)

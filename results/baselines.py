@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.results.columns import check_names, parse_columns
 from bench.results.files import BadFile, write_text
 from bench.results.slices import SLICES
 
@@ -36,7 +37,7 @@ def read_baselines(run_directory: Path) -> pd.DataFrame:
     path = run_directory / BASELINES
     remedy = "delete it and give the command of the run again, which writes it anew"
     try:
-        return _checked(pd.read_csv(path, dtype=str, keep_default_na=False))
+        return _checked(parse_columns(path.read_bytes().decode(), COLUMNS))
     except FileNotFoundError:
         return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
     except (OSError, ValueError) as error:
@@ -45,8 +46,7 @@ def read_baselines(run_directory: Path) -> pd.DataFrame:
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` typed. ValueError where columns or values are wrong, or a baseline was not asked what all others were."""
-    if list(frame.columns) != list(COLUMNS):
-        raise ValueError(f"columns are {', '.join(map(str, frame.columns))}; they must be {', '.join(COLUMNS)}")
+    check_names(list(frame.columns), COLUMNS)
     frame = frame.astype(COLUMNS)
     for column, allowed in (("architecture", (CALCULATOR, NEAREST)), ("slice", tuple(SLICES))):
         wrong = frame.loc[~frame[column].isin(allowed), column]

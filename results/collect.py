@@ -25,9 +25,12 @@ def collect(run_directory: Path) -> tuple[Path, Path]:
     """Writes cells.csv and results.csv of a run; the same cells give the same bytes. Returns the two paths.
 
     A cell that failed is a row of cells.csv with empty figures, and has none in results.csv. No timing enters
-    results.csv, so that two runs of one plan can be compared byte by byte. Raises BadFile.
+    results.csv, so that two runs of one plan can be compared byte by byte. Raises BadFile where a cell is broken, and
+    writes nothing then: the figures that stand there may be all that is left of it.
     """
     run = open_run(run_directory)
+    for error in run.broken.values():
+        raise error
     paths = run_directory / CELLS, run_directory / RESULTS
     done = {(record.architecture, record.seed): run.predictions(record) for record in run.records if record.done}
     for path, frame in zip(paths, (cells_frame(run.records), results_frame(done)), strict=True):

@@ -73,7 +73,10 @@ def held_equal(records: list[Record]) -> str:
         if used and min(used) > 0 and max(used) / min(used) > 1.01:
             unequal.append(f"{name} (up to {max(used) / min(used):.2f} x)")
     line = f"Held equal: {'; '.join(equal)}."
-    return f"{line} Not equal: {'; '.join(unequal)}." if unequal else line
+    if unequal:
+        line += f" Not equal: {'; '.join(unequal)}."
+    chance = sorted({record.device for record in records if not record.machine.get("deterministic", True)})
+    return f"{line} Not deterministic, so that the same run may end otherwise: {', '.join(chance)}." if chance else line
 
 
 def fitted_size(record: Record) -> int | None:

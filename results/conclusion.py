@@ -75,9 +75,10 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs) -> Iterato
     if rest := [pair.other for pair in behind[SHOWN:]]:
         line += f", and more often than {_listed(rest)}"
     yield f"{line}."
-    for pair in level:
-        verdict = cannot_tell(len(pair.seeds)).capitalize()
-        yield f"{verdict} whether it is better than {pair.other}: {_open(pair.rows[0])}."
+    for seeds in sorted({len(pair.seeds) for pair in level}):
+        found = [f"{pair.other} ({_open(pair.rows[0])})" for pair in level if len(pair.seeds) == seeds]
+        spanned = f", after Holm over its {len(against)} comparisons," if len(against) > 1 else ""
+        yield f"{cannot_tell(seeds).capitalize()}{spanned} whether it is better than {_listed(found, 'or')}."
     yield from (
         f"{pair.one} and {pair.other}, {row.sentence}." for pair in against if (row := pair.rows[0]).all_or_nothing
     )
@@ -122,5 +123,5 @@ def _open(row: Difference) -> str:
     return f"{points(row)} apart"
 
 
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+def _listed(parts: list[str], last: str = "and") -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"

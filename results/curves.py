@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.results.columns import check_names, parse_columns
 from bench.results.files import BadFile, write_text
 
 CURVE = "curve.csv"
@@ -24,7 +25,8 @@ COLUMNS = {
 
 def write_curve(cell_directory: Path, curve: pd.DataFrame) -> None:
     """Writes curve.csv. Raises ValueError where the columns are not those of `COLUMNS`."""
-    write_text(cell_directory / CURVE, _checked(curve).to_csv(index=False, lineterminator="\n"))
+    check_names(list(curve.columns), COLUMNS)
+    write_text(cell_directory / CURVE, curve.astype(COLUMNS).to_csv(index=False, lineterminator="\n"))
 
 
 def read_curve(cell_directory: Path) -> pd.DataFrame:
@@ -32,15 +34,8 @@ def read_curve(cell_directory: Path) -> pd.DataFrame:
     path = cell_directory / CURVE
     remedy = "restore it, or delete the cell's folder and run it again"
     try:
-        # Read as text and converted by numpy, which is exact to the last bit; not every pandas 3 is.
-        return _checked(pd.read_csv(path, dtype=str, keep_default_na=False).replace("", "nan"))
+        return parse_columns(path.read_bytes().decode(), COLUMNS)
     except FileNotFoundError:
         raise BadFile(path, "the file is missing", remedy) from None
     except (OSError, ValueError) as error:
         raise BadFile(path, f"is no learning curve ({error})", remedy) from None
-
-
-def _checked(frame: pd.DataFrame) -> pd.DataFrame:
-    if list(frame.columns) != list(COLUMNS):
-        raise ValueError(f"columns are {', '.join(map(str, frame.columns))}; they must be {', '.join(COLUMNS)}")
-    return frame.astype(COLUMNS)

@@ -12,7 +12,9 @@ class BadFile(ValueError):
     """A file or folder of a run that cannot be used. The message is one line: which, what is wrong, what to do."""
 
     def __init__(self, path: Path, wrong: str, remedy: str) -> None:
-        super().__init__(f"{path}: {wrong}; {remedy}")
+        line = " ".join(f"{path}: {wrong}; {remedy}".split())
+        # What a broken file holds is quoted in part, and must not be obeyed by a terminal.
+        super().__init__("".join(symbol if symbol.isprintable() else "?" for symbol in line))
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -83,7 +85,7 @@ def read_checked_json(path: Path, remedy: str) -> dict[str, Any]:
         raise BadFile(path, "the file is missing", remedy) from None
     except OSError as error:
         raise BadFile(path, f"cannot be read ({error.strerror})", remedy) from None
-    except ValueError as error:  # JSON and UTF-8 errors both are
+    except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are ValueErrors
         raise BadFile(path, f"is not valid JSON ({error})", remedy) from None
     if not isinstance(content, dict):
         raise BadFile(path, "is not a JSON object", remedy)
@@ -93,7 +95,11 @@ def read_checked_json(path: Path, remedy: str) -> dict[str, Any]:
 def verify_checksum(path: Path, content: dict[str, Any], remedy: str) -> dict[str, Any]:
     """`content` without its "checksum". Raises BadFile if that is not the checksum of the rest."""
     rest = {key: value for key, value in content.items() if key != "checksum"}
-    if content.get("checksum") != checksum(rest):
+    try:
+        right = content.get("checksum") == checksum(rest)
+    except ValueError:  # what JSON can spell and we never write: 1e999, half a surrogate pair
+        right = False
+    if not right:
         raise BadFile(path, "was changed after it was written (its checksum does not match)", remedy)
     return rest
 

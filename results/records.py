@@ -26,11 +26,16 @@ BUDGET_UNITS = {
 EXCLUSIVE_SHARE = 0.9
 """Processor seconds below this share of wall seconds x threads: somebody else had the machine."""
 
+MOST = 1e30
+"""No figure of a cell is larger; Python's whole numbers may be, and nothing can be computed with them."""
+
 NEEDED_WHEN_DONE = (
     *("parameters", "active_parameters", "examples", "tokens", "steps", "flops", "train_seconds"),
     *("data_hash", "test_hash", "correct", "total", "exact_match"),
 )
 """Fields without which a cell can neither be scored nor compared."""
+POSITIVE_WHEN_DONE = ("parameters", "active_parameters", "examples", "tokens", "steps")
+"""Fields that are counts of what a finished cell cannot have none of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +142,7 @@ class Record:
     versions: dict[str, str]
     """package -> version"""
     machine: dict[str, Any]
-    """processor, memory, operating system, ..."""
+    """processor, memory, operating system, ...; `deterministic`: whether the device gives the same bits each time"""
     files: dict[str, str]
     """name -> SHA-256 in hex of each other file in the cell's folder"""
 
@@ -156,6 +161,8 @@ class Record:
             missing = [name for name in NEEDED_WHEN_DONE if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"status is 'done', but there is no value for {', '.join(missing)}")
+            if impossible := [name for name in POSITIVE_WHEN_DONE if getattr(self, name) <= 0]:
+                raise ValueError(f"status is 'done', but {impossible[0]} is {getattr(self, impossible[0])}")
         if self.correct is not None and self.total is not None:
             if not 0 <= self.correct <= self.total or self.total == 0:
                 raise ValueError(f"correct is {self.correct} of total {self.total}")
@@ -225,7 +232,11 @@ def verify_files(cell_directory: Path, record: Record, names: Iterable[str] | No
             raise BadFile(cell_directory / RECORD, f"does not list the file {name}", remedy)
         if not path.is_file():
             raise BadFile(path, "the file is missing, though the cell's record lists it", remedy)
-        if sha256_of(path) != record.files[name]:
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            raise BadFile(path, f"cannot be read ({error.strerror})", remedy) from None
+        if found != record.files[name]:
             raise BadFile(path, "was changed after the run (its SHA-256 is not the one in the record)", remedy)
 
 
@@ -251,7 +262,8 @@ def _fits(value: Any, kind: Any) -> bool:
         key_kind, value_kind = arguments
         return isinstance(value, dict) and all(_fits(k, key_kind) and _fits(v, value_kind) for k, v in value.items())
     if kind in (int, float):
-        return isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        right = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        return right and abs(value) < MOST
     return isinstance(value, kind)
 
 

@@ -1,5 +1,6 @@
 """A run folder: run.json, the plan, and one folder a cell under cells/."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,18 @@ PLAN_KEYS: dict[str, type] = {
     "strata": list,
 }
 """What this room needs to know of a plan; a plan may say more."""
-SUITE_KEYS = ("name", "version", "hash", "summary")
-STRATUM_KEYS = ("operation", "digits", "signs", "places", "test", "exhaustive")
+SUITE_KEYS: dict[str, type] = {"name": str, "version": int, "hash": str, "summary": str}
+STRATUM_KEYS: dict[str, type] = {
+    "operation": str,
+    "digits": str,
+    "signs": str,
+    "places": int,
+    "test": int,
+    "exhaustive": bool,
+}
 """`test`: how many test problems the stratum has; `exhaustive`: those are all that exist in the test split."""
+CELL_FILES = (PREDICTIONS, CURVE)
+"""The files of a finished cell that figures are read from."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +46,12 @@ class Run:
     plan: dict[str, Any]
     """run.json without its checksum"""
     records: list[Record]
-    """of the cells that ended, in the plan's order: seed within architecture"""
+    """of the cells that ended and whose files are those that were written, in the plan's order: seed within
+    architecture"""
     missing: list[tuple[str, int]]
     """(architecture, seed) of the cells that have no record yet, in the same order"""
+    broken: dict[tuple[str, int], BadFile]
+    """(architecture, seed) -> what is wrong with a file of the cell; such a cell is in no figure"""
 
     def predictions(self, record: Record) -> pd.DataFrame:
         """What a cell answered. Raises BadFile where the file is not the one of the record or contradicts it."""
@@ -71,7 +84,11 @@ def write_plan(run_directory: Path, plan: dict[str, Any]) -> None:
 
 
 def open_run(run_directory: Path) -> Run:
-    """Reads the plan and all records. Raises BadFile where the folder is no run, or a file of it is not what it was."""
+    """Reads the plan and all records, and compares the files that figures come from with their SHA-256.
+
+    A cell with a file that is not what it was is `broken`, and the others stand. Raises BadFile where nothing stands:
+    the folder is no run, its plan is not what it was, or it holds a cell that is not in the plan.
+    """
     path = run_directory / PLAN
     if not path.is_file():
         wrong = f"is no run folder: {PLAN} is missing" if run_directory.is_dir() else "there is no such folder"
@@ -84,34 +101,86 @@ def open_run(run_directory: Path) -> Run:
         raise BadFile(path, wrong, remedy)
 
     planned = [(architecture, seed) for architecture in plan["architectures"] for seed in plan["seeds"]]
-    folders = {cell_directory(run_directory, *cell): cell for cell in planned}
-    records = []
-    for record_path in run_directory.glob(f"cells/*/{RECORD}"):
-        cell = record_path.parent
-        record = read_record(cell)
-        if cell not in folders:
-            raise BadFile(cell, f"is a cell that is not in the plan ({PLAN})", "move it out of the run folder")
-        if (record.architecture, record.seed) != folders[cell] or record.suite_hash != plan["suite"]["hash"]:
-            wrong = (
-                f"is of {record.architecture}, seed {record.seed}, suite hash {record.suite_hash}: not of this place"
+    folders = {cell_directory(run_directory, *cell) for cell in planned}
+    for record_path in sorted(run_directory.glob(f"cells/*/{RECORD}")):
+        if record_path.parent not in folders:
+            raise BadFile(
+                record_path.parent, f"is a cell that is not in the plan ({PLAN})", "move it out of the run folder"
             )
-            raise BadFile(record_path, wrong, "put each cell back into the folder it was written to")
-        records.append(record)
-    records.sort(key=lambda record: planned.index((record.architecture, record.seed)))
-    present = {(record.architecture, record.seed) for record in records}
-    return Run(run_directory, plan, records, [cell for cell in planned if cell not in present])
+    run = Run(run_directory, plan, records=[], missing=[], broken={})
+    for cell in planned:
+        if not (cell_directory(run_directory, *cell) / RECORD).exists():
+            run.missing.append(cell)
+            continue
+        try:
+            run.records.append(_read_cell(run_directory, plan, *cell))
+        except BadFile as error:
+            run.broken[cell] = error
+    return run
+
+
+def _read_cell(run_directory: Path, plan: dict[str, Any], architecture: str, seed: int) -> Record:
+    """The record of a planned cell. Raises BadFile where it, or a file that figures come from, is not this cell's."""
+    folder = cell_directory(run_directory, architecture, seed)
+    record = read_record(folder)
+    planned = {
+        "architecture": architecture,
+        "seed": seed,
+        "suite_hash": plan["suite"]["hash"],
+        "budget": plan["budget"],
+    }
+    found = {key: getattr(record, key) for key in planned}
+    entry = plan.get("entries", {}).get(architecture, {})
+    for group in ("config", "training"):
+        if group in entry:
+            planned |= {f"{group} {key}": value for key, value in entry[group].items()}
+            found |= {f"{group} {key}": value for key, value in getattr(record, group).items()}
+    for key in planned | found:
+        if found.get(key) != planned.get(key):
+            wrong = f"is not of this place: {key} is {found.get(key)}, in {PLAN} {planned.get(key)}"
+            raise BadFile(folder / RECORD, wrong, "put each cell back into the folder it was written to")
+    if record.done:
+        verify_files(folder, record, CELL_FILES)
+    return record
 
 
 def wrong_in_plan(plan: dict[str, Any]) -> str:
     """What `plan` lacks, as the end of a sentence; '' if nothing."""
-    for key, kind in PLAN_KEYS.items():
-        if not isinstance(plan.get(key), kind):
-            return f"has no {key}" if key not in plan else f"has {key} of type {type(plan[key]).__name__}"
+    if wrong := _wrong_types(plan, PLAN_KEYS):
+        return wrong
     if plan["schema"] != SCHEMA_VERSION:
         return f"has schema {plan['schema']}, not {SCHEMA_VERSION}"
-    if missing := [key for key in SUITE_KEYS if key not in plan["suite"]]:
-        return f"has a suite without {', '.join(missing)}"
+    if wrong := _wrong_types(plan["suite"], SUITE_KEYS):
+        return f"has a suite that {wrong}"
     for stratum in plan["strata"]:
         if not isinstance(stratum, dict) or set(stratum) != set(STRATUM_KEYS):
             return f"has a stratum {stratum!r}, whose keys are not {', '.join(STRATUM_KEYS)}"
+        if wrong := _wrong_types(stratum, STRATUM_KEYS):
+            return f"has a stratum that {wrong}"
+    for key, kind in (("architectures", str), ("seeds", int)):
+        if not plan[key] or len(set(map(repr, plan[key]))) != len(plan[key]):
+            return f"has {key} {plan[key]}: none, or one twice"
+        if strange := [item for item in plan[key] if type(item) is not kind]:
+            return f"has {key} with {strange[0]!r}"
+    # A name is part of a folder's.
+    if strange := [name for name in plan["architectures"] if not re.fullmatch(r"[a-z][a-z0-9-]{0,99}", name)]:
+        return f"has an architecture called {strange[0]!r}"
+    if strange := [seed for seed in plan["seeds"] if not 0 <= seed < 2**31]:
+        return f"has seed {strange[0]}"
+    for key in ("settings", "entries"):
+        if not isinstance(plan.get(key, {}), dict):
+            return f"has {key} of type {type(plan[key]).__name__}"
+    for name, entry in plan.get("entries", {}).items():
+        if not isinstance(entry, dict):
+            return f"has an entry of {name} of type {type(entry).__name__}"
+        for key in ("config", "training"):
+            if not isinstance(entry.get(key, {}), dict):
+                return f"has an entry of {name} with {key} of type {type(entry[key]).__name__}"
+    return ""
+
+
+def _wrong_types(table: dict[str, Any], kinds: dict[str, type]) -> str:
+    for key, kind in kinds.items():
+        if type(table.get(key)) is not kind:
+            return f"has no {key}" if key not in table else f"has {key} of type {type(table[key]).__name__}"
     return ""

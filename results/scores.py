@@ -33,7 +33,8 @@ class Scores:
         self.records: list[Record] = []
         """of the finished cells, seed within architecture; `architecture` is the name that tables show"""
         self.unfinished: list[tuple[str, int, str, str]] = []
-        """(architecture, seed, status, reason) of the cells that failed, and of those not run yet, for no reason"""
+        """(architecture, seed, status, reason) of the cells that failed or are broken, and of those not run yet, for
+        no reason"""
         self._home: dict[tuple[str, int], tuple[Run, Record]] = {}
         for run in runs:
             self._add(run)
@@ -60,7 +61,9 @@ class Scores:
                 if seed not in seeds:
                     seeds.append(seed)
                 record = ended.get((architecture, seed))
-                if record is None:
+                if error := run.broken.get((architecture, seed)):
+                    self.unfinished.append((name, seed, "broken", str(error)))
+                elif record is None:
                     self.unfinished.append((name, seed, "not run", ""))
                 elif not record.done:
                     self.unfinished.append((name, seed, record.status, record.reason))

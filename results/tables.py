@@ -14,7 +14,7 @@ from bench.results.learning import BEYOND, COSTS, LEVELS, RESOLUTION, learning
 from bench.results.predictions import OPERATIONS
 from bench.results.records import Record
 from bench.results.scores import Scores
-from bench.results.statistics import ALL_EQUAL, ALL_UNSEEN, ONE_SEED, Estimate
+from bench.results.statistics import ALL_EQUAL, ALL_UNSEEN, ONE_SEED, Estimate, shares_across_seeds
 
 BUDGET_TOLERANCE = 0.01
 """A budget missed by a larger share is marked."""
@@ -29,6 +29,7 @@ def all_tables(scores: Scores) -> list[Table]:
     tables = [summary(scores), unfinished(scores)]
     if scores.records:
         tables += [by_operation(scores), *by_digits(scores), by_signs(scores), few_problems(scores)]
+        tables.append(by_workings(scores))
         tables += [by_places(scores), by_range(scores), seen_digits(scores), how_fast(scores), audit(scores)]
     said: set[str] = set()
     kept = []
@@ -90,7 +91,8 @@ def summary(scores: Scores) -> Table:
         estimates += [right, strata]
         n = scores.asked("all", "all")
         rows.append([Entry(text=name), share_entry(right, n, whole), share_entry(strata, n), Entry(text=NO_VALUE)])
-        rows[-1] += [Entry(text=str(right.n), value=right.n), *[Entry(text=NO_VALUE)] * len(costs)]
+        asked = scores.baselines.loc[scores.baselines["architecture"] == name, "seed"].nunique()
+        rows[-1] += [Entry(text=str(asked), value=asked), *[Entry(text=NO_VALUE)] * len(costs)]
     notes = [
         *estimate_notes(estimates),
         "Times, rates and memory: medians over seeds. FLOPs: matrix products only, forward and backward. "
@@ -199,6 +201,34 @@ def few_problems(scores: Scores) -> Table | None:
             "Distinct: pairs of magnitudes. Their sign variants are asked too, and are not independent of each other."
         ],
         left=frozenset({0, 3}),
+    )
+
+
+def by_workings(scores: Scores) -> Table | None:
+    """How answers and workings go together, where the suite's answers have workings."""
+    if any("workings_right" not in predictions for predictions in scores.predictions.values()):
+        return None
+    asked, rows, estimates = scores.asked("all", "all"), [], []
+    for name in scores.architectures:
+        of_seeds: list[list[float]] = []
+        for record in scores.of(name):
+            predictions = scores.predictions[name, record.seed]
+            of_test = predictions[predictions["split"] == "test"]
+            right, workings = of_test["right"] == 1, of_test["workings_right"] == 1
+            kinds = (right, workings & right, workings, right & ~workings, workings & ~right)
+            of_seeds.append([float(kind.mean()) for kind in kinds])
+        shares = [shares_across_seeds(list(of_kind)) for of_kind in zip(*of_seeds, strict=True)]
+        estimates += shares
+        rows.append([Entry(text=label(scores.of(name))), *(share_entry(share, asked) for share in shares)])
+    columns = ["architecture", "answer (exact match)", "answer and workings", "workings"]
+    return Table(
+        title=f"Answers and their workings, % right (n = {asked:,})",
+        columns=[*columns, "answer alone", "workings alone"],
+        rows=rows,
+        notes=[
+            "Exact match looks at the answer, behind the workings. Answer alone: right behind wrong workings.",
+            *estimate_notes(estimates),
+        ],
     )
 
 

@@ -67,7 +67,7 @@ TRAPS = {
         "architectures/test_contract.py::test_left_padding_is_invisible",
     ],
     "a checkpoint restored all but the place in the data": [
-        "bench/test_cell.py::test_an_interrupted_cell_ends_as_if_it_never_had_been",
+        "bench/test_resume.py::test_a_cell_that_was_stopped_goes_on_bit_for_bit",
     ],
     "the FLOP counter returned 0 for recurrent cells and fused attention": [
         "bench/test_sizing.py::test_counted_flops_equal_closed_forms",

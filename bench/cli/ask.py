@@ -18,8 +18,9 @@ def ask_command(
 ) -> None:
     """One answer from each trained model of a run, beside the right one.
 
-    Confidence is the product of the probabilities of all symbols that a model wrote, its end token among them. A masked
-    encoder has no such product: there it is the pseudo-likelihood, each symbol masked alone.
+    Right is an answer whose every symbol is right, whatever the workings before it. Confidence is the product of the
+    probabilities of all symbols that a model wrote, workings and end token among them. A masked encoder has no such
+    product: there it is the pseudo-likelihood, each symbol masked alone.
 
     Parameters
     ----------

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from bench.results.scores import Scores
 
 
-def compare_command(
-    run: Path, /, *runs: Path, arch: str, json: Annotated[bool, Parameter(negative="")] = False
-) -> None:
+def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
     """Compare two architectures of a run, slice by slice, over the seeds that both have.
+
+    A cell with a broken file is named and left out. Exit status: 0 no cell of the runs is broken, 1 one is.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def compare_command(
     from dataclasses import asdict
 
     from bench.amounts import parse_names
-    from bench.cli.output import console, print_json
+    from bench.cli.output import console, name_broken, print_json
     from bench.errors import UserError
     from bench.results.comparable import held_equal
     from bench.results.comparison import TRAINED_MODELS, compare
@@ -45,7 +45,9 @@ def compare_command(
     if len(names) != 2:
         raise UserError(f"--arch '{arch}': expected two architectures, such as lstm,transformer")
     try:
-        groups, reasons = join_runs([open_run(path) for path in (run, *runs)])
+        opened = [open_run(path) for path in (run, *runs)]
+        status = name_broken(opened)
+        groups, reasons = join_runs(opened)
         known = list(dict.fromkeys(name for group in groups for name in group.planned))
         for name in names:
             if name not in known:
@@ -61,13 +63,14 @@ def compare_command(
         rows = [{"table": "across seeds"} | pair | asdict(row) for row in comparison.rows]
         models = [{"table": TRAINED_MODELS} | pair | asdict(models) for models in comparison.mcnemar]
         print_json([*rows, *models])
-        return
+        return status
     target = console()
     records = [record for record in scores.records if record.architecture in names]
     tables = [_differences(scores, comparison), _models(scores, comparison)]
     print_tables(target, [held_equal(records)], tables)
     for sentence in comparison.sentences:
         target.print(sentence, markup=False)
+    return status
 
 
 def _differences(scores: Scores, comparison: Comparison) -> Table:

@@ -94,11 +94,12 @@ def _runs(_: str | None) -> list[dict[str, Any]]:
         except BadFile as error:
             rows.append({"run": str(path.parent), "state": f"unusable: {error}"})
             continue
-        cells = len(run.records) + len(run.missing)
+        cells = len(run.records) + len(run.missing) + len(run.broken)
+        broken = "".join(f"; broken: {error}" for error in run.broken.values())
         rows.append(
             {
                 "run": str(run.directory),
-                "state": f"{sum(record.done for record in run.records)} of {cells} cells done",
+                "state": f"{sum(record.done for record in run.records)} of {cells} cells done{broken}",
                 "exact match %": _headline(run.records),
                 "suite": run.plan["suite"]["name"],
                 "architectures": ",".join(run.plan["architectures"]),

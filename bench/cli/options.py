@@ -59,6 +59,8 @@ class TuneOptions:
     """Suite by name (`list suites`), or the path of a TOML file of your own."""
     trials: int = 12
     """Trials of each architecture."""
+    finalists: int = 2
+    """How many of its best trials are trained once more, with the whole budget; the best of these is taken."""
     budget: str | None = None
     """Training of each trial, a quarter of what the settings are for. Default: a quarter of the suite's."""
     params: str | None = None
@@ -76,6 +78,8 @@ class TuneOptions:
     precision: Literal["32", "bf16", "16"] = "32"
     """Of matrix products; weights stay in 32 bits."""
     threads: int | None = None
-    """Processor threads a trial. Default: all cores."""
+    """Processor threads a trial. Default: all cores, shared out among the trials at once."""
+    cells_at_once: int = 1
+    """Trials, each of another architecture, that train beside one another."""
     plugin: str | None = None
     """Module(s) that register architectures of your own."""

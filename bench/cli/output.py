@@ -1,13 +1,18 @@
 """How commands print: tables for people, JSON and CSV for programs."""
 
+from __future__ import annotations
+
 import csv
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from bench.results.runs import Run
 
 NARROWEST = 120
 """Columns when standard output is no terminal, so that nothing is cut in a file or a pipe."""
@@ -17,6 +22,14 @@ def console() -> Console:
     """Standard output, never narrower than tables need where it is no terminal."""
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=max(found.width, NARROWEST))
+
+
+def name_broken(runs: list[Run]) -> int:
+    """A line on standard error for each cell with a broken file; the exit status: 1 if there is one, else 0."""
+    broken = [error for run in runs for error in run.broken.values()]
+    for error in broken:
+        print(f"bench: {error}", file=sys.stderr)
+    return 1 if broken else 0
 
 
 def print_json(document: Any) -> None:

@@ -129,10 +129,11 @@ def _progress() -> Iterator[Told]:
 def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) -> list[dict[str, Any]]:
     """The rows of ours and of the peers; those left out last."""
     from bench import perf
+    from bench.numerics import as_in_a_cell
 
     designs: list[perf.Design] = [perf.OwnDesign(entry) for entry in plan.entries]
     left_out: dict[str, str] = {}
-    with perf.as_in_a_cell(setting):
+    with as_in_a_cell(setting.threads, setting.device):
         if peers:
             found, left_out = perf.peer_designs(plan.entries, setting)
             designs += found
@@ -141,7 +142,7 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) 
         measured = perf.measure(contenders, setting, rounds, told)
         moved = {}
         for name, contender in contenders.items():
-            with perf.determinism(contender):
+            with contender.numerics():
                 moved[name] = perf.bytes_moved(contender.train)
     memory_mb = {}
     for design in designs:
@@ -156,10 +157,10 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) 
 def _growth(plan: Plan, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
     from bench.errors import UserError
     from bench.growth import grow
-    from bench.perf import as_in_a_cell
+    from bench.numerics import as_in_a_cell
 
     curves = []
-    with as_in_a_cell(setting):
+    with as_in_a_cell(setting.threads, setting.device):
         for entry in plan.entries:
             try:
                 curves += grow(entry, setting, rounds, told)

@@ -5,10 +5,11 @@ from pathlib import Path
 FORMATS = ("text", "html", "md", "csv", "latex")
 
 
-def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | None = None) -> None:
+def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | None = None) -> int:
     """The tables and charts of one or several runs, computed from their files.
 
-    Several runs are joined where their problems and versions agree, and shown one after another where not.
+    Several runs are joined where their problems and versions agree, and shown one after another where not. A cell with
+    a broken file is named and left out. Exit status: 0 no cell is broken, 1 one is.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
     import os
 
     from bench.amounts import parse_names
-    from bench.cli.output import console
+    from bench.cli.output import console, name_broken
     from bench.errors import UserError
     from bench.results.collect import collect
     from bench.results.contents import contents
@@ -39,10 +40,12 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
             raise UserError(f"--format '{name}': unknown; {suggest(name, list(FORMATS))}")
     try:
         opened = [open_run(path) for path in (run, *runs)]
+        status = name_broken(opened)
         for one in opened:
             if not one.records:
-                raise UserError(f"{one.directory}: no cell of this run has ended yet; run it first")
-            if os.access(one.directory, os.W_OK):  # a run that one may only read has tables too
+                wrong = "no cell of this run can be used" if one.broken else "no cell of this run has ended yet"
+                raise UserError(f"{one.directory}: {wrong}; run it first")
+            if not one.broken and os.access(one.directory, os.W_OK):  # a run that one may only read has tables too
                 collect(one.directory)
         report = contents(opened)
         if out is None and formats == ("text",):
@@ -60,3 +63,4 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
                 print(path)
     except ValueError as error:
         raise UserError(str(error)) from None
+    return status

@@ -39,7 +39,6 @@ def score_command(
     notes = []
     for frame in scored.predictions.values():
         if others := spelled_otherwise(frame):
-            notes.append(
-                f"{others:,} predictions are the right number, written otherwise (12.50 for 12.5): counted as wrong."
-            )
+            are = "prediction is" if others == 1 else "predictions are"
+            notes.append(f"{others:,} {are} the right number, written otherwise (12.50 for 12.5): counted as wrong.")
     print_scored(file, outside, scored, chosen, {name: name}, notes, json)

@@ -31,13 +31,13 @@ def tune_command(options: TuneOptions) -> int:
     screen = console()
     screen.print(
         f"{search.plan.suite.name}: {len(search.classes)} architectures x {search.trials} trials, "
-        f"{search.plan.budget} each, for runs of {search.for_budget}; folder {directory}",
+        f"{search.plan.budget} each, then {search.finalists} with {search.for_budget}; folder {directory}",
         highlight=False,
         soft_wrap=True,
     )
     try:
-        with ProgressView(screen, len(search.classes) * search.trials) as view:
-            found = run_search(search, directory, _Watcher(view, screen.is_terminal))
+        with ProgressView(screen, len(search.classes) * (search.trials + search.finalists)) as view:
+            found = run_search(search, directory, _Watcher(view, screen.is_terminal), options.cells_at_once)
     except Interrupted:
         print("bench: interrupted; finished trials are kept, and the same command continues", file=sys.stderr)
         return 130
@@ -67,42 +67,47 @@ class _Watcher:
     def __init__(self, view: ProgressView, live: bool) -> None:
         self._view, self._live = view, live
 
-    def start(self, architecture: str, number: int) -> None:
-        self._label = f"{architecture}, trial {number}"
-        self._view.begin(self._label)
+    def start(self, architecture: str, stage: str, number: int) -> None:
+        self._view.begin(_name(architecture, stage, number))
 
-    def event(self, event: dict[str, Any]) -> None:
+    def event(self, architecture: str, stage: str, number: int, event: dict[str, Any]) -> None:
         if self._live:
-            self._view.tell(self._label, event)
+            self._view.tell(_name(architecture, stage, number), event)
 
     def finish(self, trial: Trial) -> None:
         tail = trial.state if trial.score is None else f"{trial.state}, {trial.score:.1%} of {trial.total:,} right"
         tail += f" ({trial.reason})" if trial.reason else ""
-        self._view.end(f"{trial.architecture}, trial {trial.number}", f"{tail}: {_pairs(trial.settings)}")
+        name = _name(trial.architecture, trial.stage, trial.number)
+        self._view.end(name, f"{tail}: {_pairs(trial.settings)}")
+
+
+def _name(architecture: str, stage: str, number: int) -> str:
+    return f"{architecture}, {'trial' if stage == 'search' else stage} {number}"
 
 
 def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
     from bench.amounts import short_count
     from bench.cli.output import console, print_rows
-    from bench.tune import best_of, importances
+    from bench.tune import best_of, importances, ranked
 
     rows, mattered = [], {}
     for cls in search.classes:
         trials = found[cls.name]
         best, states = best_of(trials), [trial.state for trial in trials]
+        first = next(iter(ranked(trials)), None)
         mattered[cls.name] = importances(search, cls, trials)
         rows.append(
             {
                 "architecture": cls.name,
-                "best on validation": "-" if best is None else f"{best.score:.1%}",
-                "trial": "-" if best is None else best.number,
+                "best trial": "-" if first is None else f"{first.score:.1%}",
+                "best final": f"{best.score:.1%}" if best is not None and best.stage == "final" else "-",
                 **{state: states.count(state) for state in ("done", "pruned", "failed")},
                 "train s": round(sum(trial.train_seconds for trial in trials)),
                 "examples": sum(trial.examples for trial in trials),
                 "FLOPs": short_count(sum(trial.flops for trial in trials)),
             }
         )
-    print_rows(f"Best of {search.trials} trials each, and what they cost", rows)
+    print_rows(f"Best on validation of {search.trials} trials each and of the finals, and what they cost", rows)
     names = list(dict.fromkeys(name for shares in mattered.values() for name in shares or ()))
     shown = {name: shares for name, shares in mattered.items() if shares is not None}
     print_rows(

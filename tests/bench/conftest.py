@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from bench.cell import run_cell
 from bench.cli.options import RunOptions
@@ -51,6 +50,4 @@ def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Pa
     for entry in plan.entries:
         for seed in plan.seeds:
             run_cell(work_of(plan, entry, seed, cell_directory(directory, entry.name, seed)), lambda event: None)
-    torch.use_deterministic_algorithms(False)  # a cell has a process of its own, and sets what it likes there
-    torch.set_flush_denormal(False)
     return directory

@@ -1,7 +1,6 @@
 """One cell, run in this process: what its seed decides, and what its figures leave out."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +20,6 @@ from bench.plan import Plan, resolve, sequence_spec
 from bench.results.collect import CELL_COLUMNS
 from bench.results.records import Record, read_record
 from bench.settings import TrainingSettings
-
-
-@pytest.fixture(autouse=True)
-def torch_as_it_was() -> Iterator[None]:
-    """A cell has a process of its own, and sets what it likes there."""
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_flush_denormal(False)
 
 
 @pytest.fixture

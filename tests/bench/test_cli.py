@@ -273,7 +273,9 @@ def test_a_run_that_may_only_be_read_is_reported_without_writing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[object] = []
-    monkeypatch.setattr("bench.results.runs.open_run", lambda path: SimpleNamespace(records=[1], directory=path))
+    monkeypatch.setattr(
+        "bench.results.runs.open_run", lambda path: SimpleNamespace(records=[1], broken={}, directory=path)
+    )
     monkeypatch.setattr("bench.results.contents.contents", lambda _: None)
     monkeypatch.setattr("bench.results.terminal.print_report", lambda *_: None)
     monkeypatch.setattr("bench.results.collect.collect", written.append)

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from bench.__main__ import main
+from bench.results.curves import COLUMNS as CURVE_COLUMNS
+from bench.results.curves import CURVE, write_curve
 from bench.results.files import sha256_of
 from bench.results.predictions import COLUMNS, PREDICTIONS, write_predictions
 from bench.results.records import SCHEMA_VERSION, Record, write_record
@@ -43,6 +45,7 @@ def _write_cell(directory: Path, name: str, seed: int, share: float) -> None:
     write_predictions(
         cell, answers.assign(right=np.isin(np.arange(len(answers)), order[:correct]).astype(int))[list(COLUMNS)]
     )
+    write_curve(cell, pd.DataFrame([dict.fromkeys(CURVE_COLUMNS, 9)]))
     facts = dict.fromkeys(field.name for field in fields(Record))
     facts |= {"schema": SCHEMA_VERSION, "architecture": name, "seed": seed, "status": "done", "reason": ""}
     facts |= {"suite": "tiny", "suite_version": 1, "suite_hash": "5" * 64, "budget": "examples=9", "config": {}}
@@ -51,7 +54,10 @@ def _write_cell(directory: Path, name: str, seed: int, share: float) -> None:
     facts |= {"train_seconds": 1.0, "precision": "32", "threads": 1, "exclusive": True, "data_hash": f"d{seed}"}
     facts |= {"data_chain": [], "test_hash": "e", "versions": {}, "machine": {}, "correct": correct}
     facts |= {"total": len(answers), "exact_match": correct / len(answers), "validation_total": 100}
-    facts |= {"validation_correct": int(100 * share), "files": {PREDICTIONS: sha256_of(cell / PREDICTIONS)}}
+    facts |= {
+        "validation_correct": int(100 * share),
+        "files": {name: sha256_of(cell / name) for name in (PREDICTIONS, CURVE)},
+    }
     write_record(cell, Record(**facts))
 
 

@@ -59,7 +59,7 @@ def test_updates_are_nearly_orthogonal() -> None:
 def test_every_parameter_is_updated_by_exactly_one_optimizer(name: str, optimizer: str, tiny: Suite) -> None:
     cls = all_architectures()[name]
     model = cls(cls.Config(**cls.debug), sequence_spec(tiny))
-    optimizers = build_optimizers(model, TrainingSettings(optimizer=optimizer))  # type: ignore[arg-type]
+    optimizers = build_optimizers(model, TrainingSettings(optimizer=optimizer))
     updated = [id(p) for o in optimizers for group in o.param_groups for p in group["params"]]
     assert sorted(updated) == sorted(id(p) for p in model.parameters())
     set_learning_rates(optimizers, 0.5)

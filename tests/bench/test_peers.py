@@ -57,7 +57,7 @@ def test_a_peer_has_the_size_asked_and_learns(peer: type[Peer]) -> None:
     for _ in range(8):
         optimizer.zero_grad()
         loss = model.loss(symbols(4, 10), symbols(4, 6))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
@@ -91,7 +91,7 @@ def test_the_answer_alone_is_scored() -> None:
 def test_a_language_model_is_scored_on_what_follows(peer: type[Peer]) -> None:
     """The last symbol is read by nobody, so that it may be any; each other one moves what follows."""
     model, prompt, answer = build(peer), symbols(3, 10), symbols(3, 6)
-    logits = model.logits(torch.cat([prompt, answer], dim=1)[:, :-1])[:, -6:]  # type: ignore[operator]
+    logits = model.logits(torch.cat([prompt, answer], dim=1)[:, :-1])[:, -6:]
     torch.testing.assert_close(model.loss(prompt, answer), F.cross_entropy(logits.flatten(0, 1), answer.flatten()))
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,8 +16,10 @@ from torch import Tensor
 from bench import perf
 from bench.__main__ import main
 from bench.cli.options import RunOptions
+from bench.numerics import as_in_a_cell, deterministic
 from bench.plan import Plan, resolve
 from bench.sizing import count_flops, count_parameters
+from bench.timing import quartiles
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +66,7 @@ def test_a_training_step_moves_the_model_and_its_flops_are_those_of_sizing(plan:
 
 
 def test_quartiles() -> None:
-    assert perf.quartiles([5, 1, 4, 2, 3]) == (2, 3, 4)
+    assert quartiles([5, 1, 4, 2, 3]) == (2, 3, 4)
     assert perf.figures("rate", [5, 1, 4, 2, 3]) == {"rate": 3, "rate_quartiles": [2, 4]}
     assert perf.figures("rate", []) == {"rate": None, "rate_quartiles": None}
 
@@ -71,7 +74,8 @@ def test_quartiles() -> None:
 class Stub:
     """A contender whose clock is set by hand."""
 
-    deterministic, device, parameters = False, torch.device("cpu"), 7
+    device, parameters = torch.device("cpu"), 7
+    numerics = nullcontext
 
     def __init__(self, decodes: bool, flops: int) -> None:
         self.decodes, self.flops, self.steps = decodes, flops, 0
@@ -135,12 +139,12 @@ def test_bytes_moved_are_what_is_read_and_written() -> None:
 
 def test_torch_is_put_back_as_it_was(setting: perf.Setting) -> None:
     def state() -> tuple[Any, ...]:
-        fill = getattr(torch.utils.deterministic, "fill_uninitialized_memory")  # noqa: B009
-        tf32 = torch.backends.cudnn.allow_tf32
-        return torch.get_num_threads(), tf32, torch.are_deterministic_algorithms_enabled(), fill
+        options: Any = torch.utils.deterministic
+        tf32, deterministic = torch.backends.cudnn.allow_tf32, torch.are_deterministic_algorithms_enabled()
+        return torch.get_num_threads(), tf32, deterministic, options.fill_uninitialized_memory
 
     before = state()
-    with perf.as_in_a_cell(dataclasses.replace(setting, threads=2)), perf.determinism(Stub(True, 1)):  # type: ignore[arg-type]
+    with as_in_a_cell(2, setting.device), deterministic(False):
         assert torch.get_num_threads() == 2
         assert not torch.backends.cudnn.allow_tf32
     assert state() == before
@@ -153,7 +157,7 @@ def test_peak_memory_is_that_of_the_model_in_a_process_of_its_own(plan: Plan, se
     peak = perf.peak_memory_mb(perf.OwnDesign(entry), large)
     assert peak is not None
     # What backward needs of each block at least: its inputs, queries, keys, values, and the feed-forward twice.
-    kept = entry.config.layers * (1 + 3 + 2 * 4) * entry.config.width * 4096 * 15 * 4 / 1e6  # type: ignore[attr-defined]
+    kept = entry.config.layers * (1 + 3 + 2 * 4) * entry.config.width * 4096 * 15 * 4 / 1e6
     assert 0.5 * kept < peak < 5 * kept
 
 

@@ -11,6 +11,4 @@ def test_a_step_beyond_the_budget_is_all_of_it() -> None:
     with ProgressView(console, 1) as view:
         view.start("lstm", 0)
         view.event("lstm", 0, event | {"share": 3.0})
-    assert console.file.getvalue() == (  # type: ignore[attr-defined]
-        "[1/1] lstm, seed 0: 100%, loss 1.500, right 25.0%, 16 examples/s, 0 s left\n"
-    )
+    assert console.file.getvalue() == ("[1/1] lstm, seed 0: 100%, loss 1.500, right 25.0%, 16 examples/s, 0 s left\n")

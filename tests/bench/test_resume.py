@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.cell import LOCK, Work, run_cell
+from bench.cell import ERROR, LOCK, Work, run_cell
 from bench.checkpoints import PATTERN, Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
 from bench.cli.options import RunOptions
 from bench.engine import work_of
@@ -27,14 +26,6 @@ from bench.training import Diverged, Trained, _refuse_rise
 SAME = ("model.safetensors", "predictions.csv.gz")
 STEPS = 20
 """Of a run of the tiny suite, each of them with a point of the curve."""
-
-
-@pytest.fixture(autouse=True)
-def torch_as_it_was() -> Iterator[None]:
-    """A cell has a process of its own, and sets what it likes there."""
-    yield
-    torch.use_deterministic_algorithms(False)
-    torch.set_flush_denormal(False)
 
 
 def work(tiny_path: Path, folder: Path, name: str = "transformer", settings: str = "batch=30,dropout=0.1") -> Work:
@@ -200,6 +191,8 @@ def test_a_loss_above_its_start_for_long_has_diverged(losses: list[float], diver
 
 # --- other processes --------------------------------------------------------------------------------------------------
 
+# A shell that starts the tests in the background may have told them, and what they start, to ignore Ctrl-C.
+INTERRUPT = signal.SIGTERM if signal.getsignal(signal.SIGINT) is signal.SIG_IGN else signal.SIGINT
 LONG = ("--threads", "1", "--set", "batch=30", "--budget", "examples=3M", "--checkpoint-every", "0.05")
 
 
@@ -236,7 +229,7 @@ def test_ctrl_c_keeps_what_was_learnt_and_says_how_to_go_on(tiny_path: Path, tmp
     helper = start(tmp_path, tiny_path, "--arch", "lstm,gru", *LONG, "--join")
     wait_for(f"out/cells/gru-s0/{PATTERN}", tmp_path)
     for process in (helper, first):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(INTERRUPT)
         printed, said = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "what was learnt is kept, and the same command goes on from there" in said
@@ -315,6 +308,9 @@ def test_a_full_disk_is_one_line_and_loses_no_finished_cell(tiny_path: Path, tmp
     assert said == "bench: out/report.html: File too large\n"
     assert "gru, seed 0: failed: OSError" in printed
     assert record.read_bytes() == before
+    assert "OSError" in (tmp_path / "out" / "cells" / "gru-s0" / ERROR).read_text(encoding="utf-8")
     third = start(tmp_path, tiny_path, "--arch", "lstm,gru", *settings, "--retry-failed")
     assert third.communicate()[1] == ""
-    assert {read_record(folder).status for folder in (tmp_path / "out" / "cells").iterdir()} == {"done"}
+    records = [read_record(folder) for folder in (tmp_path / "out" / "cells").iterdir()]
+    assert {record.status for record in records} == {"done"}
+    assert all(ERROR not in record.files for record in records)

@@ -15,11 +15,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from bench.cell import run_cell
+from bench.cell import Work, run_cell
 from bench.cli.options import RunOptions
 from bench.cli.report import report_command
 from bench.cli.run import run_command
-from bench.engine import Interrupted, death, run_in_child, run_plan, work_of
+from bench.engine import Interrupted, Job, death, run_plan, run_tasks, work_of
 from bench.errors import UserError
 from bench.plan import Plan, resolve
 from bench.results import records
@@ -229,20 +229,29 @@ def test_an_interrupt_ends_the_child_at_once_and_only_by_our_hand(tiny_path: Pat
     kinds: list[str] = []
     since = 0.0
 
-    def event(event: dict[str, Any]) -> None:
-        nonlocal since
-        kinds.append(event["kind"])
-        [child] = multiprocessing.active_children()
-        if len(kinds) > 1:
-            since = time.monotonic()
-            raise KeyboardInterrupt
-        assert child.pid is not None
-        os.kill(child.pid, signal.SIGINT)  # as a terminal does; the child leaves the answer to its parent
-
     plan = plan_of(tiny_path, budget="seconds=60")
     work = work_of(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
+
+    class Endless:
+        def begin(self) -> tuple[Work, Job]:
+            return work, run_cell
+
+        def event(self, event: dict[str, Any]) -> bool:
+            nonlocal since
+            kinds.append(event["kind"])
+            [child] = multiprocessing.active_children()
+            if len(kinds) > 1:
+                since = time.monotonic()
+                raise KeyboardInterrupt
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGINT)  # as a terminal does; the child leaves the answer to its parent
+            return True
+
+        def end(self, exit_code: int | None) -> None:
+            raise AssertionError("it was interrupted")
+
     with pytest.raises(Interrupted):
-        run_in_child(work, run_cell, event)
+        run_tasks([Endless()])
     assert time.monotonic() - since < 1
     assert not multiprocessing.active_children()
     assert not (Path(work.directory) / records.RECORD).exists()
@@ -266,7 +275,8 @@ def test_a_cell_that_diverges_is_a_row_with_its_reason(tiny_path: Path, tmp_path
     run_cell(work, lambda event: None)
     collect(tmp_path)
     row = pd.read_csv(tmp_path / "cells.csv").iloc[0]
-    assert (row["status"], row["reason"]) == ("diverged", "the loss became nan or infinite")
+    assert row["status"] == "diverged"
+    assert row["reason"].startswith("the loss lay above ")
     assert pd.isna(row["exact_match"])
 
 

@@ -50,7 +50,7 @@ def test_wrong_settings_are_refused_by_key_value_and_rule(key: str, value: objec
 
 def test_settings_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        TrainingSettings().lr = 1.0  # type: ignore[misc]
+        TrainingSettings().lr = 1.0
 
 
 HEADER = """
@@ -81,9 +81,11 @@ def test_settings_are_tuned_for_what_their_file_names_alone() -> None:
     names = ("suite", "suite_hash", "parameters", "match", "budget", "training_problems", "precision")
     these = dict(zip(names, ("quick", "abc", 1000, "total", "steps=9", None, "32"), strict=True))
     tuned = Tuned(trials=12, trial_budget="steps=3", **these)
-    assert tuned.is_for(these | {"threads": 4})
+    assert tuned.is_for(these | {"threads": 4}, dense=False)
     for name in names:
-        assert not tuned.is_for(these | {name: "other"}), name
+        assert not tuned.is_for(these | {name: "other"}, dense=False), name
+        # Which parameters are held equal makes no difference where all are active.
+        assert tuned.is_for(these | {name: "other"}, dense=True) == (name == "match"), name
 
 
 @pytest.mark.parametrize(

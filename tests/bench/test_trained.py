@@ -1,6 +1,7 @@
 """Trained models, loaded from a run: they answer as they did in their cells, and say how sure they are."""
 
 import json
+import re
 from dataclasses import replace
 from math import factorial, prod
 from pathlib import Path
@@ -13,9 +14,11 @@ from calling import call
 from bench.architectures import registry
 from bench.asking import ask, read_problem
 from bench.datasets.problems import Problems
-from bench.datasets.tokenizers import EOS
+from bench.datasets.suites import load_suite
+from bench.datasets.tokenizers import EOS, PAD
 from bench.errors import UserError
 from bench.evaluation import predictions
+from bench.results.curves import CURVE
 from bench.results.predictions import read_predictions
 from bench.results.runs import cell_directory
 from bench.trained import WEIGHTS, TrainedModel, trained_models
@@ -63,6 +66,11 @@ def _changed_weights(run: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
+def _changed_curve(run: Path) -> None:
+    path = run / "cells" / "lstm-s0" / CURVE
+    path.write_bytes(path.read_bytes() + b"?")
+
+
 def _no_cells(run: Path) -> None:
     rmtree(run / "cells")
 
@@ -72,6 +80,7 @@ def _no_cells(run: Path) -> None:
     [
         (_no_weights, "the file is missing"),
         (_changed_weights, "was changed after the run"),
+        (_changed_curve, "was changed after the run"),
         (_no_cells, "run it first"),
     ],
 )
@@ -81,6 +90,16 @@ def test_a_broken_run_is_one_line(breaks: object, says: str, run: Path) -> None:
     with pytest.raises(UserError, match=says) as error:
         trained_models(run)
     assert "\n" not in str(error.value)
+
+
+def test_no_other_seed_takes_the_place_of_a_broken_one(run: Path) -> None:
+    _changed_curve(run)
+    with pytest.raises(UserError, match=r"lstm-s0.*was changed"):
+        trained_models(run, seeds="lowest")
+    with pytest.raises(UserError, match=r"lstm-s0.*was changed"):
+        trained_models(run, seeds=(0,))
+    assert [(m.architecture, m.seed) for m in trained_models(run, seeds=(1,))] == [("lstm", 1), ("masked-encoder", 1)]
+    assert [m.seed for m in trained_models(run, ("masked-encoder",))] == [0, 1]
 
 
 def test_an_architecture_of_a_plug_in_that_is_not_loaded_is_one_line(
@@ -146,6 +165,46 @@ def test_symbols_stand_in_the_order_in_which_a_person_reads_them(models: list[Tr
     [reply] = ask([replace(models[0], model=Parrot([minus, five] * 3))], read_problem("12-9"))
     assert (reply.raw, reply.answer, reply.right, reply.unseen) == ("-5-5-5", "", False, True)
     assert (reply.end_probability, reply.confidence) == (None, factorial(6) / 8**6)
+
+
+@pytest.mark.parametrize(
+    ("suite", "asked", "written", "answer", "workings"),
+    [
+        ("addition3-scratchpad", "128+367", "51,90,40:495", "495", "51,90,40:"),
+        ("addition3-scratchpad", "128+367", "9:495", "495", "9:"),  # wrong workings are forgiven
+        ("addition3-scratchpad", "128+367", "9:495:495", "", "9:"),
+        ("addition3-scratchpad", "128+367", "495", "", "495"),  # workings that never end
+        ("addition3-padded", "128+367", "0495", "495", ""),
+        ("addition3-padded", "128+367", "495", "", ""),
+        ("latex", "6/-4", "-\\frac{3}{2}", "-3/2", ""),
+        ("latex", "\\frac{6}{-4}", "-\\frac{6}{4}", "-6/4", ""),
+        ("latex", "-12 \\times (-7)", "84", "84", ""),
+    ],
+)
+def test_answers_in_every_form_are_read_as_a_person_writes_them(
+    suite: str, asked: str, written: str, answer: str, workings: str, models: list[TrainedModel]
+) -> None:
+    chosen = load_suite(suite)
+    vocabulary, width = chosen.encoding.tokenizer.vocabulary, chosen.encoding.answer_width
+    ids = [vocabulary.index(symbol) for symbol in re.findall(r"\\[a-z]+|.", written)] + [EOS]
+    parrot = replace(models[0], suite=chosen, model=Parrot(ids + [PAD] * (width - len(ids))))
+    [reply] = ask([parrot], read_problem(asked))
+    assert (reply.answer, reply.workings) == (answer, workings)
+    assert reply.right == (answer == reply.expected)
+    assert "".join(symbol.symbol for symbol in reply.symbols) == reply.raw.removeprefix(workings)
+    product = prod(symbol.probability for symbol in reply.symbols) * (reply.end_probability or 1)
+    assert reply.confidence == pytest.approx(product * (reply.workings_probability or 1))
+    assert (reply.workings_probability is None) == (suite != "addition3-scratchpad")
+
+
+def test_a_token_of_several_digits_is_read_in_the_order_of_the_answer(models: list[TrainedModel]) -> None:
+    """Reversed, the answer -125 is written 521-, and cut into 521 and -."""
+    chosen = load_suite("quick")
+    chosen = chosen.model_copy(update={"form": chosen.form.model_copy(update={"tokenizer": "digit-chunks"})})
+    ids = [chosen.encoding.tokenizer.vocabulary.index(token) for token in ("521", "-")] + [EOS]
+    parrot = replace(models[0], suite=chosen, model=Parrot(ids + [PAD] * (chosen.encoding.answer_width - 3)))
+    [reply] = ask([parrot], read_problem("-25*5"))
+    assert ([symbol.symbol for symbol in reply.symbols], reply.answer, reply.right) == (["-", "125"], "-125", True)
 
 
 def test_a_greedy_symbol_is_the_likeliest(models: list[TrainedModel]) -> None:

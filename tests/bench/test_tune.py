@@ -4,13 +4,12 @@ Most tests put a formula in the place of training; two train and one is killed.
 """
 
 import dataclasses
-import fcntl
 import os
 import signal
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,12 @@ from bench.architectures import Config, get
 from bench.cell import Work, run_cell, run_trial
 from bench.cli.options import RunOptions, TuneOptions
 from bench.datasets.suites import Suite
-from bench.engine import Interrupted, work_of
+from bench.engine import Interrupted, Task, work_of
 from bench.errors import UserError
+from bench.locks import holding
 from bench.plan import entry_of, resolve
 from bench.results.records import read_record
+from bench.rundir import RUN_LOCK
 from bench.training import CURVE_POINTS
 from bench.tune import (
     BEST,
@@ -39,26 +40,25 @@ from bench.tune import (
     best_of,
     importances,
     prepare,
+    ranked,
     resolve_search,
     run_search,
     search_space,
 )
-
-Event = Callable[[dict[str, Any]], None]
 
 
 class Silent:
     """Watches without a word; `stop_after` events it interrupts the search, as Ctrl-C does."""
 
     def __init__(self, stop_after: int | None = None) -> None:
-        self.started: list[tuple[str, int]] = []
+        self.started: list[tuple[str, str, int]] = []
         self.events = 0
         self._stop_after = stop_after
 
-    def start(self, architecture: str, number: int) -> None:
-        self.started.append((architecture, number))
+    def start(self, architecture: str, stage: str, number: int) -> None:
+        self.started.append((architecture, stage, number))
 
-    def event(self, event: dict[str, Any]) -> None:
+    def event(self, architecture: str, stage: str, number: int, event: dict[str, Any]) -> None:
         self.events += 1
         if self.events == self._stop_after:
             raise Interrupted
@@ -68,23 +68,28 @@ class Silent:
 
 
 class Formula:
-    """Takes the place of a trial's process: right answers by a formula of the settings, a point at a time."""
+    """Takes the place of the trials' processes: right answers by a formula of the settings, a point at a time."""
 
     def __init__(self, right: Callable[[dict[str, Any]], int], outcome: dict[str, Any] | None = None) -> None:
         self.works: list[Work] = []
         self._right, self._outcome = right, outcome
 
-    def __call__(self, work: Work, job: object, event: Event) -> int:
-        assert job is run_trial
-        self.works.append(work)
-        right = self._right(work.training | work.config)
+    def __call__(self, tasks: Iterable[Task], at_once: int) -> None:
+        for task in tasks:
+            if (begun := task.begin()) is not None:
+                work, job = begun
+                assert job is run_trial
+                self.works.append(work)
+                task.end(0 if all(map(task.event, self._events(work))) else None)
+
+    def _events(self, work: Work) -> Iterator[dict[str, Any]]:
+        right = self._right(work.training | work.config | {"budget": work.budget})
         cost = {"flops": 7, "train_seconds": 0.5}
         for point in range(1, CURVE_POINTS + 1):
             share = point / CURVE_POINTS
-            event({"kind": "validation", "share": share, "correct": right, "total": 100, "examples": point, **cost})
+            yield {"kind": "validation", "share": share, "correct": right, "total": 100, "examples": point, **cost}
         done = {"status": "done", "reason": "", "correct": 10 * right, "total": 1000, "examples": CURVE_POINTS, **cost}
-        event({"kind": "outcome", **(self._outcome or done)})
-        return 0
+        yield {"kind": "outcome", **(self._outcome or done)}
 
 
 def near(settings: dict[str, Any]) -> int:
@@ -102,15 +107,18 @@ def no_flops(monkeypatch: pytest.MonkeyPatch) -> None:
 def formula(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Formula]:
     def put(right: Callable[[dict[str, Any]], int] = near, outcome: dict[str, Any] | None = None) -> Formula:
         made = Formula(right, outcome)
-        monkeypatch.setattr("bench.tune.run_in_child", made)
+        monkeypatch.setattr("bench.tune.run_tasks", made)
         return made
 
     return put
 
 
 @cache  # finding the depths takes its time
-def search_of(tiny_path: Path, trials: int = 8, arch: str = "lstm,transformer", **options: Any) -> Search:
-    return resolve_search(TuneOptions(arch=arch, suite=str(tiny_path), trials=trials, threads=1, **options))
+def search_of(
+    tiny_path: Path, trials: int = 8, arch: str = "lstm,transformer", finalists: int = 0, **options: Any
+) -> Search:
+    settings = {"arch": arch, "suite": str(tiny_path), "trials": trials, "finalists": finalists, "threads": 1}
+    return resolve_search(TuneOptions(**(settings | options)))
 
 
 def searched(search: Search, directory: Path, watcher: Silent | None = None) -> dict[str, list[Trial]]:
@@ -127,7 +135,7 @@ def test_every_architecture_has_as_many_trials_of_the_same_budget(
     made, watcher = formula(), Silent()
     found = searched(search_of(tiny_path), tmp_path, watcher)
     assert {name: len(trials) for name, trials in found.items()} == {"lstm": 8, "transformer": 8}
-    assert watcher.started == [(name, number) for number in range(8) for name in ("lstm", "transformer")]
+    assert watcher.started == [(name, "search", number) for number in range(8) for name in ("lstm", "transformer")]
     assert {(work.budget, work.seed, work.stop_when_flat) for work in made.works} == {("examples=150", 100, None)}
     assert all(abs(work.parameters / 5000 - 1) <= 0.02 for work in made.works)
 
@@ -308,10 +316,13 @@ def test_half_a_line_and_a_lock_of_a_killed_process_are_no_obstacle(
 
 def test_a_killed_search_loses_no_trial(tiny_path: Path, tmp_path: Path) -> None:
     search = search_of(tiny_path, 2, "lstm", budget="examples=600")
-    line = f"tune --arch lstm --suite {tiny_path} --trials 2 --budget examples=600 --threads 1 --out {tmp_path}/out"
+    line = f"tune --arch lstm --suite {tiny_path} --trials 2 --finalists 0 --budget examples=600 --threads 1"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PYTHONUNBUFFERED": "1"}
     child = subprocess.Popen(
-        [sys.executable, "-m", "bench", *line.split()], stdout=subprocess.PIPE, text=True, env=environment
+        [sys.executable, "-m", "bench", *line.split(), "--out", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
     )
     assert child.stdout is not None
     for printed in child.stdout:
@@ -323,7 +334,7 @@ def test_a_killed_search_loses_no_trial(tiny_path: Path, tmp_path: Path) -> None
     assert list(first["state"]) == ["done"]
     watcher = Silent()
     trials = searched(search, tmp_path / "out", watcher)["lstm"]
-    assert watcher.started == [("lstm", 1)]
+    assert watcher.started == [("lstm", "search", 1)]
     assert [trial.state for trial in trials] == ["done", "done"]
     assert trials[0].train_seconds == first["train_seconds"][0]
     assert trials[0].settings != trials[1].settings
@@ -356,10 +367,8 @@ def test_another_folder_a_second_process_and_a_broken_journal_are_refused(
     with pytest.raises(UserError, match=r"holds no tune\.json"):
         prepare(search, tiny_path.parent, "test")
     prepare(search, tmp_path, "test")
-    with (tmp_path / JOURNAL).open("ab") as journal:
-        fcntl.flock(journal.fileno(), fcntl.LOCK_EX)
-        with pytest.raises(UserError, match="another process searches here"):
-            run_search(search, tmp_path, Silent())
+    with holding(tmp_path / RUN_LOCK), pytest.raises(UserError, match="another process searches here"):
+        run_search(search, tmp_path, Silent())
     (tmp_path / JOURNAL).write_text("a letter\n")
     with pytest.raises(UserError, match="is no journal of Optuna's"):
         run_search(search, tmp_path, Silent())
@@ -423,3 +432,65 @@ def test_importances_name_what_mattered(tiny_path: Path, tmp_path: Path, formula
     assert importances(search, get("lstm"), trials[:3]) is None
     alike = [dataclasses.replace(trial, state="done", correct=0) for trial in trials]
     assert importances(search, get("lstm"), alike) is None
+
+
+# --- finals -----------------------------------------------------------------------------------------------------------
+
+
+def late(settings: dict[str, Any]) -> int:
+    """Small batches are best at a quarter of the budget, large ones at the whole."""
+    batch = settings["batch"] // 4
+    return 10 + batch if settings["budget"] == "examples=600" else 90 - batch
+
+
+def test_the_best_few_are_trained_once_more_and_the_best_of_them_is_taken(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    made, watcher = formula(late), Silent()
+    found = searched(search_of(tiny_path, finalists=3), tmp_path, watcher)
+    assert watcher.started[-2:] == [("lstm", "final", 2), ("transformer", "final", 2)]
+    for name, trials in found.items():
+        first, finals = ranked(trials), [trial for trial in trials if trial.stage == "final"]
+        assert [trial.settings for trial in finals] == [trial.settings for trial in first[:3]]
+        assert {work.budget for work in made.works if work.architecture == name} == {"examples=150", "examples=600"}
+        best = best_of(trials)
+        assert best is not None
+        assert best.stage == "final"
+        assert best.settings["batch"] == max(trial.settings["batch"] for trial in finals) > first[0].settings["batch"]
+        assert tomllib.loads((tmp_path / BEST).read_text())[name]["batch"] == best.settings["batch"]
+    table = pd.read_csv(tmp_path / TRIALS)
+    assert list(table["stage"]) == 2 * (8 * ["search"] + 3 * ["final"])
+
+
+def test_finals_follow_an_interrupted_search_as_if_nothing_had_happened(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula(late)
+    whole = searched(search_of(tiny_path, finalists=2), tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        searched(search_of(tiny_path, finalists=2), tmp_path / "parts", Silent(stop_after=17 * (CURVE_POINTS + 1)))
+    assert searched(search_of(tiny_path, finalists=2), tmp_path / "parts") == whole
+    assert (tmp_path / "parts" / BEST).read_bytes() == (tmp_path / "whole" / BEST).read_bytes()
+    with pytest.raises(UserError, match=r"--finalists 1: .* holds 2 finals of lstm; ask for as many or more"):
+        searched(search_of(tiny_path, finalists=1), tmp_path / "parts")
+
+
+def test_there_are_no_more_finals_than_trials_that_were_done(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula(outcome={"status": "failed", "reason": "", "correct": None, "total": None})
+    found = searched(search_of(tiny_path, finalists=2), tmp_path)
+    assert all(trial.stage == "search" for trials in found.values() for trial in trials)
+    with pytest.raises(UserError, match="--finalists 9: expected 0 to 8, the number of trials"):
+        search_of(tiny_path, finalists=9)
+
+
+def test_every_own_option_is_tried_with_another_choice(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    made = formula()
+    searched(search_of(tiny_path, arch="bitnet"), tmp_path)
+    tried = [(work.config["heads"], work.config["positions"]) for work in made.works]
+    assert tried[3] == (2, "rotary")
+    assert tried[7] == (4, "learned")
+    assert set(tried[:3] + tried[4:7]) == {(4, "rotary")}

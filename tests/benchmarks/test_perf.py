@@ -18,6 +18,7 @@ import torch
 from bench import machine, perf
 from bench.architectures import all_architectures
 from bench.cli.options import RunOptions
+from bench.numerics import as_in_a_cell
 from bench.peers import PEERS, Peer, get_peer
 from bench.plan import Plan, resolve
 
@@ -34,7 +35,6 @@ def built(name: str) -> tuple[perf.Design, perf.Setting]:
     """An architecture or a peer by name, and the default work."""
     if name in all_architectures():
         return perf.OwnDesign(plan(name).entries[0]), perf.setting_of(plan(name), 256)
-    pytest.importorskip(get_peer(name).module)
     mine = plan(get_peer(name).counterpart)
     setting = perf.setting_of(mine, 256)
     designs, _ = perf.peer_designs(mine.entries, setting)
@@ -45,9 +45,9 @@ def built(name: str) -> tuple[perf.Design, perf.Setting]:
 @pytest.mark.parametrize("name", [*all_architectures(), *(peer.name for peer in PEERS)])
 def test_training_step(benchmark: Any, name: str) -> None:
     design, setting = built(name)
-    with perf.as_in_a_cell(setting):
+    with as_in_a_cell(setting.threads, setting.device):
         contender = design.build(setting)
-        with perf.determinism(contender):
+        with contender.numerics():
             loss = benchmark.pedantic(contender.train, rounds=ROUNDS, warmup_rounds=perf.WARMUP_ROUNDS)
     benchmark.extra_info |= {
         "parameters": contender.parameters,
@@ -64,9 +64,9 @@ def test_training_step(benchmark: Any, name: str) -> None:
 def test_answers(benchmark: Any, name: str, alone: bool) -> None:
     design, setting = built(name)
     problems = perf.random_problems(setting.decoded_spec, 1 if alone else setting.problems)
-    with perf.as_in_a_cell(setting):
+    with as_in_a_cell(setting.threads, setting.device):
         contender = design.build(setting)
-        with perf.determinism(contender):
+        with contender.numerics():
             benchmark.pedantic(contender.decode, (problems,), rounds=ROUNDS, warmup_rounds=1)
     benchmark.extra_info |= {"parameters": contender.parameters, "problems": len(problems.prompt)}
 
@@ -74,7 +74,7 @@ def test_answers(benchmark: Any, name: str, alone: bool) -> None:
 @pytest.mark.benchmark(group="probe")
 @pytest.mark.parametrize("probe", [perf.MatrixProbe, perf.CopyProbe])
 def test_probe(benchmark: Any, probe: Any) -> None:
-    with perf.as_in_a_cell(perf.setting_of(plan("lstm"), 256)):
+    with as_in_a_cell(machine.cores(), "cpu"):
         rate = benchmark.pedantic(probe(torch.device("cpu")).rate, rounds=ROUNDS, warmup_rounds=2)
     benchmark.extra_info["rate"] = rate
     assert rate > 0

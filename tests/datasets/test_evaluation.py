@@ -26,7 +26,7 @@ def quick() -> Suite:
 def sets() -> dict[tuple[str, str], EvaluationSet]:
     """All evaluation sets of three suites, by suite and split."""
     names = ("quick", "longer", "addition3")
-    return {(name, split): load_suite(name).evaluation_set(split) for name in names for split in SPLITS}  # type: ignore[arg-type]
+    return {(name, split): load_suite(name).evaluation_set(split) for name in names for split in SPLITS}
 
 
 def texts_of(evaluation: EvaluationSet) -> list[Texts]:

@@ -49,6 +49,12 @@ def test_what_was_held_equal_and_what_not(make_record: MakeRecord) -> None:
     )
 
 
+def test_a_device_that_gives_other_bits_each_time_is_named(make_record: MakeRecord) -> None:
+    on_gpu = make_record(device="cuda", machine={"deterministic": False})
+    assert held_equal([on_gpu]).endswith("Not deterministic, so that the same run may end otherwise: cuda.")
+    assert "deterministic" not in held_equal([make_record(machine={"deterministic": True})])
+
+
 def test_parameters_that_are_not_equal_are_not_called_so(make_record: MakeRecord) -> None:
     # The trap that SCIENCE names: 52 k against 248 k.
     line = held_equal([make_record(parameters=52_000), make_record(architecture="gru", parameters=248_000)])

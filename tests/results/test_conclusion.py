@@ -24,15 +24,19 @@ def scores_of(
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> Callable[..., Scores]:
-    """Scores of one seed: name -> share right in percent, or that with more facts of the record."""
+    """Scores of one seed: name -> share right in percent, or that with more facts of the record. A run a budget."""
 
     def build(**cells: float | tuple[float, dict[str, Any]]) -> Scores:
-        write_plan(tmp_path, make_plan(architectures=list(cells), seeds=[0]))
+        runs: dict[str, list[str]] = {}
         for name, cell in cells.items():
             percent, facts = cell if isinstance(cell, tuple) else (cell, {})
             answers = predictions.assign(right=(predictions["item"] % 100 < percent).astype(int))
-            write_cell(tmp_path, answers, architecture=name, seed=0, **facts)
-        return Scores(open_run(tmp_path))
+            budget = facts.get("budget", "examples=3000")
+            write_cell(tmp_path / budget, answers, architecture=name, seed=0, **facts)
+            runs.setdefault(budget, []).append(name)
+        for budget, names in runs.items():
+            write_plan(tmp_path / budget, make_plan(architectures=names, seeds=[0], budget=budget))
+        return Scores(*(open_run(tmp_path / budget) for budget in runs))
 
     return build
 
@@ -69,8 +73,17 @@ def test_one_seed_tells_nothing_and_the_words_say_so(scores_of: Callable[..., Sc
     first, second, *_ = conclusion(scores, all_pairs(scores))
     assert first.startswith("transformer is right most often, on ")
     assert first.endswith("of the test problems.")
-    assert second.startswith("Cannot tell with 1 seed whether it is better than lstm: ")
-    assert second.endswith("an interval needs 3 seeds.")
+    assert second.startswith("Cannot tell with 1 seed whether it is better than lstm (")
+    assert second.endswith("an interval needs 3 seeds).")
+
+
+def test_all_that_cannot_be_told_from_the_best_stand_in_one_sentence(scores_of: Callable[..., Scores]) -> None:
+    scores = scores_of(lstm=20, transformer=80, gru=50)
+    _, line, *_ = conclusion(scores, all_pairs(scores))
+    assert line.startswith(
+        "Cannot tell with 1 seed, after Holm over its 2 comparisons, whether it is better than gru ("
+    )
+    assert " or lstm (" in line
 
 
 def test_one_architecture_has_none_to_be_compared_with(scores_of: Callable[..., Scores]) -> None:

@@ -26,12 +26,13 @@ def write_run(
 
     def write(name: str, architecture: str, seeds: list[int], cell: dict[str, Any] | None = None, **plan: Any) -> Path:
         settings = {"budget": "examples=3000", "version": "1", "torch": "2"} | plan.pop("settings", {})
-        entries = {architecture: plan.pop("entry", {"training": {"lr": 0.02}})}
-        content = make_plan(architectures=[architecture], seeds=seeds, settings=settings, entries=entries, **plan)
-        write_plan(tmp_path / name, content)
+        entry = plan.pop("entry", {"training": {"lr": 0.02}})
+        plan |= {"architectures": [architecture], "seeds": seeds, "budget": settings["budget"]}
+        write_plan(tmp_path / name, make_plan(settings=settings, entries={architecture: entry}, **plan))
         for seed in seeds:
-            chains = {"data_hash": f"d{seed}", "data_chain": [f"c{seed}1", f"c{seed}2"]}
-            write_cell(tmp_path / name, predictions, architecture=architecture, seed=seed, **(chains | (cell or {})))
+            facts = {"data_hash": f"d{seed}", "data_chain": [f"c{seed}1", f"c{seed}2"], "budget": settings["budget"]}
+            facts |= {"architecture": architecture, "seed": seed, "training": entry["training"]}
+            write_cell(tmp_path / name, predictions, **(facts | (cell or {})))
         return tmp_path / name
 
     return write

@@ -56,6 +56,8 @@ def test_a_finished_record_is_never_overwritten_but_a_failed_one_is(tmp_path: Pa
         ({"budget": "epochs=3"}, "a unit of examples, steps, tokens, flops, seconds"),
         ({"reason": "one\ntwo"}, "not one line"),
         ({"test_hash": None, "flops": None}, "no value for flops, test_hash"),
+        ({"parameters": 0}, "status is 'done', but parameters is 0"),
+        ({"flops": 10**400}, "flops is 10"),
         ({"exact_match": 0.7}, "exact_match is 0.7, not 3 / 4"),
         ({"correct": 5, "exact_match": 1.25}, "correct is 5 of total 4"),
     ],

@@ -1,5 +1,6 @@
 import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.results.collect import collect
 from bench.results.files import BadFile
 from bench.results.records import Record
 from bench.results.runs import cell_directory, open_run, write_plan
+from bench.results.scores import Scores
 
 
 def test_a_run_lists_its_cells_in_the_order_of_the_plan(
@@ -39,11 +42,6 @@ def test_a_run_lists_its_cells_in_the_order_of_the_plan(
         (lambda run: _edit(run / "run.json", "3000", "9000"), "was changed after it was written"),
         (lambda run: _edit(run / "run.json", '"schema": 2', '"schema": 9'), "has schema 9"),
         (lambda run: (run / "cells/lstm-s0").rename(run / "cells/lstm-s7"), "a cell that is not in the plan"),
-        (
-            lambda run: (run / "cells/lstm-s0/record.json").replace(run / "cells/lstm-s1/record.json"),
-            "not of this place",
-        ),
-        (lambda run: _edit(run / "cells/lstm-s1/record.json", '"steps": 30', '"steps": 31'), "was changed after"),
     ],
 )
 def test_what_is_no_run_is_refused_in_one_line(
@@ -56,6 +54,50 @@ def test_what_is_no_run_is_refused_in_one_line(
     assert str(run_directory) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda cell: (cell.with_name("lstm-s0") / "record.json").replace(cell / "record.json"), "seed is 0, in run"),
+        (lambda cell: _edit(cell / "record.json", '"steps": 30', '"steps": 31'), r"record\.json: was changed after"),
+        (lambda cell: (cell / "curve.csv").unlink(), r"curve\.csv: the file is missing"),
+        (lambda cell: (cell / "predictions.csv.gz").write_bytes(b""), r"predictions\.csv\.gz: was changed after"),
+    ],
+)
+def test_a_broken_cell_is_named_and_the_others_stand(
+    run_directory: Path, break_it: Callable[[Path], object], message: str
+) -> None:
+    before = {path: path.read_bytes() for path in run_directory.glob("*.csv")}
+    break_it(cell_directory(run_directory, "lstm", 1))
+    run = open_run(run_directory)
+    assert list(run.broken) == [("lstm", 1)]
+    assert re.search(f"lstm-s1/.*{message}.*; ", str(run.broken["lstm", 1]))
+    assert ("lstm", 1) not in [*run.missing, *((record.architecture, record.seed) for record in run.records)]
+    assert len(run.records) + len(run.missing) == 5
+    scores = Scores(run)
+    assert ("lstm", 1, "broken", str(run.broken["lstm", 1])) in scores.unfinished
+    assert not len(scores.results.query("architecture == 'lstm' and seed == 1"))
+    with pytest.raises(BadFile, match=message):
+        collect(run_directory)
+    assert {path: path.read_bytes() for path in run_directory.glob("*.csv")} == before
+
+
+@pytest.mark.parametrize("changes", [{"budget": "examples=9000"}, {"config": {"width": 9}}, {"training": {}}])
+def test_a_cell_of_another_run_is_broken(
+    tmp_path: Path,
+    make_plan: Callable[..., dict[str, Any]],
+    write_cell: Callable[..., Record],
+    predictions: pd.DataFrame,
+    changes: dict[str, Any],
+) -> None:
+    entry = {"config": {"width": 8}, "training": {"optimizer": "adamw"}}
+    write_plan(tmp_path, make_plan(entries={"lstm": entry}))
+    write_cell(tmp_path, predictions, architecture="lstm", seed=0)
+    write_cell(tmp_path, predictions, architecture="lstm", seed=1, **changes)
+    run = open_run(tmp_path)
+    assert [record.seed for record in run.records] == [0]
+    assert re.search(f"not of this place: {next(iter(changes))} ", str(run.broken["lstm", 1]))
+
+
 def _edit(path: Path, old: str, new: str) -> None:
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
@@ -65,7 +107,10 @@ def _edit(path: Path, old: str, new: str) -> None:
     ("changes", "message"),
     [
         ({"seeds": 3}, "has seeds of type int"),
-        ({"suite": {"name": "tiny"}}, "has a suite without version, hash, summary"),
+        ({"suite": {"name": "tiny"}}, "has a suite that has no version"),
+        ({"architectures": ["lstm", "lstm"]}, "none, or one twice"),
+        ({"architectures": ["../lstm"]}, "has an architecture called"),
+        ({"seeds": [0, True]}, "has seeds with True"),
         ({"strata": [{"operation": "+"}]}, "has a stratum"),
         ({"schema": 7}, "has schema 7"),
     ],

@@ -1,0 +1,46 @@
+"""How torch computes: set in one place, so that whoever trains, answers again or measures does what a cell does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+_OPTIONS: Any = torch.utils.deterministic  # a module that makes its attributes up as it goes
+
+
+def repeats(device: str) -> bool:
+    """Whether the same work gives the same bits there each time; some kernels of GPUs add up in any order."""
+    return device.startswith("cpu")
+
+
+@contextmanager
+def as_in_a_cell(threads: int, device: str) -> Iterator[None]:
+    """A context in which the same work gives the same bits: so many threads, deterministic algorithms on a CPU.
+
+    Denormals are flushed to zero, since arithmetic with them is slow; precision 32 means that on GPUs too (no TF32).
+    """
+    before, tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        with deterministic(repeats(device)):
+            yield
+    finally:
+        torch.set_num_threads(before)
+        torch.set_flush_denormal(False)
+        torch.backends.cudnn.allow_tf32 = tf32
+
+
+@contextmanager
+def deterministic(yes: bool) -> Iterator[None]:
+    """A context in which torch takes deterministic algorithms, or those it likes."""
+    before, fill = torch.are_deterministic_algorithms_enabled(), _OPTIONS.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(yes)
+    _OPTIONS.fill_uninitialized_memory = False  # a safety net for wrong kernels that costs 2 to 10 % of a step
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        _OPTIONS.fill_uninitialized_memory = fill

@@ -1,0 +1,29 @@
+"""Clocks: wall seconds of work, whatever a GPU still has to do, and how figures of many rounds are told."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has done what it was given to do: it is still at work when its last command is given."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def timed(job: Callable[[], Any], device: torch.device) -> float:
+    """Wall seconds of a job, whatever it gave a GPU to do included."""
+    synchronize(device)
+    started = time.perf_counter()
+    job()
+    synchronize(device)
+    return time.perf_counter() - started
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """First quartile, median and third quartile."""
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return float(low), float(middle), float(high)
