@@ -1,15 +1,18 @@
 """One expression, asked of trained models: what each answers, beside what is right."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
+
+import numpy as np
 
 from bench.datasets.expressions import as_problems, read_expression
 from bench.datasets.outside import shown
-from bench.datasets.problems import Problems, solve
+from bench.datasets.problems import Problems
 from bench.datasets.split import SPLITS, split_of
 from bench.datasets.tokenizers import EOS, PAD
 from bench.errors import UserError
 from bench.facts import facts
+from bench.results.entries import NO_VALUE, Entry, Table, number_entry
 from bench.trained import TrainedModel
 
 
@@ -53,7 +56,7 @@ class Reply:
     end_probability: float | None = None
     """of the end token; None where there is none, and the answer was cut off at the suite's width"""
     seconds: float | None = None
-    """that generating took"""
+    """that generating took, of all problems that were asked together"""
     reason: str = ""
     """why the model cannot be asked, the end of a sentence about the expression"""
 
@@ -76,56 +79,104 @@ def ask(models: list[TrainedModel], problem: Problems) -> list[Reply]:
     Raises:
         UserError: none of them can be asked.
     """
-    replies = [_reply(model, problem) for model in models]
-    if all(reply.reason for reply in replies):
-        suite = models[0].suite.name
-        raise UserError(f"{replies[0].expression}: {replies[0].reason}; models of suite {suite} cannot be asked that")
+    [replies] = ask_together(models, problem)
+    refuse_unasked(models, replies)
     return replies
 
 
-def _reply(model: TrainedModel, problem: Problems) -> Reply:
+def ask_together(models: list[TrainedModel], problems: Problems) -> list[list[Reply]]:
+    """What each model answers to each problem, a list a problem: many cost little more than one."""
+    return [list(replies) for replies in zip(*(_replies(model, problems) for model in models), strict=True)]
+
+
+def refuse_unasked(models: list[TrainedModel], replies: list[Reply]) -> None:
+    """Raises UserError where none of the models can be asked what their replies are about."""
+    if all(reply.reason for reply in replies):
+        suite = models[0].suite.name
+        raise UserError(f"{replies[0].expression}: {replies[0].reason}; models of suite {suite} cannot be asked that")
+
+
+def whether_seen(reply: Reply) -> str:
+    """Whether a model may have been trained on what it was asked, and why, in words."""
+    seen = "no model was trained on it" if reply.unseen else "it may have been trained on"
+    beyond = " but beyond the suite's patterns" if reply.unseen and reply.split == "train" else ""
+    return f"{reply.split} split{beyond}: {seen}"
+
+
+def reply_table(replies: list[Reply]) -> Table:
+    """The replies to one problem, a row a model; at least one of them was asked."""
+    asked = next(reply for reply in replies if not reply.reason)
+    workings = asked.workings_probability is not None
+    rows = []
+    for reply in replies:
+        answer = reply.answer or f"no number: {reply.raw.removeprefix(reply.workings) or 'nothing'}"
+        figures = [reply.confidence and 100 * reply.confidence, reply.seconds and 1000 * reply.seconds]
+        rows.append(
+            [
+                Entry(text=f"{reply.architecture} seed {reply.seed}"),
+                *([Entry(text=reply.workings or NO_VALUE)] if workings else []),
+                Entry(text=f"cannot be asked: it {reply.reason}" if reply.reason else answer),
+                Entry(text=NO_VALUE if reply.reason else "right" if reply.right else "wrong"),
+                *(number_entry(figure, decimals=1) for figure in figures),
+            ]
+        )
+    return Table(
+        title=f"{asked.expression} = {asked.expected}   ({whether_seen(asked)})",
+        columns=["model", *(["workings"] if workings else []), "answer", "", "confidence %", "ms"],
+        rows=rows,
+        left=frozenset(range(3 + workings)),
+    )
+
+
+def _replies(model: TrainedModel, problems: Problems) -> list[Reply]:
+    """What one model answers to each problem."""
     encoding = model.suite.encoding
-    expression, split = "".join(problem.texts(0)), SPLITS[split_of(problem)[0]]
-    reason = model.unwritable(problem)[0]
-    unseen = split != "train" or bool(reason) or facts(model.suite, problem, [split])["range"][0] == "beyond"
-    if reason:
-        return Reply(
+    splits = [SPLITS[split] for split in split_of(problems)]
+    reasons = model.unwritable(problems)
+    replies = [
+        Reply(
             architecture=model.architecture,
             seed=model.seed,
-            expression=expression,
-            split=split,
-            unseen=unseen,
+            expression="".join(problems.texts(row)),
+            split=splits[row],
+            unseen=True,
             answer="",
             expected="",
             right=False,
             symbols=[],
             reason=reason,
         )
-    answered = model.answer(problem)
-    ids = answered.ids[0].tolist()
-    length = ids.index(EOS) if EOS in ids else len(ids)
-    probabilities = model.likelihoods(problem, answered.ids)[0].tolist()
+        for row, reason in enumerate(reasons)
+    ]
+    rows = np.flatnonzero([not reason for reason in reasons])
+    if not len(rows):
+        return replies
+    asked = problems.rows(rows)
+    known = facts(model.suite, asked, [splits[row] for row in rows])
+    answered = model.answer(asked)
+    likelihoods = model.likelihoods(asked, answered.ids)
     form, decode = encoding.form, encoding.tokenizer.decode
-    start = _start_of_answer(ids[:length], encoding.workings_end)
-    symbols = [Symbol(form.as_read(decode([ids[place]])), probabilities[place]) for place in range(start, length)]
-    raw = decode(ids)
-    return Reply(
-        architecture=model.architecture,
-        seed=model.seed,
-        expression=expression,
-        split=split,
-        unseen=unseen,
-        answer=form.read_answer(raw),
-        expected=solve(problem, model.suite.rule).text(0),
-        right=bool(answered.right[0]),
-        raw=raw,
-        workings=decode(ids[:start]),
-        confidence=prod(probabilities[: length + 1]),
-        symbols=symbols[::-1] if form.answer == "reversed" else symbols,
-        workings_probability=None if encoding.workings_end == PAD else prod(probabilities[:start]),
-        end_probability=probabilities[length] if length < len(ids) else None,
-        seconds=answered.seconds,
-    )
+    for place, row in enumerate(rows):
+        ids, probabilities = answered.ids[place].tolist(), likelihoods[place].tolist()
+        length = ids.index(EOS) if EOS in ids else len(ids)
+        start = _start_of_answer(ids[:length], encoding.workings_end)
+        symbols = [Symbol(form.as_read(decode([ids[at]])), probabilities[at]) for at in range(start, length)]
+        raw = decode(ids)
+        replies[row] = replace(
+            replies[row],
+            unseen=splits[row] != "train" or known["range"][place] == "beyond",
+            answer=form.read_answer(raw),
+            expected=known["answer"][place],
+            right=bool(answered.right[place]),
+            raw=raw,
+            workings=decode(ids[:start]),
+            confidence=prod(probabilities[: length + 1]),
+            symbols=symbols[::-1] if form.answer == "reversed" else symbols,
+            workings_probability=None if encoding.workings_end == PAD else prod(probabilities[:start]),
+            end_probability=probabilities[length] if length < len(ids) else None,
+            seconds=answered.seconds,
+        )
+    return replies
 
 
 def _start_of_answer(ids: list[int], workings_end: int) -> int:

@@ -74,8 +74,12 @@ class Section:
     facts: list[list[tuple[str, str]]] = field(default_factory=list)
 
 
-def page(report: Contents) -> str:
-    """The page. Its bytes depend on the runs and on the versions of Altair and vl-convert alone."""
+def page(report: Contents, home: str | None = None) -> str:
+    """The page. Its bytes depend on the runs and on the versions of Altair and vl-convert alone.
+
+    `home` is the address of the page that this one belongs to, where a server sends both; what it may load is then the
+    server's to say.
+    """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_template("report.html"))
     drawn = _charts(report)
@@ -87,6 +91,7 @@ def page(report: Contents) -> str:
     suites = dict.fromkeys(part.scores.plan["suite"]["name"] for part in report.parts)
     return template.render(
         title=f"arithbench: {', '.join(suites)}",
+        home=home,
         warnings=report.warnings,
         parts=parts,
         several=len(report.parts) > 1,

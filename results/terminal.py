@@ -2,6 +2,7 @@
 
 import io
 import shlex
+from collections.abc import Callable
 from typing import Literal
 
 from rich import box
@@ -22,9 +23,12 @@ PAGE = "report.html"
 
 def text(report: Contents) -> str:
     """The whole report in lines of at most `WIDTH` columns."""
-    file = io.StringIO()
-    _print(Console(file=file, width=WIDTH, color_system=None), report, detail=True)
-    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+    return _written(lambda console: _print(console, report, detail=True))
+
+
+def tables_text(tables: list[Table]) -> str:
+    """Tables in lines of at most `WIDTH` columns."""
+    return _written(lambda console: print_tables(console, [], tables))
 
 
 def print_report(report: Contents, console: Console) -> None:
@@ -65,6 +69,13 @@ def fitting(table: Table, width: int) -> list[list[int]]:
             parts.append([0])
         parts[-1].append(number)
     return parts
+
+
+def _written(write: Callable[[Console], None]) -> str:
+    """What is written to a console, as a text."""
+    file = io.StringIO()
+    write(Console(file=file, width=WIDTH, color_system=None))
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
 
 
 def _print(console: Console, report: Contents, detail: bool) -> None:

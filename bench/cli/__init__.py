@@ -19,6 +19,7 @@ COMMANDS = {
     "ask": "One answer from each trained model of a run, beside the right one.",
     "export": "Write a trained model as a Hugging Face folder.",
     "push": "Upload a trained model to the Hub of Hugging Face.",
+    "serve": "The trained models of a run on a web page, and behind a JSON API.",
 }
 
 app = App(

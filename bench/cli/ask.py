@@ -1,15 +1,9 @@
 """`ask`: one expression, asked of each trained model of a run."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
-
-if TYPE_CHECKING:
-    from bench.asking import Reply
-    from bench.results.entries import Table
 
 
 def ask_command(
@@ -46,7 +40,7 @@ def ask_command(
     from dataclasses import asdict
 
     from bench.amounts import parse_chosen_seeds, parse_names
-    from bench.asking import ask, read_problem
+    from bench.asking import ask, read_problem, reply_table
     from bench.cli.output import console, print_json
     from bench.results.terminal import print_tables
     from bench.trained import trained_models
@@ -61,32 +55,4 @@ def ask_command(
     if json:
         print_json([asdict(reply) for reply in replies])
         return
-    print_tables(console(), [], [_table(replies)])
-
-
-def _table(replies: list[Reply]) -> Table:
-    from bench.results.entries import NO_VALUE, Entry, Table, number_entry
-
-    asked = next(reply for reply in replies if not reply.reason)
-    workings = asked.workings_probability is not None
-    seen = "no model was trained on it" if asked.unseen else "it may have been trained on"
-    beyond = " but beyond the suite's patterns" if asked.unseen and asked.split == "train" else ""
-    rows = []
-    for reply in replies:
-        answer = reply.answer or f"no number: {reply.raw.removeprefix(reply.workings) or 'nothing'}"
-        figures = [reply.confidence and 100 * reply.confidence, reply.seconds and 1000 * reply.seconds]
-        rows.append(
-            [
-                Entry(text=f"{reply.architecture} seed {reply.seed}"),
-                *([Entry(text=reply.workings or NO_VALUE)] if workings else []),
-                Entry(text=f"cannot be asked: it {reply.reason}" if reply.reason else answer),
-                Entry(text=NO_VALUE if reply.reason else "right" if reply.right else "wrong"),
-                *(number_entry(figure, decimals=1) for figure in figures),
-            ]
-        )
-    return Table(
-        title=f"{asked.expression} = {asked.expected}   ({asked.split} split{beyond}: {seen})",
-        columns=["model", *(["workings"] if workings else []), "answer", "", "confidence %", "ms"],
-        rows=rows,
-        left=frozenset(range(3 + workings)),
-    )
+    print_tables(console(), [], [reply_table(replies)])

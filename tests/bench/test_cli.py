@@ -115,6 +115,15 @@ BAD = [
     ("ask {full} -1/0", "'-1/0'", "divides by zero"),
     ("ask {full} 1+1 --seed 0,x", "--seed '0,x'", "expected seeds such as 0"),
     ("ask {full} 1+1 --plugin no_such_module", "no_such_module", "cannot be imported"),
+    ("serve {full} --port 0", "{full}", "no run folder"),
+    ("serve {full}/none --port 0", "none", "no such folder"),
+    ("serve {full} --port 65536", "--port 65536", "expected 0 to 65535"),
+    ("serve {full} --port -1", "--port", "-1"),
+    ("serve {full} --port http", "http", "--port"),
+    ("serve {full} --rate 0", "--rate 0", "expected 1 to 1,000,000"),
+    ("serve {full} --port 0 --host no.such.host.invalid", "no.such.host.invalid", "is no address of this machine"),
+    ("serve {full} --port 0 --host 192.0.2.1", "--host 192.0.2.1", "Cannot assign requested address"),
+    ("serve {full} --seed x", "--seed 'x'", "expected seeds such as 0"),
     ("frobnicate", "frobnicate", "Available commands"),
 ]
 

@@ -1,0 +1,61 @@
+"""`serve`: the trained models of a run on a web page."""
+
+from pathlib import Path
+
+
+def serve_command(
+    run: Path,
+    /,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    arch: str | None = None,
+    seed: str | None = None,
+    plugin: str | None = None,
+    rate: int = 600,
+) -> None:
+    """The trained models of a run on a web page, with the run's tables and charts, and behind a JSON API.
+
+    The API is described at /api/openapi.json. Ctrl-C ends it all. Needs the extra `serve`.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    host
+        Address to listen at. Default: one that this machine alone can reach.
+    port
+        Port to listen at; 0 takes one that is free.
+    arch
+        Architectures of the run, separated by commas. Default: all.
+    seed
+        Seeds of the run (0 or 0,4), or all. Default: of each architecture the lowest that is finished.
+    plugin
+        Module(s) that register architectures of the run.
+    rate
+        Questions a minute that one address may ask, a tenth of them at once.
+    """
+    import sys
+
+    from bench.amounts import parse_chosen_seeds, parse_names
+    from bench.serving import bound, check_options, server_of, site_of
+    from bench.site import LOOPBACK
+    from bench.trained import trained_models
+
+    check_options(port, rate)
+    names = None if arch is None else parse_names(arch, "--arch")
+    seeds = "lowest" if seed is None else parse_chosen_seeds(seed)
+    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
+    with bound(host, port) as place:
+        models = trained_models(run, names, seeds, plugins)
+        hosts = LOOPBACK | {place.host, host.lower()} if place.loopback else None
+        with site_of(models, run, hosts, rate) as site:
+            if not place.loopback:
+                print(
+                    f"bench: warning: --host {host}: whoever reaches this machine can ask the models and read the "
+                    "report, which names the run's folder; there is no password, and nothing is encrypted",
+                    file=sys.stderr,
+                )
+            server = server_of(site, place)
+            print(f"{place.address}   {len(models)} models of {run}; Ctrl-C ends it", flush=True)
+            server.run()

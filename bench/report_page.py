@@ -1,0 +1,102 @@
+"""The report of a run as a page that a server sends: made in a process of its own, and under a strict policy."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import multiprocessing
+import os
+import re
+import signal
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+CHART_STYLES = (
+    "'sha256-9uoGUaZm3j6W7+Fh2wfvjI8P7zXcclRw5tVUu3qKZa0='",  # the menu
+    "'sha256-MmUum7+PiN7Rz79EUMm0OmUFWjCx6NZ97rdjoIbTnAg='",  # the tooltip
+)
+"""Of the styles that the charts' scripts, those of vl-convert 1.9, add as they run; browsers report any other."""
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """A page, and its content security policy: what the page holds may run, and nothing else."""
+
+    html: str
+    policy: str
+
+
+class ReportMaker:
+    """Makes the report of a run beside whatever else this process does: it takes many seconds, all of them busy."""
+
+    def __init__(self, run: Path, home: str) -> None:
+        """`home` is the address that the page leads back to."""
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe(duplex=False)
+        self._process = context.Process(target=_make, args=(theirs, run, home), daemon=True)
+        answering = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered here, not there
+        try:
+            self._process.start()
+        finally:
+            signal.signal(signal.SIGINT, answering)
+        theirs.close()  # so that the connection ends when the process does
+        self._lock = threading.Lock()
+        self._page: ReportPage | None = None
+        self._failed = False
+
+    def page(self) -> ReportPage | None:
+        """The page; None while it is being made.
+
+        Raises:
+            RuntimeError: it cannot be made.
+        """
+        with self._lock:
+            if self._page is None and not self._failed and self._connection.poll():
+                try:
+                    html = self._connection.recv_bytes().decode()
+                    self._page = ReportPage(html, policy_of(html))
+                except EOFError:
+                    self._failed = True
+            if self._failed:
+                raise RuntimeError("the report cannot be made")
+            return self._page
+
+    def close(self) -> None:
+        """Ends the process, if it has not by itself."""
+        self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+
+def policy_of(html: str) -> str:
+    """The content security policy of a page that needs nothing but itself: its scripts and styles, by their hash."""
+    scripts = _hashes(html, "script")
+    styles = [*_hashes(html, "style"), *CHART_STYLES]
+    return (
+        f"default-src 'none'; script-src {' '.join(scripts)}; style-src {' '.join(styles)}; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _hashes(html: str, element: str) -> list[str]:
+    """Of every element that is all in the page; one of data (with a type) runs nothing."""
+    return [_hash(content) for content in re.findall(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)]
+
+
+def _hash(content: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+
+
+def _make(connection: Connection, run: Path, home: str) -> None:
+    """The other process: sends the page, or ends without a word."""
+    with suppress(AttributeError, OSError):
+        os.nice(10)  # whoever waits for an answer goes first
+    from bench.results.contents import contents
+    from bench.results.html import page
+    from bench.results.runs import open_run
+
+    with suppress(ValueError):  # `report` says what is wrong with the run
+        connection.send_bytes(page(contents([open_run(run)]), home).encode())

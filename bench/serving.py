@@ -1,0 +1,117 @@
+"""`serve` from the port to Ctrl-C: the models' thread, the report's process, and waitress in front of them."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.asker import Asker
+from bench.asking import read_problem
+from bench.errors import UserError
+from bench.report_page import ReportMaker
+from bench.site import MOST_BYTES, MOST_HEADER_BYTES, Site, create_app
+from bench.trained import TrainedModel
+
+if TYPE_CHECKING:
+    from waitress.server import BaseWSGIServer, MultiSocketServer
+
+THREADS = 64
+"""Requests worked on at once; all but one wait for the models."""
+CONNECTIONS = 256
+SILENT_SECONDS = 30
+"""After which a connection that says nothing is closed."""
+MOST_PER_MINUTE = 1_000_000
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """A bound socket, which does not listen yet."""
+
+    socket: socket.socket
+    host: str
+    """as it stands in an address"""
+    port: int
+    loopback: bool
+    """this machine alone can reach it"""
+
+    @property
+    def address(self) -> str:
+        return f"http://{self.host}:{self.port}/"
+
+
+def check_options(port: int, per_minute: int) -> None:
+    """Raises UserError where a figure is out of bounds, or Flask or waitress is not installed."""
+    if any(importlib.util.find_spec(module) is None for module in ("flask", "waitress")):
+        raise UserError("serve needs Flask and waitress, which are not here: pip install 'flask<4' 'waitress<4'")
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port {port}: expected 0 to 65535 (0: any that is free)")
+    if not 1 <= per_minute <= MOST_PER_MINUTE:
+        raise UserError(f"--rate {per_minute}: expected 1 to {MOST_PER_MINUTE:,} questions a minute")
+
+
+@contextmanager
+def bound(host: str, port: int) -> Iterator[Place]:
+    """A place to listen at, taken before anything that takes time.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (OSError, UnicodeError) as error:
+        raise UserError(f"--host '{host}': is no address of this machine ({error})") from None
+    with closing(socket.socket(family, kind, protocol)) as opened:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind(address)
+        except OSError as error:
+            remedy = "name another with --port" if error.errno == errno.EADDRINUSE else "name another"
+            raise UserError(f"--host {host} --port {port}: {error.strerror}; {remedy}") from None
+        name, taken, *_ = opened.getsockname()
+        yield Place(opened, f"[{name}]" if ":" in name else name, taken, ipaddress.ip_address(name).is_loopback)
+
+
+@contextmanager
+def site_of(models: list[TrainedModel], run: Path, hosts: frozenset[str] | None, per_minute: int) -> Iterator[Site]:
+    """What `create_app` serves of a run, with the thread and the process behind it."""
+    with closing(Asker(models)) as asker, closing(ReportMaker(run, home="/")) as report:
+        test = models[0].suite.evaluation_set("test").problems
+        examples = ["".join(test.texts(row)) for row in range(0, len(test), -(-len(test) // EXAMPLES))]
+        for expression in examples:  # the first answers in a process pay for waking the machine
+            asker.ask(read_problem(expression))
+        yield Site(
+            asker=asker,
+            examples=examples,
+            run=run.resolve().name,
+            report=report.page,
+            hosts=hosts,
+            per_minute=per_minute,
+        )
+
+
+def server_of(site: Site, place: Place) -> MultiSocketServer | BaseWSGIServer:
+    """A server that listens, and answers from its `run()` on until Ctrl-C."""
+    from waitress.server import create_server
+
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that some wait for an answer is no news
+    return create_server(
+        create_app(site),
+        sockets=[place.socket],
+        threads=THREADS,
+        connection_limit=CONNECTIONS,
+        channel_timeout=SILENT_SECONDS,
+        max_request_header_size=MOST_HEADER_BYTES,
+        max_request_body_size=MOST_BYTES,
+        ident=None,
+    )

@@ -1,0 +1,303 @@
+"""The trained models of a run as a web page and a JSON API: a Flask application, and what guards it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench import architectures
+from bench.asker import Asker
+from bench.asking import read_problem, reply_table, whether_seen
+from bench.datasets.expressions import MOST_SYMBOLS
+from bench.datasets.problems import Problems
+from bench.errors import UserError
+from bench.report_page import ReportPage
+from bench.results.terminal import tables_text
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+WEB = Path(__file__).parent / "web"
+MOST_BYTES = 16 * MOST_SYMBOLS
+"""Of a request's body: an expression at its longest, however it is encoded."""
+MOST_HEADER_BYTES = 16_384
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+"""Content security policy of every page but the report: nothing inline, nothing from elsewhere."""
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""What a browser on this machine calls a server on it."""
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?")
+_REASONS = {
+    404: "There is nothing at this address.",
+    405: "This address is asked in another way: the API's description, /api/openapi.json, says how.",
+    413: f"That is too long: at most {MOST_BYTES:,} bytes.",
+}
+_BODY = 'Send {"expression": "-12*7"}.'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What is served, and to whom."""
+
+    asker: Asker
+    examples: list[str]
+    """expressions that the models can be asked"""
+    run: str
+    """name of the run's folder"""
+    report: Callable[[], ReportPage | None]
+    """see `ReportMaker.page`"""
+    hosts: frozenset[str] | None
+    """Names that a request may call this server by, None for any. On loopback a web page from elsewhere could else have
+    its own name point here, and read the answers (DNS rebinding)."""
+    per_minute: int
+    """requests that one address may ask of the models"""
+
+
+class Refused(Exception):
+    """A request that is not answered: status, the words for whoever made it, more headers."""
+
+    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.status, self.text, self.headers = status, text, headers or {}
+
+
+class Limit:
+    """How many requests each address may make: `per_minute`, a tenth of those at once."""
+
+    REMEMBERED = 10_000
+    """Addresses; the one unheard of for longest is forgotten first."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_second, self._most = per_minute / 60, max(1.0, per_minute / 10)
+        self._clock, self._lock = clock, threading.Lock()
+        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait(self, address: str) -> float:
+        """Takes one request of an address; 0, or, where it has none left, the seconds until it has."""
+        with self._lock:
+            now = self._clock()
+            left, then = self._left.pop(address, (self._most, now))
+            left = min(self._most, left + (now - then) * self._per_second)
+            waiting = max(0.0, (1 - left) / self._per_second)
+            self._left[address] = (left if waiting else left - 1, now)
+            if len(self._left) > self.REMEMBERED:
+                self._left.popitem(last=False)
+        return waiting
+
+
+def create_app(site: Site) -> Flask:
+    """The application. All that it knows of the outside is in `site`."""
+    from flask import Flask
+    from jinja2 import StrictUndefined
+
+    app = Flask(__name__, static_folder=WEB / "static", template_folder=WEB / "templates")
+    app.config["MAX_CONTENT_LENGTH"] = MOST_BYTES
+    app.url_map.merge_slashes = False  # it would redirect to whatever a Host header says
+    app.jinja_options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    _guard(app, site)
+    _add_pages(app, site)
+    _add_api(app, site)
+    return app
+
+
+def _guard(app: Flask, site: Site) -> None:
+    """Who may ask how often, the headers of every answer, and what an error looks like."""
+    from flask import request
+    from werkzeug.exceptions import HTTPException
+
+    limit = Limit(site.per_minute)
+
+    @app.before_request
+    def admit() -> None:
+        named = _HOST.fullmatch(request.headers.get("Host", "").lower())
+        if site.hosts is not None and (named is None or named[1] not in site.hosts):
+            raise Refused(421, f"This server answers to {', '.join(sorted(site.hosts))} only.")
+        if request.method == "POST" and (waiting := limit.wait(request.remote_addr or "")):
+            seconds = math.ceil(waiting)
+            said = f"Too many requests: at most {site.per_minute:,} a minute. Try again in {seconds} s."
+            raise Refused(429, said, {"Retry-After": str(seconds)})
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+        response.headers.update(HEADERS)
+        return response
+
+    @app.errorhandler(Exception)
+    def explain(error: Exception) -> Response:
+        match error:
+            case Refused():
+                refused = error
+            case UserError():
+                refused = Refused(400, str(error))
+            case TimeoutError():
+                refused = Refused(503, "The models are busy; try again in a moment.", {"Retry-After": "1"})
+            case HTTPException(code=int(status)):
+                allowed = [header for header in error.get_headers() if header[0] == "Allow"]
+                refused = Refused(status, _REASONS.get(status, f"{error.name}."), dict(allowed))
+            case _:
+                where = f"{request.method} {request.path!a}"
+                print(f"bench: {where}: {type(error).__name__}: {str(error)!a}", file=sys.stderr)
+                refused = Refused(500, "Something went wrong here; a line on the server's terminal says what.")
+        if request.path.startswith("/api/"):
+            response = _json({"error": refused.text}, refused.status)
+        else:
+            response = _page("ask.html", refused.status, error=refused.text, **_front(site))
+        response.headers.update(refused.headers)
+        return response
+
+
+def _add_pages(app: Flask, site: Site) -> None:
+    from flask import Response, request
+
+    @app.get("/")
+    def front() -> Response:
+        return _page("ask.html", **_front(site))
+
+    @app.post("/")
+    def answers() -> Response:
+        expression = request.form.get("expression", "")
+        try:
+            problem = _problem(expression)
+            replies = site.asker.ask(problem)
+        except UserError as error:
+            return _page("ask.html", 400, error=str(error), **_front(site, expression))
+        first = next(reply for reply in replies if not reply.reason)
+        asked = {
+            "problem": problem.texts(0),
+            "replies": replies,
+            "first": first,
+            "seen": whether_seen(first).capitalize(),
+            "right": sum(reply.right for reply in replies),
+            "text": tables_text([reply_table(replies)]),
+        }
+        return _page("ask.html", asked=asked, **_front(site, expression))
+
+    @app.get("/report")
+    def report() -> Response:
+        try:
+            made = site.report()
+        except RuntimeError:
+            raise Refused(500, "The report cannot be made; `python -m bench report RUN` says why.") from None
+        if made is None:
+            response = _page("waiting.html", page="report", run=site.run)
+            response.headers["Refresh"] = "2"
+            return response
+        return Response(made.html, headers={"Content-Security-Policy": made.policy})
+
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        return app.send_static_file("icon.svg")
+
+
+def _add_api(app: Flask, site: Site) -> None:
+    """See openapi.json."""
+    from flask import render_template
+
+    @app.post("/api/ask")
+    def ask() -> Response:
+        return _json([asdict(reply) for reply in site.asker.ask(_problem(_posted_expression()))])
+
+    @app.post("/api/read")
+    def read() -> Response:
+        a, op, b = _problem(_posted_expression()).texts(0)
+        return _json({"expression": f"{a}{op}{b}", "mathml": render_template("problem.html", problem=(a, op, b))})
+
+    @app.get("/api/models")
+    def models() -> Response:
+        return _json(_models(site))
+
+    @app.get("/api/openapi.json")
+    def openapi() -> Response:
+        return app.send_static_file("openapi.json")
+
+    @app.get("/healthz")
+    def health() -> Response:
+        alive = site.asker.answers
+        return _json({"status": "ok" if alive else "the models do not answer"}, 200 if alive else 503)
+
+
+def _posted_expression() -> str:
+    """The expression in a request's JSON. Raises Refused."""
+    from flask import request
+
+    if not request.is_json:
+        raise Refused(415, "Expected JSON: a header Content-Type: application/json, and a body as below. " + _BODY)
+    try:
+        body = json.loads(request.get_data())
+    except (ValueError, RecursionError):
+        raise Refused(400, "The body is no JSON. " + _BODY) from None
+    if not isinstance(body, dict) or list(body) != ["expression"] or not isinstance(body["expression"], str):
+        raise Refused(400, "The body has other keys or values. " + _BODY)
+    return body["expression"]
+
+
+def _problem(expression: str) -> Problems:
+    """Raises UserError."""
+    if not expression.strip():
+        raise UserError("Type an operation on two numbers, such as -12 * 7.")
+    return read_problem(expression)
+
+
+def _models(site: Site) -> list[dict[str, Any]]:
+    found = []
+    for model in site.asker.models:
+        cls, record = architectures.get(model.architecture), model.record
+        found.append(
+            {
+                "architecture": model.architecture,
+                "seed": model.seed,
+                "family": cls.family,
+                "year": cls.year,
+                "paper": cls.paper,
+                "suite": model.suite.name,
+                "parameters": record.parameters,
+                "correct": record.correct,
+                "total": record.total,
+            }
+        )
+    return found
+
+
+def _front(site: Site, expression: str = "") -> dict[str, Any]:
+    """What the page shows whatever it was asked."""
+    suite = site.asker.models[0].suite
+    return {
+        "expression": expression,
+        "run": site.run,
+        "suite": suite,
+        "models": _models(site),
+        "examples": site.examples,
+        "longest": MOST_SYMBOLS,
+    }
+
+
+def _page(template: str, status: int = 200, **values: Any) -> Response:
+    from flask import Response, render_template
+
+    return Response(render_template(template, **{"asked": None, "error": "", "page": "ask"} | values), status)
+
+
+def _json(document: Any, status: int = 200) -> Response:
+    from flask import Response
+
+    return Response(json.dumps(document, indent=1) + "\n", status, mimetype="application/json")
