@@ -8,11 +8,11 @@ Prompts are padded on the left and answers on the right, so in each row the answ
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,8 @@ class SequenceSpec:
     """ids of the single digits 0 .. 9"""
     reversed: bool
     """whether answers start with their least significant digit"""
+    texts: tuple[str, ...] = ()
+    """V, the text of each id, for an architecture with a tokenizer of its own; those of special tokens mean nothing"""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,13 @@ class Config:
     """Base of all configs: frozen, keyword-only, a docstring under each field.
 
     The two fields that `size_fields` names decide how many parameters a model has: the first moves it in large steps,
-    the second in small ones. The second is None where it follows from the first.
+    the second in small ones. The second is None where it follows from the first. A model that is not drawn but comes
+    with its weights names none: its size is what it is.
     """
 
-    size_fields: ClassVar[tuple[str, str]]
+    size_fields: ClassVar[tuple[str, ...]]
+    required: ClassVar[tuple[str, ...]] = ()
+    """fields that a user must set, since nothing stands for them"""
     depth_field: ClassVar[str] = "layers"
     """the field that says how deep a model is, which `tune` searches for every architecture that has one"""
     search: ClassVar[dict[str, tuple[Any, ...]]] = {}
@@ -80,6 +85,18 @@ class Config:
     def size_step(self) -> int:
         """What the first size field must be a multiple of."""
         return 1
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """Training settings that such a model wants where nobody says otherwise; by default those of all."""
+        return {}
+
+    def settled(self) -> Self:
+        """The config as a plan keeps it, with all written down that could change until it is run; by default itself.
+
+        Raises ValueError where the model cannot be had.
+        """
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +112,10 @@ class MaskedInfillingConfig(Config):
 
 
 class Architecture(nn.Module, ABC):
-    """A model of answers given prompts. `Config` is its settings' class."""
+    """A model of answers given prompts. `Config` is its settings' class.
+
+    Authors inherit one of the two families below, `Autoregressive` and `MaskedInfilling`, and write `logits`.
+    """
 
     name: ClassVar[str]
     """as typed after `--arch`"""
@@ -112,10 +132,6 @@ class Architecture(nn.Module, ABC):
     def __init__(self, config: Any, spec: SequenceSpec) -> None:
         super().__init__()
         self.config, self.spec = config, spec
-
-    @abstractmethod
-    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        """(B, P), (B, A) -> (B, A, V); logits[b, a] scores answer[b, a]."""
 
     @abstractmethod
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
@@ -184,6 +200,10 @@ class Architecture(nn.Module, ABC):
 class Autoregressive(Architecture):
     """Writes the answer symbol by symbol: answer column a depends on the prompt and on answer[:, :a] only."""
 
+    @abstractmethod
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        """(B, P), (B, A) -> (B, A, V); logits[b, a] scores answer[b, a]."""
+
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
         with self.seeded(rng):
             logits_BAV = self.logits(batch.prompt, batch.answer)
@@ -237,6 +257,10 @@ class MaskedInfilling(Architecture):
     how long the answer is. Training masks and decoding are those of Ghazvininejad et al., "Mask-Predict: Parallel
     Decoding of Conditional Masked Language Models", 2019. The config is a `MaskedInfillingConfig`.
     """
+
+    @abstractmethod
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        """(B, P), (B, A) -> (B, A, V); logits[b, a] scores answer[b, a]."""
 
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
         """Each row has a number of its columns masked, drawn from 1 to A, and these alone are scored."""

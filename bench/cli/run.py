@@ -35,7 +35,7 @@ def run_command(
     from bench.cli.output import console
     from bench.engine import Interrupted, run_plan
     from bench.errors import UserError
-    from bench.plan import resolve
+    from bench.plan import missing_lines, resolve
     from bench.progress import ProgressView
     from bench.results.comparable import NotComparable
     from bench.results.contents import contents
@@ -57,7 +57,8 @@ def run_command(
             prepared(plan, directory, "python -m bench " + shlex.join(sys.argv[1:]), join),
             ProgressView(screen, cells) as view,
         ):
-            screen.print(f"{about}; folder {directory}", highlight=False, soft_wrap=True)
+            for line in [f"{about}; folder {directory}", *missing_lines(plan.left_out)]:
+                screen.print(line, highlight=False, soft_wrap=True)
             finished = run_plan(
                 plan,
                 directory,
