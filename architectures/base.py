@@ -141,6 +141,14 @@ class Architecture(nn.Module, ABC):
     def generate(self, prompt: Tensor, width: int) -> Tensor:
         """(B, P) -> (B, width) greedy answers: symbols, the end token, then pads."""
 
+    @torch.no_grad()
+    def likelihoods(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        """(B, P), (B, A) -> (B, A) probability of each symbol of an answer, given the prompt and the symbols before it.
+
+        Their product up to the end token is the probability of the whole answer.
+        """
+        return _likelihoods(self.logits(prompt, answer), answer)
+
     def parameter_groups(self) -> Iterator[tuple[str, nn.Parameter, bool, int]]:
         """Every parameter as (name, parameter, is an inner matrix, matrices stacked in it).
 
@@ -280,6 +288,21 @@ class MaskedInfilling(Architecture):
         return prompt.numel() * prompt.element_size() + self.spec.answer_width * (prompt.element_size() + number)
 
     @torch.no_grad()
+    def likelihoods(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        """(B, P), (B, A) -> (B, A) probability of each symbol of an answer where its column alone is masked, given the
+        prompt and all other columns.
+
+        A canvas has no order, so that their product is not the probability of the answer. Up to the end token it is its
+        pseudo-likelihood (Besag 1975; for masked models Salazar et al., "Masked Language Model Scoring", 2020).
+        """
+        columns = []
+        for column in range(answer.shape[1]):
+            canvas_BA = answer.clone()
+            canvas_BA[:, column] = self.spec.mask
+            columns.append(_likelihoods(self.logits(prompt, canvas_BA), answer)[:, column])
+        return torch.stack(columns, dim=1)
+
+    @torch.no_grad()
     def generate(self, prompt: Tensor, width: int) -> Tensor:
         """Mask-predict: every pass writes all masked columns, then fewer and fewer of the least likely symbols are
         masked again, the earliest of equals first: A (k - t) / k of them, rounded down, after pass t of k.
@@ -303,6 +326,12 @@ class MaskedInfilling(Architecture):
         is_end_BA = canvas_BA == self.spec.eos
         ended_before_BA = is_end_BA.cumsum(dim=1) > is_end_BA.long()
         return canvas_BA.masked_fill(ended_before_BA, self.spec.pad)[:, :width]
+
+
+def _likelihoods(logits_BAV: Tensor, answer_BA: Tensor) -> Tensor:
+    """(B, A) probability of each symbol, in float32 at least."""
+    probability_BAV = logits_BAV.to(torch.promote_types(logits_BAV.dtype, torch.float32)).softmax(dim=-1)
+    return probability_BAV.gather(-1, answer_BA.unsqueeze(-1)).squeeze(-1)
 
 
 def _nll_sum(logits_BAV: Tensor, answer_BA: Tensor, scored_BA: Tensor) -> Tensor:

@@ -74,6 +74,20 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(_no_twins(seeds, "--seeds", text))
 
 
+def parse_chosen_seeds(text: str) -> tuple[int, ...] | Literal["all"]:
+    """'4' -> (4,), '0,4' -> (0, 4), 'all': seeds of a run that is there, as `--seed` names them.
+
+    Raises:
+        UserError: something is no seed, or is named twice.
+    """
+    if text.strip() == "all":
+        return "all"
+    try:
+        return tuple(map(int, parse_names(text, "--seed")))
+    except ValueError:
+        raise UserError(f"--seed '{text}': expected seeds such as 0 or 0,4, or all") from None
+
+
 def parse_names(text: str, flag: str) -> tuple[str, ...]:
     """'lstm,transformer' -> ('lstm', 'transformer').
 

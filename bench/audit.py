@@ -18,27 +18,23 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
-from bench import architectures, machine
 from bench.amounts import Budget, parse_budget
 from bench.architectures import Architecture
 from bench.datasets.encoding import Encoded
 from bench.evaluation import Answered, answer, digits_right
 from bench.expected import Expected, TrainingData
-from bench.numerics import as_in_a_cell
 from bench.optimizers import schedule_factor
 from bench.plan import sequence_spec
 from bench.results.comparable import SHOWN_HASH
 from bench.results.curves import read_curve
 from bench.results.files import BadFile
-from bench.results.predictions import read_predictions
+from bench.results.predictions import PREDICTIONS, read_predictions
 from bench.results.records import BUDGET_UNITS, RECORD, Record, had_the_machine, verify_files
 from bench.settings import TrainingSettings, tuned_for
 from bench.sizing import TOLERANCE
+from bench.trained import WEIGHTS, as_in_its_cell, load_model
 from bench.training import CURVE_POINTS, WARMUP_STEPS
-
-WEIGHTS = "model.safetensors"
 
 MOST_OTHER_ANSWERS = 0.02
 """Share of answers that may come out otherwise on another machine at all; every single one must be near a tie."""
@@ -125,30 +121,8 @@ class Cell:
 
     @cached_property
     def model(self) -> Architecture:
-        """The model that the record's config describes, with the weights of the folder. Raises Wrong."""
-        path = self.directory / WEIGHTS
-        try:
-            weights = load_file(path)
-        except FileNotFoundError:
-            raise Wrong(f"{path}: the file is missing") from None
-        except Exception as error:
-            raise Wrong(f"{path}: is no file of weights ({error})") from None
-        cls, spec = architectures.get(self.record.architecture), sequence_spec(self.expected.suite)
-        config = cls.Config(**self.record.config)
-        with torch.device("meta"):  # nothing is allocated for a model whose weights are not there
-            described = {name: tuple(tensor.shape) for name, tensor in cls(config, spec).state_dict().items()}
-        there = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-        if there != described:
-            names = there.keys() | described.keys()
-            differing = min(name for name in names if there.get(name) != described.get(name))
-            more = sum(map(math.prod, there.values())) > sum(map(math.prod, described.values()))
-            raise Wrong(
-                f"{'more' if more else 'other'} parameters: {WEIGHTS} has {differing} of shape "
-                f"{there.get(differing)}, the model of the record's config {described.get(differing)}"
-            )
-        model = cls(config, spec)
-        model.load_state_dict(weights)
-        return model.eval()
+        """The model that the record's config describes, with the weights of the folder. Raises BadFile."""
+        return load_model(self.directory, self.record, self.expected.suite)
 
     @cached_property
     def answered(self) -> Answered:
@@ -162,10 +136,7 @@ class Cell:
 
 
 def _answer(cell: Cell, model: Architecture, problems: Encoded) -> Answered:
-    """Greedy answers, with the cell's threads as far as there are cores: the order of sums depends on them."""
-    record = cell.record
-    precision = "32" if record.precision == "16" else record.precision  # half precision is for GPUs
-    with as_in_a_cell(min(record.threads, machine.cores()), "cpu"):
+    with as_in_its_cell(cell.record) as precision:
         return answer(model, problems, torch.device("cpu"), precision)
 
 
@@ -371,18 +342,26 @@ def questions(cell: Cell) -> str:
 def answers(cell: Cell) -> str:
     """Right or wrong follows from the symbols generated, and the record's counts from that."""
     record, found, asked = cell.record, cell.predictions, cell.expected.all_right
-    encoding = cell.expected.suite.encoding
-    same = ((found["raw"] == asked["raw"]) & (found["ended"] == 1)).astype("int64")
+    form = cell.expected.suite.encoding.form
+    given, wanted = ([form.answer_symbols(raw) for raw in frame["raw"]] for frame in (found, asked))
+    same = (pd.Series([g == w for g, w in zip(given, wanted, strict=True)]) & (found["ended"] == 1)).astype("int64")
     if cell.expected.suite.form.tokenizer != "characters":
         # The right symbols in other tokens than the target's are no exact match; the symbols alone cannot tell.
         same = same & found["right"]
     expected: dict[str, pd.Series[Any]] = {
         "right": same,
-        "prediction": pd.Series([encoding.form.read_answer(raw) for raw in found["raw"]], dtype="str"),
+        "prediction": pd.Series([form.read_answer(raw) for raw in found["raw"]], dtype="str"),
         "digits_right": pd.Series(
-            [digits_right(encoding, *row) for row in zip(asked["answer"], found["raw"], strict=True)], dtype="int64"
+            [digits_right(form, *row) for row in zip(asked["answer"], found["raw"], strict=True)], dtype="int64"
         ),
     }
+    if form.workings != "none":
+        pairs = zip(found["raw"], asked["raw"], strict=True)
+        of_workings = [int(form.workings_of(raw) == form.workings_of(target)) for raw, target in pairs]
+        expected["workings_right"] = pd.Series(of_workings, dtype="int64")
+    if ("workings_right" in found) != ("workings_right" in expected):
+        has, have = ("a", "no workings") if "workings_right" in found else ("no", "workings")
+        raise Wrong(f"{PREDICTIONS} has {has} column workings_right, and the suite's answers have {have}")
     for column, values in expected.items():
         if differing := np.flatnonzero((found[column] != values).to_numpy(dtype=bool)).tolist():
             row = differing[0]
@@ -428,7 +407,7 @@ def answers_again(cell: Cell) -> str:
     differs = (found["raw"] != again["raw"]) | (found["ended"] != again["ended"]) | (found["right"] != again["right"])
     rows = np.flatnonzero(differs.to_numpy(dtype=bool))
     if len(rows) <= MOST_OTHER_ANSWERS * len(found):
-        problems = Encoded(cell.expected.asked.prompt[rows], cell.expected.asked.answer[rows])
+        problems = cell.expected.asked.rows(rows)
         close = np.zeros(len(rows), dtype=bool)
         decode = cell.expected.suite.encoding.tokenizer.decode
         for shaken in _shaken(cell, problems) if len(rows) else ():

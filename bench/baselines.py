@@ -28,14 +28,15 @@ def baseline_frame(suite: Suite, seeds: Sequence[int], training_problems: int | 
     """
     test, seen = suite.evaluation_set("test"), suite.evaluation_set("seen")
     asked = Problems.join([test.problems, seen.problems])
-    target = suite.encoding.encode(asked).answer
+    encoded = suite.encoding.encode(asked)
+    target = encoded.answer
     all_right = predictions(suite, test, seen, Answered(target, np.ones(len(target), np.bool_), seconds=0.0))
     cells = {(CALCULATOR, seed): all_right for seed in sorted(seeds)}
     for seed in sorted(seeds):
         known = first_distinct(suite.stream(seed, training_problems), KNOWN)
         given = suite.encoding.encode(known.rows(nearest(asked, known, suite.encoding.form))).answer
         # Slices count `right` by the facts of the problems; what was answered does not enter.
-        cells[NEAREST, seed] = all_right.assign(right=(given == target).all(axis=1).astype(np.int64))
+        cells[NEAREST, seed] = all_right.assign(right=encoded.right(given).astype(np.int64))
     return results_frame(cells)
 
 

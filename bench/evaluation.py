@@ -9,11 +9,14 @@ import torch
 from numpy.typing import NDArray
 
 from bench.architectures import Architecture
-from bench.datasets.encoding import Encoded, Encoding
+from bench.datasets.encoding import Encoded
 from bench.datasets.evaluation import EvaluationSet
-from bench.datasets.problems import SIGNS, carries, solve
+from bench.datasets.forms import Form
+from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.datasets.tokenizers import EOS
+from bench.facts import facts
+from bench.results.predictions import COLUMNS
 from bench.training import autocast
 
 BATCH = 512
@@ -30,7 +33,7 @@ class Answered:
 
 
 def answer(model: Architecture, problems: Encoded, device: torch.device, precision: str) -> Answered:
-    """Greedy answers; one is right if all its symbols up to the end token are."""
+    """Greedy answers; `Encoded.right` says which are right."""
     was_training = model.training
     model.eval()
     width = problems.answer.shape[1]
@@ -43,47 +46,32 @@ def answer(model: Architecture, problems: Encoded, device: torch.device, precisi
         ids = torch.cat(parts).cpu().numpy()
     seconds = time.perf_counter() - started
     model.train(was_training)
-    return Answered(ids, (ids == problems.answer).all(axis=1), seconds)
+    return Answered(ids, problems.right(ids), seconds)
 
 
 def predictions(suite: Suite, test: EvaluationSet, seen: EvaluationSet, answered: Answered) -> pd.DataFrame:
     """The rows of predictions.csv.gz: test problems, then those of the training split (`seen`)."""
-    trained = {str(stratum) for stratum in suite.strata()}
-    rows = []
-    for split, asked, first in (("test", test, 0), ("train", seen, len(test))):
-        answers, facts = solve(asked.problems, suite.rule), carries(asked.problems)
-        signs = asked.problems.signs
-        for row in range(len(asked)):
-            item = first + row
-            stratum = asked.strata[asked.stratum[row]]
-            a, op, b = asked.problems.texts(row)
-            written = answers.text(row)
-            raw = suite.encoding.tokenizer.decode(answered.ids[item])
-            rows.append(
-                {
-                    "item": item,
-                    "split": split,
-                    "a": a,
-                    "op": op,
-                    "b": b,
-                    "answer": written,
-                    "prediction": suite.encoding.form.read_answer(raw),
-                    "raw": raw,
-                    "ended": int(EOS in answered.ids[item]),
-                    "right": int(answered.right[item]),
-                    "digits_right": digits_right(suite.encoding, written, raw),
-                    "digits": stratum.digits,
-                    "signs": SIGNS[signs[row]],
-                    "places": stratum.places,
-                    "carries": None if facts[row] < 0 else int(facts[row]),
-                    "answer_length": len(written),
-                    "range": "trained" if str(stratum) in trained else "beyond",
-                }
-            )
-    return pd.DataFrame(rows).astype({"carries": "Int64"})
+    form, decode = suite.encoding.form, suite.encoding.tokenizer.decode
+    problems = Problems.join([test.problems, seen.problems])
+    frame = facts(suite, problems, ["test"] * len(test) + ["train"] * len(seen))
+    raw = [decode(ids) for ids in answered.ids]
+    frame = frame.assign(
+        prediction=[form.read_answer(text) for text in raw],
+        raw=raw,
+        ended=(answered.ids == EOS).any(axis=1).astype(int),
+        right=answered.right.astype(int),
+        digits_right=[digits_right(form, answer, text) for answer, text in zip(frame["answer"], raw, strict=True)],
+    )[list(COLUMNS)]
+    if form.workings == "none":
+        return frame
+    pairs = zip(raw, map(decode, suite.encoding.encode(problems).answer), strict=True)
+    return frame.assign(workings_right=[int(form.workings_of(text) == form.workings_of(good)) for text, good in pairs])
 
 
-def digits_right(encoding: Encoding, answer: str, raw: str) -> int:
-    """Digits of the answer that stand at their place in the generated text, counted from where it starts."""
-    target = answer[::-1] if encoding.form.answer == "reversed" else answer
-    return sum(symbol.isdigit() and symbol == given for symbol, given in zip(target, raw, strict=False))
+def digits_right(form: Form, answer: str, raw: str) -> int:
+    """Digits of the answer that stand at their place in the generated text, counted from where its answer starts.
+
+    That is behind the workings, where there are any. A command of LaTeX and a special token take one place.
+    """
+    pairs = zip(form.spell(answer), form.answer_symbols(raw), strict=False)
+    return sum(symbol.isdigit() and symbol == given for symbol, given in pairs)

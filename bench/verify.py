@@ -12,7 +12,7 @@ import pandas as pd
 
 from bench import architectures, machine
 from bench.amounts import parse_budget
-from bench.audit import WEIGHTS, Cell, Check, Wrong, audit, outcome
+from bench.audit import Cell, Check, Wrong, audit, outcome
 from bench.baselines import baseline_frame
 from bench.cell import Work, run_cell
 from bench.datasets.suites import load_suite, suite_names
@@ -27,6 +27,7 @@ from bench.results.files import BadFile, read_checked_json, verify_checksum
 from bench.results.predictions import PREDICTIONS
 from bench.results.records import RECORD, Record, read_record, verify_schema
 from bench.results.runs import PLAN, cell_directory, wrong_in_plan
+from bench.trained import WEIGHTS
 
 REMEDY = "restore it, or run again into another folder"
 

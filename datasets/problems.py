@@ -32,6 +32,14 @@ class Division:
     rule: DivisionRule = "exact"
     places: int = 2
 
+    def __str__(self) -> str:
+        return {
+            "exact": f"exact, to {self.places} places at most",
+            "rounded": f"rounded to {self.places} places, half away from zero",
+            "fraction": "as a reduced fraction",
+            "remainder": "quotient truncated towards zero, and remainder",
+        }[self.rule]
+
 
 class Columns:
     """A dataclass of equally long arrays that can be indexed and joined row by row."""
@@ -175,6 +183,19 @@ def terminates(a: Integers, b: Integers, places: int) -> NDArray[np.bool_]:
     return terminating
 
 
+def no_answer(problems: Problems, division: Division) -> list[str]:
+    """Why each problem has no answer under the rule, as the end of a sentence about it; '' where it has one."""
+    reasons = [""] * len(problems)
+    a, b, _ = aligned_operands(problems)
+    divides = problems.operation == OPERATIONS.index("/")
+    for row in np.flatnonzero(divides):
+        if not b[row]:
+            reasons[row] = "divides by zero"
+        elif division.rule == "exact" and not terminates(a[row : row + 1], b[row : row + 1], division.places)[0]:
+            reasons[row] = f"has a quotient of more than {division.places} places (division: {division})"
+    return reasons
+
+
 def _quotient(a: Integers, b: Integers, division: Division) -> Integers:
     """a / b in units of 10**-division.places."""
     scaled = abs(a) * 10**division.places
@@ -186,23 +207,36 @@ def _quotient(a: Integers, b: Integers, division: Division) -> Integers:
     return quotient
 
 
-def carries(problems: Problems) -> NDArray[np.int64]:
-    """Carries of a sum, or borrows of a difference, of the magnitudes; -1 for * and /, which have none here.
+def by_columns(problems: Problems) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Sums and differences of the magnitudes as on paper, from the last column on, (n, columns) each.
 
-    Signs decide which it is: 5 - -7 adds the magnitudes (one carry), 13 + -8 subtracts the smaller from the larger
-    (one borrow).
+    The digit written, the carry or borrow that goes on to the next column, and whether the problem has the column at
+    all: it has as many as the longer operand, written with the places of both. Signs decide which it is: 5 - -7 adds
+    the magnitudes (2, carry 1), 13 + -8 subtracts the smaller from the larger (5, borrow 1; then 0). Rows of * and /
+    mean nothing.
     """
-    a, b, _ = aligned_operands(problems)
+    a, b, places = aligned_operands(problems)
     a, b = abs(a), abs(b)
     larger, smaller = np.maximum(a, b), np.minimum(a, b)
-    width = int(digit_count(larger).max(initial=1))
-    digits_larger = digit_matrix(larger, width).astype(np.int64)
-    digits_smaller = digit_matrix(smaller, width).astype(np.int64)
+    count = np.maximum(digit_count(larger), places + 1)
+    width = int(count.max(initial=1))
+    digits_larger = digit_matrix(larger, width).astype(np.int64)[:, ::-1]
+    digits_smaller = digit_matrix(smaller, width).astype(np.int64)[:, ::-1]
     opposite_signs = (problems.a < 0) != (problems.b < 0)
     subtracts = opposite_signs ^ (problems.operation == OPERATIONS.index("-"))
-    count, carry = np.zeros(len(problems), np.int64), np.zeros(len(problems), np.int64)
-    for column in reversed(range(width)):
+    digits, carried = np.empty_like(digits_larger), np.empty_like(digits_larger)
+    carry = np.zeros(len(problems), np.int64)
+    for column in range(width):
         x, y = digits_larger[:, column], digits_smaller[:, column]
-        carry = np.where(subtracts, x - y - carry < 0, x + y + carry > 9).astype(np.int64)
-        count += carry
-    return np.where(problems.operation <= OPERATIONS.index("-"), count, -1)
+        column_sum = np.where(subtracts, x - y - carry, x + y + carry)
+        carry = ((column_sum < 0) | (column_sum > 9)).astype(np.int64)
+        digits[:, column], carried[:, column] = column_sum % 10, carry
+    return digits, carried, np.arange(width) < count.reshape(-1, 1)
+
+
+def carries(problems: Problems) -> NDArray[np.int64]:
+    """Carries of a sum, or borrows of a difference, of the magnitudes (`by_columns`); -1 for * and /, which have none
+    here.
+    """
+    _, carried, _ = by_columns(problems)
+    return np.where(problems.operation <= OPERATIONS.index("-"), carried.sum(axis=1), -1)

@@ -126,7 +126,7 @@ class Stream:
                 self._encoded = None
                 if len(self._fresh_marks) == 1024:
                     self._fold_marks()
-        return Encoded(_joined(prompts), _joined(answers))
+        return Encoded(_joined(prompts), _joined(answers), self._encoding.workings_end)
 
     def forward(self, position: int, data_hash: str) -> None:
         """Go on to a later position, making all examples on the way as `take` does.

@@ -13,21 +13,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bench.datasets.encoding import Encoding
+from bench.datasets.counter import Counter, key_of
+from bench.datasets.encoding import Encoding, alphabet, integer_digits
 from bench.datasets.evaluation import EvaluationSet, evaluation_set
 from bench.datasets.forms import Form
-from bench.datasets.problems import OPERATIONS, SIGNS, Division, DivisionRule, Signs
+from bench.datasets.problems import OPERATIONS, SIGNS, Division, DivisionRule, Signs, solve
 from bench.datasets.sampling import Sampler
 from bench.datasets.strata import Stratum
 from bench.datasets.stream import ProblemStream
+from bench.datasets.tokenizers import SPECIAL, TOKENIZERS, BytePair, Tokenizer
 
 SUITES = Path(__file__).parent / "suites"
 MOST_DIGITS = 100
 MOST_STRATA = 10_000
 MOST_QUESTIONS = 1_000_000
 """Problems of an evaluation set."""
+TEXTS_TO_LEARN_FROM = 20_000
+"""Training problems whose prompts and targets a byte-pair tokenizer is learnt from."""
 
 
 def _no_twins(value: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -53,9 +58,29 @@ class DivisionSection(_Section):
 
 
 class FormSection(_Section):
+    """How problems are written (`forms` works an example of each) and cut into tokens (`tokenizers`)."""
+
     answer: Literal["plain", "reversed"] = "reversed"
     operands: Literal["plain", "padded"] = "plain"
-    tokenizer: Literal["characters", "digit-chunks"] = "characters"
+    """padded: their integer parts filled with zeros to the longest operand of the suite"""
+    answer_digits: Literal["plain", "padded"] = "plain"
+    """padded: the answer's integer part filled with zeros to the most digits that an answer of the suite can have"""
+    notation: Literal["ascii", "latex"] = "ascii"
+    workings: Literal["none", "scratchpad"] = "none"
+    tokenizer: Literal["characters", "digit-chunks", "byte-pair"] = "characters"
+    vocabulary: Annotated[int, Field(le=65_536)] | None = None
+    """tokens that 'byte-pair' learns at most, special ones included; of that tokenizer alone"""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "FormSection":
+        if (self.tokenizer == "byte-pair") != (self.vocabulary is not None):
+            raise ValueError("tokenizer 'byte-pair' needs vocabulary, such as 256, and no other takes it")
+        if self.tokenizer == "byte-pair" and not BytePair.is_installed():
+            raise ValueError(
+                "tokenizer 'byte-pair' needs the package tokenizers, which is not installed here: "
+                "pip install 'tokenizers>=0.23,<1'"
+            )
+        return self
 
 
 class EvaluationSection(_Section):
@@ -111,6 +136,16 @@ class Suite(_Section):
             raise ValueError(f"evaluation.extra_digits: {', '.join(sorted(both))} is trained on, so not extra")
         if self.division.rule == "remainder" and "/" not in self.operations:
             raise ValueError("division.rule 'remainder' needs '/' among the operations")
+        if self.form.workings != "none" and "/" in self.operations:
+            raise ValueError("form.workings 'scratchpad' has none for '/'; leave that out of the operations")
+        if self.form.answer_digits == "padded" and self.division.rule in ("fraction", "remainder"):
+            raise ValueError(
+                f"form.answer_digits 'padded' fits one number, not those of division '{self.division.rule}'"
+            )
+        if self.form.vocabulary is not None:
+            least = len(SPECIAL) + len(alphabet(self._everything, self.rule, self._form))
+            if self.form.vocabulary < least:
+                raise ValueError(f"form.vocabulary {self.form.vocabulary}: single symbols alone are {least} tokens")
         return self
 
     def strata(self, patterns: tuple[str, ...] | None = None) -> list[Stratum]:
@@ -135,8 +170,16 @@ class Suite(_Section):
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of all settings of the suite."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        """SHA-256 of all settings of the suite, and of what its tokenizer learnt.
+
+        A setting of the form that is newer than the first runs counts only where it is used: they keep their hash.
+        """
+        newer = ("answer_digits", "notation", "workings", "vocabulary")
+        unused = {name for name in newer if getattr(self.form, name) == FormSection.model_fields[name].default}
+        text = self.model_dump_json(exclude={"form": unused})
+        if isinstance(self.encoding.tokenizer, BytePair):
+            text += self.encoding.tokenizer.file
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
     def sampler(self) -> Sampler:
@@ -150,10 +193,36 @@ class Suite(_Section):
     @cached_property
     def encoding(self) -> Encoding:
         """Text form and tokenizer at this suite's widths."""
-        everything = self.strata(self.digits + self.evaluation.extra_digits)
-        longest = max(max(s.a_digits, s.b_digits) for s in everything)
-        form = Form(self.form.answer, self.form.operands, longest)
-        return Encoding(everything, self.rule, form, self.form.tokenizer)
+        return Encoding(self._everything, self.rule, self._form, self._make_tokenizer)
+
+    @cached_property
+    def _everything(self) -> list[Stratum]:
+        """The strata trained on and those that are only tested."""
+        return self.strata(self.digits + self.evaluation.extra_digits)
+
+    @cached_property
+    def _form(self) -> Form:
+        return Form(
+            answer=self.form.answer,
+            operands=self.form.operands,
+            operand_digits=max(max(s.a_digits, s.b_digits) for s in self._everything),
+            answer_digits=(
+                max(integer_digits(s, self.rule) for s in self._everything)
+                if self.form.answer_digits == "padded"
+                else 1
+            ),
+            notation=self.form.notation,
+            workings=self.form.workings,
+        )
+
+    def _make_tokenizer(self, symbols: str) -> Tokenizer:
+        """A byte-pair tokenizer is learnt from problems of the training split, the same for all seeds and budgets."""
+        if self.form.vocabulary is None:
+            return TOKENIZERS[self.form.tokenizer](symbols)
+        counter = Counter(key_of("tokenizer", self.key))
+        some = self.sampler.draw(np.arange(TEXTS_TO_LEARN_FROM) % len(self.sampler.strata), counter)
+        texts = [self._form.prompts(some), self._form.targets(some, solve(some, self.rule))]
+        return BytePair(symbols, texts, self.form.vocabulary)
 
     def evaluation_set(self, split: Literal["validation", "test", "seen"]) -> EvaluationSet:
         """The fixed problems of a split; 'seen' are problems of the training split, asked beside the test.

@@ -17,6 +17,7 @@ Running and scoring are separate programs. Nothing here trains or knows torch: e
     entries       what a table is made of, and how a figure reads
     tables        the tables of a report
     error_tables  the tables of error anatomy
+    outside_tables  the tables of answers to problems from elsewhere
     conclusion    the outcome in words
     contents      what a report holds in every form
     report        the report in each format: terminal, markdown, latex, html (with charts and templates/), CSV

@@ -27,8 +27,8 @@ class WrongAnswer:
 
     @property
     def given(self) -> str:
-        """The symbols of the wrong answer, a special token as one of them."""
-        return self.prediction or _SPECIAL_TOKEN.sub("?", self.raw)
+        """The symbols of the wrong answer, without workings, a special token as one of them."""
+        return self.prediction or _SPECIAL_TOKEN.sub("?", self.raw.partition(":")[2] or self.raw)
 
 
 def no_end_token(wrong: WrongAnswer) -> bool:

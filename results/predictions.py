@@ -22,9 +22,9 @@ COLUMNS = {
     "b": "str",
     "answer": "str",
     "prediction": "str",  # '' where what was generated is no number
-    "raw": "str",  # the symbols as generated, up to the end token
+    "raw": "str",  # the symbols as generated, up to the end token; an answer stands behind its workings and a ':'
     "ended": "int64",  # 1 if there is an end token, else 0: the answer was cut off at the suite's width
-    "right": "int64",  # 1 if all symbols up to the end token are right, else 0
+    "right": "int64",  # 1 if all symbols of the answer up to the end token are right, else 0
     "digits_right": "int64",  # digits of `answer` (signs and points are none) that the prediction has at their place
     "digits": "str",  # digits of a x digits of b, such as '1x2'
     "signs": "str",  # signs of a and b, such as '+-'
@@ -35,6 +35,11 @@ COLUMNS = {
 }
 """Column -> type, in the order of the file."""
 
+WORKINGS_COLUMNS = {
+    "workings_right": "int64",  # 1 if all symbols up to the end of the workings are right, else 0
+}
+"""The columns behind them in a suite whose answers have workings."""
+
 ALLOWED = {
     "split": ("test", "train"),
     "op": OPERATIONS,
@@ -42,6 +47,7 @@ ALLOWED = {
     "right": (0, 1),
     "signs": SIGNS,
     "range": ("trained", "beyond"),
+    "workings_right": (0, 1),
 }
 
 
@@ -52,22 +58,31 @@ def write_predictions(cell_directory: Path, predictions: pd.DataFrame) -> None:
 
 
 def read_predictions(cell_directory: Path) -> pd.DataFrame:
-    """The frame that was written, typed as in `COLUMNS`; text stays text ('' and 'nan' too). Raises BadFile."""
+    """The frame that was written, its columns typed as above; text stays text ('' and 'nan' too). Raises BadFile."""
     path = cell_directory / PREDICTIONS
     remedy = "restore it, or delete the cell's folder and run it again"
     try:
-        return _checked(parse_columns(gzip.decompress(path.read_bytes()).decode(), COLUMNS))
+        text = gzip.decompress(path.read_bytes()).decode()
+        return _checked(parse_columns(text, _columns(text.partition("\n")[0].split(","))))
     except FileNotFoundError:
         raise BadFile(path, "the file is missing", remedy) from None
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise BadFile(path, f"is no file of predictions ({error})", remedy) from None
 
 
+def _columns(names: list[str]) -> dict[str, str]:
+    """Column -> type, in the order of a file that has columns of these names."""
+    return COLUMNS | (WORKINGS_COLUMNS if WORKINGS_COLUMNS.keys() & set(names) else {})
+
+
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with the types of `COLUMNS`. ValueError where a column is missing or unknown, or a value not allowed."""
-    check_names(list(frame.columns), COLUMNS)
-    frame = frame.astype(COLUMNS)
+    """`frame` with its types. ValueError where a column is missing or unknown, or a value not allowed."""
+    columns = _columns(list(frame.columns))
+    check_names(list(frame.columns), columns)
+    frame = frame.astype(columns)
     for column, allowed in ALLOWED.items():
+        if column not in columns:
+            continue
         wrong = frame.loc[~frame[column].isin(allowed), column]
         if len(wrong):
             raise ValueError(f"{column} is '{wrong.iloc[0]}' in row {wrong.index[0]}, not one of {allowed}")

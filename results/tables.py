@@ -15,7 +15,7 @@ from bench.results.predictions import OPERATIONS
 from bench.results.pretrained import is_pretrained
 from bench.results.records import Record
 from bench.results.scores import Scores
-from bench.results.statistics import ALL_EQUAL, ALL_UNSEEN, ONE_SEED, Estimate
+from bench.results.statistics import ALL_EQUAL, ALL_UNSEEN, ONE_SEED, Estimate, shares_across_seeds
 
 BUDGET_TOLERANCE = 0.01
 """A budget missed by a larger share is marked."""
@@ -30,6 +30,7 @@ def all_tables(scores: Scores) -> list[Table]:
     tables = [summary(scores), unfinished(scores)]
     if scores.records:
         tables += [by_operation(scores), *by_digits(scores), by_signs(scores), few_problems(scores)]
+        tables.append(by_workings(scores))
         tables += [by_places(scores), by_range(scores), seen_digits(scores), how_fast(scores), audit(scores)]
     said: set[str] = set()
     kept = []
@@ -95,7 +96,7 @@ def summary(scores: Scores) -> Table:
         asked = scores.baselines.loc[scores.baselines["architecture"] == name, "seed"].nunique()
         rows[-1] += [Entry(text=str(asked), value=asked), *[Entry(text=NO_VALUE)] * len(costs)]
     notes = [
-        *_estimate_notes(estimates),
+        *estimate_notes(estimates),
         "Times, rates and memory: medians over seeds. FLOPs: matrix products only, forward and backward. "
         "state B: bytes that decoding keeps for one problem.",
         *([f"{SHARED} the machine was shared while this was measured (exclusive = no)."] if shared else []),
@@ -167,7 +168,7 @@ def by_digits(scores: Scores) -> list[Table]:
             rows.append(row)
         title = f"Exact match %, digits of a (rows) x digits of b (columns): {_label(scores, name)}"
         columns = ["digits of a", *(f"b: {b}" for b in b_digits)]
-        tables.append(Table(title=title, columns=columns, rows=rows, notes=_estimate_notes(estimates)))
+        tables.append(Table(title=title, columns=columns, rows=rows, notes=estimate_notes(estimates)))
     return tables
 
 
@@ -205,6 +206,34 @@ def few_problems(scores: Scores) -> Table | None:
     )
 
 
+def by_workings(scores: Scores) -> Table | None:
+    """How answers and workings go together, where the suite's answers have workings."""
+    if any("workings_right" not in predictions for predictions in scores.predictions.values()):
+        return None
+    asked, rows, estimates = scores.asked("all", "all"), [], []
+    for name in scores.architectures:
+        of_seeds: list[list[float]] = []
+        for record in scores.of(name):
+            predictions = scores.predictions[name, record.seed]
+            of_test = predictions[predictions["split"] == "test"]
+            right, workings = of_test["right"] == 1, of_test["workings_right"] == 1
+            kinds = (right, workings & right, workings, right & ~workings, workings & ~right)
+            of_seeds.append([float(kind.mean()) for kind in kinds])
+        shares = [shares_across_seeds(list(of_kind)) for of_kind in zip(*of_seeds, strict=True)]
+        estimates += shares
+        rows.append([Entry(text=label(scores.of(name))), *(share_entry(share, asked) for share in shares)])
+    columns = ["architecture", "answer (exact match)", "answer and workings", "workings"]
+    return Table(
+        title=f"Answers and their workings, % right (n = {asked:,})",
+        columns=[*columns, "answer alone", "workings alone"],
+        rows=rows,
+        notes=[
+            "Exact match looks at the answer, behind the workings. Answer alone: right behind wrong workings.",
+            *estimate_notes(estimates),
+        ],
+    )
+
+
 def seen_digits(scores: Scores) -> Table | None:
     """Exact match on problems of the training split: who asks for 1 + 1 means those too."""
     values = scores.values("seen digits")
@@ -222,7 +251,7 @@ def seen_digits(scores: Scores) -> Table | None:
         title="Exact match % on problems of the training split (`seen digits`; in no other figure)",
         columns=["digits", "n", *(_label(scores, name) for name in names)],
         rows=rows,
-        notes=_estimate_notes(estimates),
+        notes=estimate_notes(estimates),
     )
 
 
@@ -320,7 +349,7 @@ def _by_value(scores: Scores, title: str, slice_name: str, whole: dict[str, bool
         ]
         rows.append([Entry(text=_label(scores, name)), *cells])
     columns = ["architecture", *(f"{value}{_n(scores, slice_name, value)}" for value in values)]
-    return Table(title=title, columns=columns, rows=rows, notes=_estimate_notes(estimates))
+    return Table(title=title, columns=columns, rows=rows, notes=estimate_notes(estimates))
 
 
 def _unseen(scores: Scores, name: str, whole: bool) -> bool:
@@ -363,7 +392,7 @@ def marks(scores: Scores, names: Sequence[str]) -> list[str]:
     return notes
 
 
-def _estimate_notes(estimates: Sequence[Estimate]) -> list[str]:
+def estimate_notes(estimates: Sequence[Estimate]) -> list[str]:
     """Which intervals a table shows and which it cannot, in words, once each."""
     seeds = sorted({estimate.n for estimate in estimates if estimate.unit == "seeds" and estimate.low is not None})
     notes = []

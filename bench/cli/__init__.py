@@ -14,6 +14,9 @@ COMMANDS = {
     "report": "Tables and charts of one or several runs, computed from their files.",
     "compare": "Two architectures, slice by slice: what can be told, and what cannot.",
     "verify": "Recompute whatever can be recomputed of a run, and name what is wrong.",
+    "eval": "Ask the trained models of a run problems from elsewhere.",
+    "score": "The same tables for anyone's predictions.",
+    "ask": "One answer from each trained model of a run, beside the right one.",
 }
 
 app = App(

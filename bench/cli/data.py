@@ -66,13 +66,27 @@ def data_command(
         (print_json if json else print_csv)([{key: row[key] for key in _FOR_PROGRAMS} for row in rows])
         return
     print_rows(
-        f"{chosen.name}, {split}: {len(rows):,} problems ({chosen.form.answer} answers, {chosen.form.tokenizer})",
+        f"{chosen.name}, {split}: {len(rows):,} problems ({_form(chosen)})",
         [{key: row[key] for key in _FOR_PEOPLE} for row in rows],
     )
 
 
 _FOR_PROGRAMS = ("a", "op", "b", "answer", "digits", "signs", "split", "prompt", "target")
 _FOR_PEOPLE = ("prompt", "target", "answer", "symbols", "token ids", "stratum", "split")
+
+
+def _form(suite: Any) -> str:
+    form = suite.form
+    padded = [what for what, how in (("operands", form.operands), ("answers", form.answer_digits)) if how == "padded"]
+    return ", ".join(
+        [
+            *(["LaTeX"] if form.notation == "latex" else []),
+            f"{form.answer} answers",
+            *([f"zeros before {' and '.join(padded)}"] if padded else []),
+            *(["workings"] if form.workings != "none" else []),
+            form.tokenizer,
+        ]
+    )
 
 
 def _rows(suite: Any, problems: Any, split: str) -> list[dict[str, Any]]:

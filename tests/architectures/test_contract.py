@@ -91,6 +91,21 @@ def test_batch_mates_are_invisible(
         assert torch.equal(learnt.generate(batch.prompt[rows], spec.answer_width), answers[rows])
 
 
+def test_likelihoods_are_probabilities_that_do_not_see_their_own_symbol(
+    cls: type[Architecture], build_stirred: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    model, batch = build_stirred(cls), problems(1)
+    every = torch.arange(spec.vocabulary)
+    prompt, answer = batch.prompt.repeat(spec.vocabulary, 1), batch.answer.repeat(spec.vocabulary, 1)
+    for column in range(spec.answer_width):
+        answers = answer.clone()
+        answers[:, column] = every
+        likelihoods = model.likelihoods(prompt, answers)
+        assert likelihoods.shape == answers.shape
+        assert ((likelihoods >= 0) & (likelihoods <= 1)).all()
+        assert_equal(likelihoods[:, column].sum(), torch.ones(()))
+
+
 # --- autoregressive models --------------------------------------------------------------------------------------------
 
 
@@ -122,6 +137,15 @@ def test_generate_is_the_argmax_of_logits(
         assert torch.equal(answers, best.masked_fill(ended_before > 0, spec.pad))
         for width in (1, spec.answer_width - 2):
             assert torch.equal(model.generate(prompt, width), answers[:, :width])
+
+
+def test_likelihoods_of_an_answer_multiply_to_what_the_loss_says(
+    autoregressive: type[Autoregressive], build_stirred: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    model, batch = build_stirred(autoregressive), problems(12)
+    likelihoods = model.likelihoods(batch.prompt, batch.answer)
+    nll_sum = -likelihoods[batch.answer != spec.pad].log().sum()
+    assert_equal(nll_sum, model.loss(batch, torch.Generator().manual_seed(0)).nll_sum.detach())
 
 
 def test_each_step_of_decoding_equals_the_naive_one(

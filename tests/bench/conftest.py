@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.cell import run_cell
+from bench.cli.options import RunOptions
 from bench.datasets.suites import Suite, load_suite
+from bench.engine import work_of
+from bench.plan import resolve
+from bench.results.runs import cell_directory
+from bench.rundir import prepare
 
 TINY = """
 name = "tiny"
@@ -33,3 +39,15 @@ def tiny_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_path: Path) -> Suite:
     return load_suite(str(tiny_path))
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Path:
+    """A finished run of two architectures and two seeds, its cells trained in this process. To be read only."""
+    directory = tmp_path_factory.mktemp("trained") / "run"
+    plan = resolve(RunOptions(arch="lstm,masked-encoder", suite=str(tiny_path), seeds="2", threads=1))
+    prepare(plan, directory, "test")
+    for entry in plan.entries:
+        for seed in plan.seeds:
+            run_cell(work_of(plan, entry, seed, cell_directory(directory, entry.name, seed)), lambda event: None)
+    return directory

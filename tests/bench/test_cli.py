@@ -9,18 +9,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from calling import call
 
-from bench.__main__ import main
 from bench.cli import COMMANDS
-
-
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of one command, in this process."""
-    monkeypatch.setattr(sys, "argv", ["bench", *arguments])
-    with pytest.raises(SystemExit) as exit_:
-        main()
-    captured = capsys.readouterr()
-    return int(exit_.value.code or 0), captured.out, captured.err
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
@@ -101,6 +92,26 @@ BAD = [
     ("report {full}", "{full}", "no run folder"),
     ("report {full}/none", "none", "no such folder"),
     ("report {full} --format pdf", "pdf", "text, html, md, csv, latex"),
+    ("eval {full}", "--data", "requires an argument"),
+    ("eval {full} --data {file}", "{file}", "layout cannot be told"),
+    ("eval {full} --data {full}/none.csv", "none.csv", "cannot be read: No such file"),
+    ("eval {full} --data {file} --layout cvs", "cvs", "Choose from"),
+    ("eval {full} --data {file} --layout csv", "{file}", "has no column a, op, b"),
+    ("eval {full} --data {file} --layout big-bench", "{file}", "no JSON object with a list `examples`"),
+    ("eval {full} --data {file} --seed x", "--seed 'x'", "expected seeds such as 0"),
+    ("eval {full} --data {file} --arch ,", "--arch ','", "at least one name"),
+    ("eval {full} --data {problems}", "{full}", "no run folder"),
+    ("score {file}", "{file}", "has no column a, op, b, prediction"),
+    ("score {problems}", "{problems}", "has no column prediction"),
+    ("score {problems} --suite quik", "quik", "did you mean 'quick'"),
+    ("score {full}", "{full}", "cannot be read: Is a directory"),
+    ("ask {full} 1+1", "{full}", "no run folder"),
+    ("ask {full}/none 1+1", "none", "no such folder"),
+    ("ask {full} 1+", "'1+'", "is no operation on two numbers"),
+    ("ask {full} 1+2+3", "'1+2+3'", "has 3 numbers, not two"),
+    ("ask {full} -1/0", "'-1/0'", "divides by zero"),
+    ("ask {full} 1+1 --seed 0,x", "--seed '0,x'", "expected seeds such as 0"),
+    ("ask {full} 1+1 --plugin no_such_module", "no_such_module", "cannot be imported"),
     ("frobnicate", "frobnicate", "Available commands"),
 ]
 
@@ -115,11 +126,12 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "file").write_text("a file")
+    (tmp_path / "problems.csv").write_text("a,op,b,answer\n1,+,1,2\n")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "other").write_text("something else")
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*"))
-    places = {"file": "file", "full": "full"}
+    places = {"file": "file", "full": "full", "problems": "problems.csv"}
     status, out, err = call(capsys, monkeypatch, *line.format(**places).split())
     assert status == 2
     assert out == ""

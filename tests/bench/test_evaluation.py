@@ -56,10 +56,10 @@ def test_predictions_carry_the_facts_of_their_problem(tiny: Suite) -> None:
 
 def test_digits_are_compared_at_their_place_in_the_order_of_generation(tiny: Suite) -> None:
     # -12.5 is written 5.21-: the 5 and the 2 of 5.27- stand right, points and signs do not count.
-    assert digits_right(tiny.encoding, "-12.5", "5.21-") == 3
-    assert digits_right(tiny.encoding, "-12.5", "5.27-") == 2
-    assert digits_right(tiny.encoding, "-12.5", "") == 0
-    assert digits_right(tiny.encoding, "13", "3") == 1
+    assert digits_right(tiny.encoding.form, "-12.5", "5.21-") == 3
+    assert digits_right(tiny.encoding.form, "-12.5", "5.27-") == 2
+    assert digits_right(tiny.encoding.form, "-12.5", "") == 0
+    assert digits_right(tiny.encoding.form, "13", "3") == 1
 
 
 def test_answering_leaves_the_model_in_the_mode_it_was_in(tiny: Suite) -> None:

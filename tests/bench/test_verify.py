@@ -37,6 +37,7 @@ from bench.results.records import RECORD, Record, read_record
 from bench.results.runs import PLAN, cell_directory
 from bench.rundir import prepare
 from bench.sizing import count_flops
+from bench.trained import WEIGHTS
 
 NAME = "lstm-s0"
 EXAMPLES = 3000  # two whole blocks of the stream and a part of another
@@ -157,7 +158,7 @@ def put_larger_model(run: Path) -> None:
 def put_model(run: Path, model: architectures.Architecture) -> None:
     """Weights and answers of a model, with every figure that is counted from its answers."""
     expected = Expected(json.loads((run / PLAN).read_text()))
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, cell_of(run) / audit.WEIGHTS)
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, cell_of(run) / WEIGHTS)
     device = torch.device("cpu")
     answered = answer(model, expected.asked, device, "32")
     validated = answer(model, expected.validation_items, device, "32").right
@@ -578,14 +579,14 @@ def test_other_versions_are_a_note(run: Path) -> None:
 
 def test_a_tie_that_another_machine_decides_otherwise_is_no_edit(run: Path) -> None:
     """Two symbols with all but the same weights: which one wins is rounding. An answer with the other is believed."""
-    weights = load_file(cell_of(run) / audit.WEIGHTS)
+    weights = load_file(cell_of(run) / WEIGHTS)
     expected = Expected(json.loads((run / PLAN).read_text()))
     symbols = expected.suite.encoding.tokenizer.vocabulary
     one, other = symbols.index("1"), symbols.index("2")
     for name in ("head.weight", "head.bias"):
         if name in weights:
             weights[name][other] = weights[name][one] * (1 + 1e-7)
-    save_file(weights, cell_of(run) / audit.WEIGHTS)
+    save_file(weights, cell_of(run) / WEIGHTS)
     cell = Cell(cell_of(run), read_record(cell_of(run)), {}, expected)
     put_model(run, cell.model)
 
@@ -607,8 +608,8 @@ def test_training_again_tells_an_honest_cell_from_one_trained_otherwise(honest: 
     [again] = [check for check in verify.verify_run(honest, rerun=1, plugins=()) if check.check == "trained again"]
     assert again.ok
     assert "the same answers and weights to the last byte" in again.detail
-    weights = load_file(cell_of(run) / audit.WEIGHTS)
-    save_file({name: tensor * 1.001 for name, tensor in weights.items()}, cell_of(run) / audit.WEIGHTS)
+    weights = load_file(cell_of(run) / WEIGHTS)
+    save_file({name: tensor * 1.001 for name, tensor in weights.items()}, cell_of(run) / WEIGHTS)
     expected = Expected(json.loads((run / PLAN).read_text()))
     put_model(run, Cell(cell_of(run), read_record(cell_of(run)), {}, expected).model)
     assert failures(run) == {}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.datasets.suites import SUITES, Suite, load_suite, suite_names
+from bench.datasets.tokenizers import BytePair
 
 GOOD: dict[str, Any] = {
     "name": "mine",
@@ -19,7 +20,15 @@ GOOD: dict[str, Any] = {
     "signs": ["++", "-+"],
     "places": [0, 1],
     "division": {"rule": "rounded", "places": 2},
-    "form": {"answer": "reversed", "operands": "plain", "tokenizer": "characters"},
+    "form": {
+        "answer": "reversed",
+        "operands": "plain",
+        "answer_digits": "plain",
+        "notation": "latex",
+        "workings": "none",
+        "tokenizer": "byte-pair",
+        "vocabulary": 99,
+    },
     "evaluation": {"per_stratum": 10, "seen": 2, "extra_digits": ["3x3"]},
     "defaults": {
         "budget": "examples=1k",
@@ -62,6 +71,12 @@ def changed(where: str, value: Any) -> dict[str, Any]:
     return content
 
 
+@pytest.fixture(autouse=True)
+def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokenizers learn in a hundredth of the time."""
+    monkeypatch.setattr("bench.datasets.suites.TEXTS_TO_LEARN_FROM", 200)
+
+
 @pytest.fixture
 def load(tmp_path: Path) -> Any:
     """Loads a suite from its content or text."""
@@ -87,7 +102,10 @@ def refusal(load: Any, content: Any) -> str:
 
 # --- the shipped suites -----------------------------------------------------------------------------------------------
 
-STRATA = {"addition2": 16, "addition3": 1, "large": 432, "longer": 32, "quick": 64, "standard": 432}
+STRATA = {
+    **{"addition2": 16, "addition3": 1, "addition3-padded": 1, "addition3-plain": 1, "addition3-scratchpad": 1},
+    **{"large": 432, "latex": 64, "longer": 32, "quick": 64, "standard": 432},
+}
 
 
 def test_names() -> None:
@@ -126,6 +144,38 @@ def test_defaults(load: Any) -> None:
     assert (suite.form.answer, suite.form.operands, suite.form.tokenizer) == ("reversed", "plain", "characters")
     assert (suite.evaluation.per_stratum, suite.evaluation.seen, suite.evaluation.extra_digits) == (100, 20, ())
     assert (suite.defaults.seeds, suite.defaults.batch, suite.defaults.training_problems) == (3, 256, None)
+
+
+def test_padded_answers_are_one_number(load: Any) -> None:
+    content = changed("form.answer_digits", "padded") | {"division": {"rule": "fraction"}}
+    assert refusal(load, content) == "form.answer_digits 'padded' fits one number, not those of division 'fraction'"
+
+
+def test_the_missing_package_is_named(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BytePair, "PACKAGE", "no_such_package")
+    assert refusal(load, GOOD).startswith("form: tokenizer 'byte-pair' needs the package tokenizers, which is not")
+
+
+def test_forms_of_addition3_ask_the_same_problems() -> None:
+    """So that their study compares forms and nothing else."""
+    names = [name for name in suite_names() if name.startswith("addition3")]
+    suites = [load_suite(name) for name in names]
+    assert len(suites) == 4
+    assert len({suite.key for suite in suites}) == 1
+    assert len({suite.evaluation_set("test").hash for suite in suites}) == 1
+    assert all(suite.defaults == suites[0].defaults for suite in suites)
+
+
+def test_hashes_that_runs_and_presets_state_never_change() -> None:
+    """Settings that came later are in a hash only where they are used."""
+    assert load_suite("quick").hash == "f785d227e15d30571b4201ac5093c5672b274127f31f4740ec7f2659e915be69"
+
+
+def test_what_a_tokenizer_learnt_is_in_the_hash(load: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = {load(GOOD).hash, load(GOOD).hash}
+    monkeypatch.setattr("bench.datasets.suites.TEXTS_TO_LEARN_FROM", 50)
+    assert load(GOOD).hash not in hashes
+    assert len(hashes) == 1
 
 
 def test_strata_stand_in_order(load: Any) -> None:
@@ -203,7 +253,22 @@ def test_keys_name_nothing_but_the_problems(load: Any, where: str, value: Any) -
         ("division", 3, "division: Input should be an object (given: 3)"),
         ("division.rule", "round", "division.rule: Input should be 'exact', 'fraction', 'rounded' or 'remainder'"),
         ("division.places", -1, "division.places: Input should be greater than or equal to 0"),
-        ("form.tokenizer", "bpe", "form.tokenizer: Input should be 'characters' or 'digit-chunks' (given: 'bpe')"),
+        ("form.tokenizer", "bpe", "form.tokenizer: Input should be 'characters', 'digit-chunks' or 'byte-pair' (given"),
+        (
+            "form.tokenizer",
+            "characters",
+            "form: tokenizer 'byte-pair' needs vocabulary, such as 256, and no other takes",
+        ),
+        ("form.vocabulary", None, "form: tokenizer 'byte-pair' needs vocabulary, such as 256, and no other takes it"),
+        ("form.vocabulary", 21, "form.vocabulary 21: single symbols alone are 22 tokens"),
+        ("form.vocabulary", 10**6, "form.vocabulary: Input should be less than or equal to 65536"),
+        ("form.notation", "tex", "form.notation: Input should be 'ascii' or 'latex' (given: 'tex')"),
+        ("form.notatoin", "latex", "unknown key 'form.notatoin'; did you mean 'notation'?"),
+        (
+            "form.workings",
+            "scratchpad",
+            "form.workings 'scratchpad' has none for '/'; leave that out of the operations",
+        ),
         ("defaults.parameters", 0, "defaults.parameters: Input should be greater than or equal to 1 (given: 0)"),
         ("defaults.parameters", 1e3, "defaults.parameters: Input should be a valid integer (given: 1000.0)"),
         ("defaults.training_problems", 0, "defaults.training_problems: Input should be greater than or equal to 1"),
@@ -250,7 +315,7 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
     ("name", "said"),
     [
         ("qick", "unknown suite 'qick'; did you mean 'quick'?"),
-        ("", "unknown suite ''; there are addition2, addition3, large, longer, quick, standard"),
+        ("", "unknown suite ''; there are addition2, addition3, addition3-padded, "),
         ("/tmp", "unknown suite '/tmp'; there are addition2, addition3"),
         ("../suites/quick", "unknown suite '../suites/quick'"),
     ],

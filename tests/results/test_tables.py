@@ -19,7 +19,7 @@ from bench.results.entries import Table
 from bench.results.records import Record, read_record, write_record
 from bench.results.runs import cell_directory, open_run, write_plan
 from bench.results.scores import Scores
-from bench.results.tables import all_tables
+from bench.results.tables import all_tables, by_workings
 
 T_2 = 4.302652729911275
 """97.5 % point of t with 2 degrees of freedom"""
@@ -273,6 +273,27 @@ def test_the_baselines_stand_in_every_table_of_shares(with_baselines: Path, pred
 
 def test_without_a_file_of_baselines_no_table_speaks_of_them(run_directory: Path) -> None:
     assert "nearest" not in str(tables_of(run_directory))
+
+
+def test_answers_and_workings_are_counted_apart(run_directory: Path) -> None:
+    scores = Scores(open_run(run_directory))
+    assert by_workings(scores) is None
+    expected: dict[str, list[list[float]]] = defaultdict(list)
+    for number, ((name, seed), frame) in enumerate(scores.predictions.items()):
+        workings = [int((item + number) % 4 > 0) for item in frame["item"]]
+        scores.predictions[name, seed] = frame.assign(workings_right=workings)
+        pairs = [
+            (right == 1, own == 1)
+            for right, own, split in zip(frame["right"], workings, frame["split"], strict=True)
+            if split == "test"
+        ]
+        kinds = [(True, True), (True, False), (False, True)]
+        both, answer, own = (sum(pair == kind for pair in pairs) / len(pairs) for kind in kinds)
+        expected[name].append([both + answer, both, both + own, answer, own])
+    table = by_workings(scores)
+    assert table is not None
+    for name, row in texts(table).items():
+        assert list(row.values())[1:] == [written(list(shares)) for shares in zip(*expected[name], strict=True)]
 
 
 def test_how_fast_counts_a_seed_that_missed_as_beyond_the_budget(

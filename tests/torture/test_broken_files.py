@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from bench import architectures
-from bench.audit import Cell, Wrong, files
+from bench.audit import Cell, files
 from bench.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from bench.expected import Expected
 from bench.results.baselines import read_baselines
@@ -47,14 +47,13 @@ class Kind(NamedTuple):
         return TWIN / self.path.name if self.path.parent == CELL else self.path
 
 
+READ_BY_ALL = ("report", "compare", "verify", "list", "run", "ask")
 KINDS = {
-    "plan": Kind(Path("run.json"), mutations.JSON, ("report", "compare", "verify", "list", "run")),
-    "record": Kind(CELL / "record.json", mutations.JSON, ("report", "compare", "verify", "list", "run")),
-    "predictions": Kind(
-        CELL / "predictions.csv.gz", mutations.GZIPPED_CSV, ("report", "compare", "verify", "list", "run")
-    ),
-    "curve": Kind(CELL / "curve.csv", mutations.CSV, ("report", "compare", "verify", "list", "run")),
-    "weights": Kind(CELL / "model.safetensors", mutations.ANY, ("verify",)),
+    "plan": Kind(Path("run.json"), mutations.JSON, READ_BY_ALL),
+    "record": Kind(CELL / "record.json", mutations.JSON, READ_BY_ALL),
+    "predictions": Kind(CELL / "predictions.csv.gz", mutations.GZIPPED_CSV, READ_BY_ALL),
+    "curve": Kind(CELL / "curve.csv", mutations.CSV, READ_BY_ALL),
+    "weights": Kind(CELL / "model.safetensors", mutations.ANY, ("verify", "ask")),
 }
 SOME = pytest.param(5, id="some")
 MANY = pytest.param(1000, id="many", marks=pytest.mark.torture)
@@ -136,6 +135,7 @@ def test_a_damaged_file_is_named_by_whatever_command_reads_it(
         "verify": ["verify", str(run), "--json"],
         "list": ["list", "runs", "--json"],
         "run": ["run", *run_arguments, "--out", str(run)],
+        "ask": ["ask", str(run), "1+1"],
     }
     untouched = {command: call(*line) for command, line in lines.items()}
     assert {outcome.status for outcome in untouched.values()} == {0}
@@ -199,7 +199,7 @@ def test_damaged_weights_are_none_and_never_the_ones_of_the_record(number: int, 
         cell = Cell(run / CELL, record, entry, expected)
         with pytest.raises(BadFile, match=r"model\.safetensors"):
             files(cell)
-        wrong = raised(Wrong, lambda cell=cell: cell.model, what)
+        wrong = raised(BadFile, lambda cell=cell: cell.model, what)
         assert not wrong or "model.safetensors" in wrong, what
 
 

@@ -1,0 +1,63 @@
+"""`eval`: the trained models of a run, asked problems from elsewhere."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def eval_command(
+    run: Path,
+    /,
+    *,
+    data: Path,
+    layout: Literal["csv", "json-lines", "big-bench", "mathematics"] | None = None,
+    arch: str | None = None,
+    seed: str = "all",
+    plugin: str | None = None,
+    json: Annotated[bool, Parameter(negative="")] = False,
+) -> None:
+    """Ask the trained models of a run the problems of a file, and print the tables.
+
+    The figure to quote is that of the test split: problems that, by the rule of magnitudes, no model was trained on.
+    What cannot be read or asked is counted and listed. Nothing is written.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    data
+        File of problems, in one of the layouts below; may be gzipped.
+    layout
+        csv (columns a, op, b, answer), json-lines (GPT-3: context, completion), big-bench (examples: input,
+        target_scores) or mathematics (a line a question, the next its answer). Default: told by its content.
+    arch
+        Architectures of the run, separated by commas. Default: all.
+    seed
+        Seeds of the run (0 or 0,4), or all.
+    plugin
+        Module(s) that register architectures of the run.
+    json
+        One JSON document on standard output: the rows of the tables, and of the lists of what is in none.
+    """
+    from bench.amounts import parse_chosen_seeds, parse_names
+    from bench.cli.scored import print_scored
+    from bench.datasets.outside import read_outside
+    from bench.errors import UserError
+    from bench.outside import evaluate
+    from bench.trained import trained_models
+
+    names = None if arch is None else parse_names(arch, "--arch")
+    seeds = parse_chosen_seeds(seed)
+    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
+    try:
+        outside = read_outside(data, layout)
+    except ValueError as error:
+        raise UserError(f"--data {error}") from None
+    models = trained_models(run, names, seeds, plugins)
+    scored = evaluate(outside, models)
+    labels = {}
+    for name in dict.fromkeys(model.architecture for model in models):
+        there = [model.seed for model in models if model.architecture == name]
+        labels[name] = f"{name}, {len(there)} seeds" if len(there) > 1 else f"{name} seed {there[0]}"
+    print_scored(data, outside, scored, models[0].suite, labels, [], json)

@@ -1,0 +1,44 @@
+"""`score`: anyone's predictions, in the same tables."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def score_command(
+    file: Path, /, *, suite: str = "quick", json: Annotated[bool, Parameter(negative="")] = False
+) -> None:
+    """The tables for predictions that anyone made: a CSV file with the columns a, op, b, prediction.
+
+    A prediction is right if it is written as the exact answer is, symbol for symbol. A column `answer`, where there is
+    one, is checked too. Nothing is written.
+
+    Parameters
+    ----------
+    file
+        CSV file; may be gzipped.
+    suite
+        Suite, by name or path, whose rule of division answers are written by, and whose patterns count as trained on.
+    json
+        One JSON document on standard output: the rows of the tables, and of the lists of what is in none.
+    """
+    from bench.cli.scored import print_scored
+    from bench.datasets.outside import NEEDED, read_outside
+    from bench.datasets.suites import load_suite
+    from bench.errors import UserError
+    from bench.outside import score, spelled_otherwise
+
+    try:
+        chosen = load_suite(suite)
+        outside = read_outside(file, "csv", (*NEEDED, "prediction"))
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    name = file.name
+    scored = score(outside, chosen, name)
+    notes = []
+    for frame in scored.predictions.values():
+        if others := spelled_otherwise(frame):
+            are = "prediction is" if others == 1 else "predictions are"
+            notes.append(f"{others:,} {are} the right number, written otherwise (12.50 for 12.5): counted as wrong.")
+    print_scored(file, outside, scored, chosen, {name: name}, notes, json)

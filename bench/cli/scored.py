@@ -1,0 +1,153 @@
+"""How `eval` and `score` print what became of a file's problems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bench.datasets.outside import Outside, Unused
+    from bench.datasets.suites import Suite
+    from bench.outside import Scored
+    from bench.results.entries import Table
+
+MOST_LISTED = 10
+"""Rows of a table of what is in no figure; `--json` lists all."""
+MOST_EXAMPLES = 3
+"""Positions named beside a reason that many share."""
+
+
+def print_scored(
+    path: Path, outside: Outside, scored: Scored, suite: Suite, labels: Mapping[str, str], notes: list[str], json: bool
+) -> None:
+    """Tables for people, or rows of them for programs. `labels` says how columns call each architecture.
+
+    Raises:
+        UserError: not one problem is left to score; it says what became of them.
+    """
+    from bench.cli.output import console, print_json
+    from bench.errors import UserError
+    from bench.results.outside_tables import outside_rows, outside_tables
+    from bench.results.terminal import print_tables
+
+    where = "example" if outside.layout == "big-bench" else "line"
+    head = _head(path, outside, scored, suite)
+    if not scored.predictions:
+        every = [
+            *scored.unread,
+            *scored.wrong,
+            *(unused for name in scored.left_out for unused in scored.left_out[name]),
+        ]
+        first = every[0]
+        raise UserError(f"{head[0]} Nothing is left to score; {where} {first.position}, '{first.text}': {first.reason}")
+    rows = outside_rows(scored.predictions)
+    if json:
+        print_json(
+            [
+                *(_figures(row) for row in rows),
+                *(_row("not read", unused) for unused in scored.unread),
+                *(_row("wrong reference", unused) for unused in scored.wrong),
+                *(
+                    _row("cannot be asked", unused) | {"architecture": name}
+                    for name, left_out in scored.left_out.items()
+                    for unused in left_out
+                ),
+            ]
+        )
+        return
+    tables = outside_tables(rows, list(labels), labels)
+    tables += _unused_tables(scored, where)
+    print_tables(console(), [*head, *notes], tables)
+
+
+def _head(path: Path, outside: Outside, scored: Scored, suite: Suite) -> list[str]:
+    entries = len(outside.problems) + len(scored.unread)
+    counts = [f"not read {len(scored.unread):,}", f"wrong reference {len(scored.wrong):,}"]
+    for names, left_out in _alike(scored.left_out):
+        counts.append(f"cannot be asked {len(left_out):,}" + (f" ({names})" if len(scored.left_out) > 1 else ""))
+    return [
+        f"{path}: {entries:,} problem{'s' if entries != 1 else ''}, layout {outside.layout}: {', '.join(counts)}.",
+        f"Answers checked against exact arithmetic; division as in suite {suite.name}: {suite.rule}.",
+    ]
+
+
+def _alike(left_out: Mapping[str, list[Unused]]) -> list[tuple[str, list[Unused]]]:
+    """Architectures that cannot be asked the same problems, together."""
+    groups: list[tuple[str, list[Unused]]] = []
+    for name, unused in left_out.items():
+        for number, (names, same) in enumerate(groups):
+            if same == unused:
+                groups[number] = f"{names}, {name}", same
+                break
+        else:
+            groups.append((name, unused))
+    return groups
+
+
+def _unused_tables(scored: Scored, where: str) -> list[Table]:
+    """What is in no figure, and why."""
+    from bench.results.entries import Entry, Table
+
+    tables = []
+    lists = [("Cannot be read as one operation on two numbers", scored.unread)]
+    lists += [(f"Cannot be asked of {names}", left_out) for names, left_out in _alike(scored.left_out)]
+    for title, unused in lists:
+        by_reason: dict[str, list[Unused]] = {}
+        for one in unused:
+            by_reason.setdefault(one.reason, []).append(one)
+        often = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+        rows = [
+            [Entry(text=reason), Entry(text=f"{len(those):,}", n=len(those)), Entry(text=_examples(those, where))]
+            for reason, those in often[:MOST_LISTED]
+        ]
+        tables.append(
+            Table(
+                title=f"{title}: {len(unused):,}, in no figure",
+                columns=["it ...", "problems", "such as"],
+                rows=rows,
+                notes=_cut(len(often), "reasons"),
+                left=frozenset({0, 2}),
+            )
+        )
+    tables.append(
+        Table(
+            title=f"Wrong references: {len(scored.wrong):,}, in no figure",
+            columns=[where, "problem", "it ..."],
+            rows=[
+                [Entry(text=str(one.position)), Entry(text=one.text), Entry(text=one.reason)]
+                for one in scored.wrong[:MOST_LISTED]
+            ],
+            notes=_cut(len(scored.wrong), "of them"),
+            left=frozenset({0, 1, 2}),
+        )
+    )
+    return [table for table in tables if table.rows]
+
+
+def _examples(unused: list[Unused], where: str) -> str:
+    return "; ".join(f"{where} {one.position}: {one.text}" for one in unused[:MOST_EXAMPLES])
+
+
+def _cut(there: int, what: str) -> list[str]:
+    return [f"The first {MOST_LISTED} of {there:,} {what}; --json lists all."] if there > MOST_LISTED else []
+
+
+def _figures(row: Any) -> dict[str, Any]:
+    return {
+        "table": "exact match",
+        "slice": row.slice,
+        "value": row.value,
+        "architecture": row.architecture,
+        "seeds": row.seeds,
+        "n": row.n,
+        "correct": row.correct,
+        "exact_match": row.share.mean,
+        "low": row.share.low,
+        "high": row.share.high,
+        "interval_over": row.share.unit,
+    }
+
+
+def _row(table: str, unused: Unused) -> dict[str, Any]:
+    return {"table": table, "position": unused.position, "text": unused.text, "reason": unused.reason}

@@ -1,0 +1,127 @@
+"""Tables of answers to problems from elsewhere.
+
+What counts is the test split: by the rule that hashes magnitudes, no model was trained on a problem of it, and no
+setting was chosen by one. All slices but `split` are of it alone.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.results.entries import NO_VALUE, Entry, Table, share_entry
+from bench.results.slices import slice_predictions
+from bench.results.statistics import Estimate, estimate
+from bench.results.tables import estimate_notes
+
+SPLITS = {"test": "test (unseen)", "validation": "validation", "train": "train"}
+"""Split -> how a table calls it, in the order of the rows."""
+MET_BEFORE = ("pretrained",)
+"""Architectures that read other text before: no split of ours says what they have not seen."""
+TITLES = {
+    "split": "Exact match %, by the split that each problem falls into",
+    "operation": "Exact match % on the test split, by operation",
+    "digits": "Exact match % on the test split, by digits of a x digits of b",
+    "signs": "Exact match % on the test split, by signs of a and b",
+    "places": "Exact match % on the test split, by decimal places",
+    "range": "Exact match % on the test split, patterns trained on and beyond",
+}
+"""Slice -> title, in the order of the tables."""
+ONLY_IF_MANY = ("places", "range")
+"""Slices that have a table only where they have more than one value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One architecture on one value of a slice."""
+
+    slice: str
+    value: str
+    architecture: str
+    seeds: list[int]
+    n: int
+    """problems asked, of each seed"""
+    correct: list[int]
+    """of each seed"""
+    share: Estimate
+
+
+def outside_rows(predictions: Mapping[tuple[str, int], pd.DataFrame]) -> list[Row]:
+    """Every architecture on every value of every slice that it was asked about.
+
+    `predictions` of (architecture, seed) have the columns that slices are made of, and all seeds of an architecture the
+    same problems; `split` is train, validation or test.
+    """
+    rows = []
+    for name in dict.fromkeys(name for name, _ in predictions):
+        frames = {seed: frame for (architecture, seed), frame in predictions.items() if architecture == name}
+        counts = [list(_counts(frame)) for frame in frames.values()]
+        for of_seeds in zip(*counts, strict=True):
+            slice_name, value, _, total = of_seeds[0]
+            correct = [count for _, _, count, _ in of_seeds]
+            share = estimate(correct, [total] * len(correct))
+            rows.append(
+                Row(
+                    slice=slice_name,
+                    value=value,
+                    architecture=name,
+                    seeds=list(frames),
+                    n=total,
+                    correct=correct,
+                    share=share,
+                )
+            )
+    return rows
+
+
+def outside_tables(rows: list[Row], names: list[str], stands_for: Mapping[str, str]) -> list[Table]:
+    """The tables: a row a value, a column an architecture of `names`, called as `stands_for` says."""
+    tables: list[Table] = []
+    for slice_name, title in TITLES.items():
+        chosen = [row for row in rows if row.slice == slice_name]
+        values = list(dict.fromkeys(row.value for row in chosen))
+        if slice_name == "split" and "test" not in values:
+            values.insert(0, "test")  # the headline, also where it has no problem
+        if slice_name in ONLY_IF_MANY and len(values) < 2:
+            continue
+        shares = {(row.value, row.architecture): row for row in chosen}
+        lines = [
+            [
+                Entry(text=SPLITS.get(value, value)),
+                *(_entry(shares.get((value, name))) for name in names),
+            ]
+            for value in values
+        ]
+        notes = _split_notes(names) if slice_name == "split" else []
+        notes += [note for note in estimate_notes([row.share for row in chosen]) if not tables]
+        columns = [slice_name, *(stands_for[name] for name in names)]
+        if lines:
+            tables.append(Table(title=title, columns=columns, rows=lines, notes=notes))
+    return tables
+
+
+def _counts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, int, int]]:
+    """(slice, value, correct, total): by split, then every slice of the test split."""
+    for split in SPLITS:
+        right = predictions.loc[predictions["split"] == split, "right"]
+        if len(right):
+            yield "split", split, int(right.sum()), len(right)
+    test = predictions[predictions["split"] == "test"]
+    for slice_name, value, correct, total in slice_predictions(test).itertuples(index=False, name=None):
+        if total:
+            yield slice_name, value, int(correct), int(total)
+
+
+def _entry(row: Row | None) -> Entry:
+    return Entry(text=NO_VALUE) if row is None else share_entry(row.share, row.n, show_n=True)
+
+
+def _split_notes(names: list[str]) -> list[str]:
+    notes = [
+        "A hash of the magnitudes decides the split, as in training. The figure to quote is that of the test split: "
+        "settings were chosen on validation, and problems of the training split may have been trained on."
+    ]
+    for name in names:
+        if name in MET_BEFORE:
+            notes.append(f"{name}: may have met these before, in the text that it was pretrained on.")
+    return notes
