@@ -8,7 +8,7 @@ Prompts are padded on the left and answers on the right, so in each row the answ
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -37,6 +37,8 @@ class SequenceSpec:
     """whether answers start with their least significant digit"""
     texts: tuple[str, ...] = ()
     """V, the text of each id, for an architecture with a tokenizer of its own; those of special tokens mean nothing"""
+    tokenize: Callable[[str], list[int]] | None = None
+    """the other way: the ids of a text of such symbols"""
 
 
 @dataclass(frozen=True)
@@ -141,13 +143,12 @@ class Architecture(nn.Module, ABC):
     def generate(self, prompt: Tensor, width: int) -> Tensor:
         """(B, P) -> (B, width) greedy answers: symbols, the end token, then pads."""
 
-    @torch.no_grad()
+    @abstractmethod
     def likelihoods(self, prompt: Tensor, answer: Tensor) -> Tensor:
         """(B, P), (B, A) -> (B, A) probability of each symbol of an answer, given the prompt and the symbols before it.
 
         Their product up to the end token is the probability of the whole answer.
         """
-        return _likelihoods(self.logits(prompt, answer), answer)
 
     def parameter_groups(self) -> Iterator[tuple[str, nn.Parameter, bool, int]]:
         """Every parameter as (name, parameter, is an inner matrix, matrices stacked in it).
@@ -218,6 +219,10 @@ class Autoregressive(Architecture):
         scored_BA = batch.answer != self.spec.pad
         nll_sum = _nll_sum(logits_BAV, batch.answer, scored_BA)
         return Loss(nll_sum, scored_BA.sum(), self.auxiliary_loss(nll_sum))
+
+    @torch.no_grad()
+    def likelihoods(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        return _likelihoods(self.logits(prompt, answer), answer)
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
         """(B, P) -> logits (B, V) of the first answer symbol, and a state for `advance`.

@@ -10,12 +10,13 @@ safetensors in the user's cache (`cache_directory`), four bytes a weight.
 
 import hashlib
 import importlib.util
+import io
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -210,8 +211,11 @@ def _converted(gguf: Path, sha256: str) -> Path:
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".converting-"))
     source = {"gguf_file": gguf.name, "local_files_only": True, "trust_remote_code": False}
     try:
-        with torch.device("cpu"), _readable(str(gguf), "it cannot be converted"):
+        bars = redirect_stderr(io.StringIO())  # progress, said in a way that no setting silences
+        with torch.device("cpu"), bars, _readable(str(gguf), "it cannot be converted"):
             model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **source)
+            model.hf_quantizer = None  # its weights are plain numbers now, but it is still said to be quantised
+            del model.config.quantization_config
             model.save_pretrained(scratch)
             AutoTokenizer.from_pretrained(gguf.parent, **source).save_pretrained(scratch)
         licence = GGUFReader(gguf).get_field("general.license")

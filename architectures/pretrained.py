@@ -92,13 +92,15 @@ class Translator:
         self.ends = frozenset(ends)
         special = {spec.pad, spec.bos, spec.eos, spec.mask}
         self._texts = ["" if number in special else text for number, text in enumerate(spec.texts)]
-        self._ids = {text: number for number, text in enumerate(self._texts) if text}
-        self._longest = max(map(len, self._ids))
-        self._symbols = {symbol for text in self._ids for symbol in _SYMBOL.findall(text)}
+        if spec.tokenize is None:
+            raise ValueError("nobody said which texts the suite's symbols are")
+        self._tokenize = spec.tokenize
+        self._longest = max(map(len, self._texts))
+        self._symbols = {symbol for text in self._texts for symbol in _SYMBOL.findall(text)}
         begun = tokenizer("0")["input_ids"]
         begins = tokenizer.bos_token_id is not None and begun[:1] == [tokenizer.bos_token_id]
         self._begin = begun[:1] if begins else []
-        for text in self._ids:
+        for text in filter(None, self._texts):
             if self.text(self._tokens([text])[0]).strip() != text.strip():
                 raise ValueError(f"the model's tokenizer cannot write '{text}'")
 
@@ -124,7 +126,7 @@ class Translator:
         stop = next((place for place, symbol in enumerate(symbols) if symbol not in self._symbols), len(symbols))
         ended = stop < len(symbols) or bool(self.ends.intersection(tokens))
         text = "".join(symbols[:stop]).strip()
-        ids = self._chunks(_flipped(text) if self._flips else text)[:width]
+        ids = self._tokenize(_flipped(text) if self._flips else text)[:width]
         if len(ids) < width:
             ids += [self._spec.eos] if ended else []
         return ids + [self._spec.pad] * (width - len(ids))
@@ -148,16 +150,6 @@ class Translator:
         if self._flips:
             pieces = _flip(pieces, [symbol for symbol, _ in pieces])
         return "".join(symbol for symbol, _ in pieces), [column for symbol, column in pieces for _ in symbol]
-
-    def _chunks(self, text: str) -> list[int]:
-        """The suite's ids of a text, the longest that fits at each place; mask where none does."""
-        ids, place = [], 0
-        while place < len(text):
-            sizes = range(min(self._longest, len(text) - place), 0, -1)
-            size = next((size for size in sizes if text[place : place + size] in self._ids), 0)
-            ids.append(self._ids[text[place : place + size]] if size else self._spec.mask)
-            place += size or 1
-        return ids
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
         return [list(tokens) for tokens in self._tokenizer(texts, add_special_tokens=False)["input_ids"]]
@@ -341,19 +333,15 @@ def _adapt(model: nn.Module, rank: int) -> None:
 
 
 def _not_kept(model: nn.Module) -> dict[str, str | None]:
-    """Names in the state of a model that its file leaves out -> the name of the same weights in it, None where those
-    are not trained.
+    """Parameters that the file of a model leaves out -> the name that the same one has in it, None where it is not
+    trained.
     """
     by_identity = {id(parameter): name for name, parameter in model.named_parameters()}
-    names = {
-        name: by_identity[id(parameter)]
+    return {
+        name: by_identity[id(parameter)] if parameter.requires_grad else None
         for name, parameter in model.named_parameters(remove_duplicate=False)
-        if by_identity[id(parameter)] != name
+        if by_identity[id(parameter)] != name or not parameter.requires_grad
     }
-    frozen = {name for name, parameter in model.named_parameters(remove_duplicate=False) if not parameter.requires_grad}
-    if frozen:
-        frozen |= {name for name, _ in model.named_buffers()}
-    return names | dict.fromkeys(frozen)
 
 
 def _drop_what_is_not_kept(model: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
@@ -362,7 +350,7 @@ def _drop_what_is_not_kept(model: nn.Module, state: dict[str, Any], prefix: str,
 
 
 def _fill_in_what_is_not_kept(model: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
-    own = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers())
+    own = dict(model.named_parameters(remove_duplicate=False))
     for name, same in _not_kept(model).items():
         if same is None:
             state.setdefault(prefix + name, own[name].detach())

@@ -10,6 +10,7 @@ from bench.datasets.split import SPLITS, split_of
 from bench.datasets.tokenizers import EOS, PAD
 from bench.errors import UserError
 from bench.facts import facts
+from bench.results.pretrained import is_pretrained
 from bench.trained import TrainedModel
 
 
@@ -33,7 +34,8 @@ class Reply:
     split: str
     """'train', 'validation' or 'test', by the rule of magnitudes"""
     unseen: bool
-    """no model was trained on it: it is of another split than 'train', or beyond the patterns of the suite"""
+    """the model was not trained on it: it is of another split than 'train', or beyond the patterns of the suite; of a
+    pretrained one nobody can tell"""
     answer: str
     """as a person writes it, '' where what was generated is no number"""
     expected: str
@@ -88,6 +90,7 @@ def _reply(model: TrainedModel, problem: Problems) -> Reply:
     expression, split = "".join(problem.texts(0)), SPLITS[split_of(problem)[0]]
     reason = model.unwritable(problem)[0]
     unseen = split != "train" or bool(reason) or facts(model.suite, problem, [split])["range"][0] == "beyond"
+    unseen = unseen and not is_pretrained(model.record)
     if reason:
         return Reply(
             architecture=model.architecture,

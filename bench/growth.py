@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.errors import UserError
 from bench.perf import OwnContender, OwnDesign, Setting, Told, peak_memory_mb
 from bench.plan import Entry
 from bench.timing import quartiles, timed

@@ -197,6 +197,7 @@ def sequence_spec(suite: Suite) -> SequenceSpec:
         digits=encoding.tokenizer.digit_ids,
         reversed=suite.form.answer == "reversed",
         texts=encoding.tokenizer.vocabulary,
+        tokenize=encoding.tokenize,
     )
 
 

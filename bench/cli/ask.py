@@ -69,7 +69,10 @@ def _table(replies: list[Reply]) -> Table:
 
     asked = next(reply for reply in replies if not reply.reason)
     workings = asked.workings_probability is not None
-    seen = "no model was trained on it" if asked.unseen else "it may have been trained on"
+    met = list(dict.fromkeys(reply.architecture for reply in replies if not reply.unseen))
+    seen = "no model was trained on it" if not met else "it may have been trained on"
+    if met and any(reply.unseen for reply in replies):  # whoever was pretrained
+        seen = f"{', '.join(met)} may have met it before, no other model was trained on it"
     beyond = " but beyond the suite's patterns" if asked.unseen and asked.split == "train" else ""
     rows = []
     for reply in replies:
