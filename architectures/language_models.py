@@ -214,7 +214,7 @@ def _converted(gguf: Path, sha256: str) -> Path:
         bars = redirect_stderr(io.StringIO())  # progress, said in a way that no setting silences
         with torch.device("cpu"), bars, _readable(str(gguf), "it cannot be converted"):
             model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **source)
-            model.hf_quantizer = None  # its weights are plain numbers now, but it is still said to be quantised
+            del model.hf_quantizer  # its weights are plain numbers now, but it is still said to be quantised
             del model.config.quantization_config
             model.save_pretrained(scratch)
             AutoTokenizer.from_pretrained(gguf.parent, **source).save_pretrained(scratch)
@@ -248,7 +248,7 @@ def _licence(files: _Files) -> str:
     """As stated on top of the model's card, in its lines between `---`."""
     card = Path(files.place) / CARD
     if not files.local:
-        from transformers.utils import cached_file
+        from transformers.utils.hub import cached_file
 
         with suppress(OSError):
             card = Path(cached_file(files.place, CARD, revision=files.revision) or card)

@@ -179,19 +179,21 @@ class Pretrained(Architecture):
     paper = "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021"
     Config = PretrainedConfig
     debug: ClassVar = {}
+    model: Any
+    """a causal language model of transformers"""
 
     def __init__(self, config: PretrainedConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
         files = config.model, config.revision, config.sha256
-        self.model: nn.Module = load_model(*files)
+        self.model = load_model(*files)
         tokenizer = load_tokenizer(*files)
         ends = _end_tokens(self.model, tokenizer)
         self._translator = Translator(tokenizer, ends, spec, flips=spec.reversed and config.order == "people")
         self._keeps_columns = "logits_to_keep" in inspect.signature(self.model.forward).parameters
         if config.adapt == "lora":
             _adapt(self.model, config.rank)
-        self.register_state_dict_post_hook(_drop_what_is_not_kept)
-        self.register_load_state_dict_pre_hook(_fill_in_what_is_not_kept)
+        nn.Module.register_state_dict_post_hook(self, _drop_what_is_not_kept)
+        nn.Module.register_load_state_dict_pre_hook(self, _fill_in_what_is_not_kept)
 
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
         prompts, answers = self._translator.prompts(batch.prompt), self._translator.answers(batch.answer)
@@ -269,7 +271,8 @@ class Pretrained(Architecture):
         ids = [row + [self._translator.end] * (width - len(row)) for row in read]
         places = [[len(p) - 1 - first + n for n in range(len(a))] for p, a in zip(prompts, answers, strict=True)]
         targets = [
-            [IGNORED] * row[0] + answer + [IGNORED] * (width - first - row[0] - len(answer)) if answer
+            [IGNORED] * row[0] + answer + [IGNORED] * (width - first - row[0] - len(answer))
+            if answer
             else [IGNORED] * (width - first)
             for row, answer in zip(places, answers, strict=True)
         ]

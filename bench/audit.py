@@ -479,7 +479,8 @@ def learning_curve(cell: Cell) -> str:
         if (curve[name].to_numpy() != values).any():
             raise Wrong(f"{name} of its rows are not those of steps of {batch} examples")
     asked = parse_budget(record.budget, "budget")
-    if asked.unit != "seconds" and cell.steps:  # there the clock decides, and nobody can tell what it showed at each step
+    # Under seconds the clock decides, and nobody can tell what it showed at each step.
+    if asked.unit != "seconds" and cell.steps:
         amounts = {"examples": ends, "steps": np.arange(1, cell.steps + 1), "tokens": made.tokens[ends - 1]}
         amounts["flops"] = ends * flops_per_example
         _require_schedule(cell, amounts[asked.unit] / asked.amount)

@@ -74,7 +74,7 @@ class Encoding:
         self.answer_width = self.tokenizer.widest(max(_target_symbols(s, division, form) for s in strata)) + 1
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of a text, as a tokenizer's `decode` gives it; symbols that are not in the alphabet are left out."""
+        """Token ids of a text such as `decode` gives; symbols that are not in the alphabet are left out."""
         [ids] = self.tokenizer.encode(as_codes(text))
         return [int(number) for number in ids if number != PAD]
 
