@@ -72,9 +72,7 @@ def origin(model: str, revision: str = "") -> Origin:
     config = _config(files)
     with torch.device("meta"):
         weights = sum(p.numel() for p in _undrawn(config).parameters())
-    if path is None:
-        return Origin("", str(config._commit_hash or revision), _licence(files), weights)
-    return Origin(sha256, "", _licence(files), weights)
+    return Origin(sha256, "" if files.local else _commit(files), _licence(files), weights)
 
 
 def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
@@ -142,8 +140,8 @@ def _local(model: str) -> Path | None:
     pickled = sorted(file.name for pattern in PICKLED for file in path.glob(pattern))
     if pickled:
         raise ValueError(
-            f"model {model}: holds its weights as pickle alone ({pickled[0]}), and reading that runs whatever is in it; "
-            f"save the model as safetensors"
+            f"model {model}: holds its weights as pickle alone ({pickled[0]}), which runs whatever is in it when it is "
+            f"read; save the model as safetensors"
         )
     raise ValueError(f"model {model}: holds no weights, neither {SAFETENSORS[0]} nor a GGUF file")
 
@@ -242,6 +240,15 @@ def _sha256(path: Path) -> str:
 def _sha256_of_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _commit(files: _Files) -> str:
+    """The commit on the Hub that a revision is, by where its files were put."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    with _readable(files.model, "its revision cannot be told"):
+        path = cached_file(files.place, "config.json", revision=files.revision)
+        return str(extract_commit_hash(path, None) or files.revision or "")
 
 
 def _licence(files: _Files) -> str:

@@ -122,7 +122,7 @@ class Translator:
 
     def read(self, tokens: Sequence[int], width: int) -> list[int]:
         """What the model wrote -> the suite's ids: symbols, the end token where it ended, then pads."""
-        symbols = _SYMBOL.findall(self.text(tokens).strip())
+        symbols = _SYMBOL.findall(self.text(tokens).lstrip())
         stop = next((place for place, symbol in enumerate(symbols) if symbol not in self._symbols), len(symbols))
         ended = stop < len(symbols) or bool(self.ends.intersection(tokens))
         text = "".join(symbols[:stop]).strip()

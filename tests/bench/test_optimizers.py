@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from bench.architectures import all_architectures
+from bench.architectures import from_scratch
 from bench.datasets.suites import Suite
 from bench.optimizers import Muon, build_optimizers, orthogonal, schedule_factor, set_learning_rates
 from bench.plan import sequence_spec
@@ -55,9 +55,9 @@ def test_updates_are_nearly_orthogonal() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd"])
-@pytest.mark.parametrize("name", list(all_architectures()))
+@pytest.mark.parametrize("name", list(from_scratch()))
 def test_every_parameter_is_updated_by_exactly_one_optimizer(name: str, optimizer: str, tiny: Suite) -> None:
-    cls = all_architectures()[name]
+    cls = from_scratch()[name]
     model = cls(cls.Config(**cls.debug), sequence_spec(tiny))
     optimizers = build_optimizers(model, TrainingSettings(optimizer=optimizer))
     updated = [id(p) for o in optimizers for group in o.param_groups for p in group["params"]]
