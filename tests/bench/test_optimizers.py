@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -64,6 +66,16 @@ def test_every_parameter_is_updated_by_exactly_one_optimizer(name: str, optimize
     assert sorted(updated) == sorted(id(p) for p in model.parameters())
     set_learning_rates(optimizers, 0.5)
     assert {group["lr"] for o in optimizers for group in o.param_groups} == {0.01, 0.003}
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd"])
+@pytest.mark.parametrize("inner", [True, False])
+def test_all_parameters_may_be_of_one_kind(inner: bool, optimizer: str) -> None:
+    """An adapter is all matrices."""
+    parameter = torch.nn.Parameter(torch.ones(2, 2))
+    model = SimpleNamespace(parameter_groups=lambda: iter([("weight", parameter, inner, 1)]))
+    [only] = build_optimizers(model, TrainingSettings(optimizer=optimizer))
+    assert [id(p) for group in only.param_groups for p in group["params"]] == [id(parameter)]
 
 
 def test_schedules_rise_then_fall_over_the_share_of_the_budget() -> None:
