@@ -7,7 +7,9 @@ from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.amounts import Budget
@@ -23,8 +25,8 @@ CURVE_POINTS = 20
 """Validations at even points of the budget."""
 WARMUP_STEPS = 10
 """Steps left out of throughput figures."""
-LOSS_CHECK_STEPS = 25
-"""Steps between looks at the loss: each one waits for the device."""
+LOOK_STEPS = 25
+"""Steps between looks at the loss and, on a GPU, at the clock: each one waits for the device and lets it run empty."""
 REPORT_SECONDS = 0.3
 """Least time between two reports of progress."""
 ABOVE_START, POINTS_ABOVE = 1.25, 5
@@ -56,7 +58,7 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
     """a row a validation, as in curve.csv"""
     rates: list[float] = field(default_factory=list)
-    """examples a second, step by step"""
+    """examples a second, from one look at the clock to the next: step by step on a CPU"""
     flat: bool = False
     """ended before the budget was met, since validation gained nothing any more"""
     start_loss: float | None = None
@@ -115,9 +117,10 @@ def train(
         correct, total = validate()
         nothing = dict.fromkeys(("examples", "tokens", "steps", "flops", "train_seconds", "learning_rate"), 0)
         done.curve.append(nothing | {"train_loss": math.nan, "correct": correct, "total": total})
+    clock = _Clock(device, done, 1 if device.type == "cpu" or budget.unit == "seconds" else LOOK_STEPS)
     last_report, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
     while budget_used(budget, done) < 1 and not done.flat:
-        started = time.perf_counter()
+        clock.begin()
         used_before = budget_used(budget, done)
         encoded = next_examples(stream, budget, done, settings.batch, flops_per_example)
         done.examples += len(encoded.prompt)
@@ -128,9 +131,7 @@ def train(
         share = min(budget_used(budget, done), settings.warmup) if rising else used_before
         factor = schedule_factor(share, settings)
         set_learning_rates(optimizers, factor)
-        batch = Batch(
-            *(torch.from_numpy(ids).to(device, non_blocking=True) for ids in (encoded.prompt, encoded.answer))
-        )
+        batch = Batch(*(on_device(ids, device) for ids in (encoded.prompt, encoded.answer)))
         with autocast(device, precision):
             loss = model.loss(batch, torch.Generator().manual_seed((seed << 32) + done.steps))
         update(model, loss, optimizers, scaler, settings.clip)
@@ -138,15 +139,13 @@ def train(
         done.steps += 1
         if done.start_loss is None:
             done.start_loss = losses.read()
-        elif done.steps % LOSS_CHECK_STEPS == 0:
+        elif done.steps % LOOK_STEPS == 0:
             losses.read()
-        synchronize(device)
-        seconds = time.perf_counter() - started
-        done.train_seconds += seconds
-        done.rates.append(len(encoded.prompt) / seconds)
+        clock.end(len(encoded.prompt))
 
         used = budget_used(budget, done)
         if curve_point(used) > curve_point(used_before) or used >= 1:
+            clock.look()
             train_loss = losses.read()
             losses.reset()
             correct, total = validate()
@@ -176,6 +175,7 @@ def train(
             apart = max(EVERY_SECONDS, cost_of_keeping / MOST_SHARE)
         due = time.monotonic() - last_kept >= apart or used >= 1 or done.flat
         if keeping.save is not None and (stop or due):
+            clock.look()
             began = time.monotonic()
             state = moving.state()
             keeping.save(replace(state, facts=state.facts | {"share": used}), done.steps)
@@ -184,6 +184,41 @@ def train(
         if stop:
             raise Stopped
     return done
+
+
+class _Clock:
+    """Wall seconds of training, looked at after every so many steps and when asked to."""
+
+    def __init__(self, device: torch.device, done: Trained, every: int) -> None:
+        self._device, self._done, self._every = device, done, every
+        self._started, self._steps, self._examples = 0.0, 0, 0
+
+    def begin(self) -> None:
+        """A step begins."""
+        if not self._steps:
+            self._started = time.perf_counter()
+
+    def end(self, examples: int) -> None:
+        """It has ended, as far as the CPU has a part in it."""
+        self._steps += 1
+        self._examples += examples
+        if self._steps == self._every or not self._done.rates:
+            self.look()
+
+    def look(self) -> None:
+        """Wait for the device; what it took since the last look is training."""
+        if self._steps:
+            synchronize(self._device)
+            seconds = time.perf_counter() - self._started
+            self._done.train_seconds += seconds
+            self._done.rates.append(self._examples / seconds)
+            self._steps = self._examples = 0
+
+
+def on_device(ids: NDArray[np.int64], device: torch.device) -> Tensor:
+    """The array there; to a GPU it travels while that computes, which takes memory that the system may not move."""
+    tensor = torch.from_numpy(ids)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench import training
 from bench.amounts import parse_budget
 from bench.architectures import Architecture, get
 from bench.datasets.stream import Stream
@@ -16,7 +17,7 @@ from bench.evaluation import answer
 from bench.plan import sequence_spec
 from bench.settings import TrainingSettings
 from bench.sizing import count_flops
-from bench.training import CURVE_POINTS, Diverged, Trained, train
+from bench.training import CURVE_POINTS, LOOK_STEPS, Diverged, Trained, train
 
 
 def build(suite: Suite, name: str = "transformer", seed: int = 0) -> Architecture:
@@ -71,6 +72,26 @@ def test_tokens_and_flops_are_met_within_one_example(tiny: Suite) -> None:
 def test_seconds_run_on_the_training_clock_alone(tiny: Suite) -> None:
     trained, _ = run(tiny, "seconds=1")
     assert 1 <= trained.train_seconds < 1.5
+
+
+def test_a_gpu_is_waited_for_after_many_steps_and_no_second_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, waits = 0.0, 0
+
+    def wait(device: torch.device) -> None:
+        nonlocal waits
+        waits += 1
+
+    monkeypatch.setattr(training, "synchronize", wait)
+    monkeypatch.setattr(training.time, "perf_counter", lambda: now)
+    clock = training._Clock(torch.device("cuda"), done := Trained(), LOOK_STEPS)
+    for _ in range(2 * LOOK_STEPS + 10):
+        clock.begin()
+        now += 2
+        clock.end(10)
+    clock.look()
+    assert done.train_seconds == 2 * (2 * LOOK_STEPS + 10)
+    assert waits == len(done.rates) == 4  # the first step alone, two full ones, the rest
+    assert set(done.rates) == {5}
 
 
 def test_the_curve_has_twenty_points_evenly_over_the_budget(tiny: Suite) -> None:
