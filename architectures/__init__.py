@@ -14,6 +14,7 @@ from bench.architectures import (  # noqa: F401 - importing one registers it
     mamba2,
     masked_encoder,
     mingru,
+    pretrained,
     retnet,
     rnn,
     switch,
@@ -30,7 +31,7 @@ from bench.architectures.base import (
     MaskedInfillingConfig,
     SequenceSpec,
 )
-from bench.architectures.registry import all_architectures, get, load_plugin, register
+from bench.architectures.registry import all_architectures, from_scratch, get, load_plugin, register
 
 __all__ = [
     "Architecture",
@@ -42,6 +43,7 @@ __all__ = [
     "MaskedInfillingConfig",
     "SequenceSpec",
     "all_architectures",
+    "from_scratch",
     "get",
     "load_plugin",
     "register",

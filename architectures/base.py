@@ -8,11 +8,11 @@ Prompts are padded on the left and answers on the right, so in each row the answ
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +35,10 @@ class SequenceSpec:
     """ids of the single digits 0 .. 9"""
     reversed: bool
     """whether answers start with their least significant digit"""
+    texts: tuple[str, ...] = ()
+    """V, the text of each id, for an architecture with a tokenizer of its own; those of special tokens mean nothing"""
+    tokenize: Callable[[str], list[int]] | None = None
+    """the other way: the ids of a text of such symbols"""
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,13 @@ class Config:
     """Base of all configs: frozen, keyword-only, a docstring under each field.
 
     The two fields that `size_fields` names decide how many parameters a model has: the first moves it in large steps,
-    the second in small ones. The second is None where it follows from the first.
+    the second in small ones. The second is None where it follows from the first. A model that is not drawn but comes
+    with its weights names none: its size is what it is.
     """
 
-    size_fields: ClassVar[tuple[str, str]]
+    size_fields: ClassVar[tuple[str, ...]]
+    required: ClassVar[tuple[str, ...]] = ()
+    """fields that a user must set, since nothing stands for them"""
     depth_field: ClassVar[str] = "layers"
     """the field that says how deep a model is, which `tune` searches for every architecture that has one"""
     search: ClassVar[dict[str, tuple[Any, ...]]] = {}
@@ -80,6 +87,18 @@ class Config:
     def size_step(self) -> int:
         """What the first size field must be a multiple of."""
         return 1
+
+    @property
+    def training(self) -> Mapping[str, Any]:
+        """Training settings that such a model wants where nobody says otherwise; by default those of all."""
+        return {}
+
+    def settled(self) -> Self:
+        """The config as a plan keeps it, with all written down that could change until it is run; by default itself.
+
+        Raises ValueError where the model cannot be had.
+        """
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +114,10 @@ class MaskedInfillingConfig(Config):
 
 
 class Architecture(nn.Module, ABC):
-    """A model of answers given prompts. `Config` is its settings' class."""
+    """A model of answers given prompts. `Config` is its settings' class.
+
+    Authors inherit one of the two families below, `Autoregressive` and `MaskedInfilling`, and write `logits`.
+    """
 
     name: ClassVar[str]
     """as typed after `--arch`"""
@@ -114,10 +136,6 @@ class Architecture(nn.Module, ABC):
         self.config, self.spec = config, spec
 
     @abstractmethod
-    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        """(B, P), (B, A) -> (B, A, V); logits[b, a] scores answer[b, a]."""
-
-    @abstractmethod
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
         """The training loss of a batch; all randomness (dropout, masks) comes from `rng`."""
 
@@ -125,13 +143,12 @@ class Architecture(nn.Module, ABC):
     def generate(self, prompt: Tensor, width: int) -> Tensor:
         """(B, P) -> (B, width) greedy answers: symbols, the end token, then pads."""
 
-    @torch.no_grad()
+    @abstractmethod
     def likelihoods(self, prompt: Tensor, answer: Tensor) -> Tensor:
         """(B, P), (B, A) -> (B, A) probability of each symbol of an answer, given the prompt and the symbols before it.
 
         Their product up to the end token is the probability of the whole answer.
         """
-        return _likelihoods(self.logits(prompt, answer), answer)
 
     def parameter_groups(self) -> Iterator[tuple[str, nn.Parameter, bool, int]]:
         """Every parameter as (name, parameter, is an inner matrix, matrices stacked in it).
@@ -192,12 +209,20 @@ class Architecture(nn.Module, ABC):
 class Autoregressive(Architecture):
     """Writes the answer symbol by symbol: answer column a depends on the prompt and on answer[:, :a] only."""
 
+    @abstractmethod
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        """(B, P), (B, A) -> (B, A, V); logits[b, a] scores answer[b, a]."""
+
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
         with self.seeded(rng):
             logits_BAV = self.logits(batch.prompt, batch.answer)
         scored_BA = batch.answer != self.spec.pad
         nll_sum = _nll_sum(logits_BAV, batch.answer, scored_BA)
         return Loss(nll_sum, scored_BA.sum(), self.auxiliary_loss(nll_sum))
+
+    @torch.no_grad()
+    def likelihoods(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        return _likelihoods(self.logits(prompt, answer), answer)
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
         """(B, P) -> logits (B, V) of the first answer symbol, and a state for `advance`.
@@ -245,6 +270,10 @@ class MaskedInfilling(Architecture):
     how long the answer is. Training masks and decoding are those of Ghazvininejad et al., "Mask-Predict: Parallel
     Decoding of Conditional Masked Language Models", 2019. The config is a `MaskedInfillingConfig`.
     """
+
+    @abstractmethod
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        """(B, P), (B, A) -> (B, A, V); logits[b, a] scores answer[b, a]."""
 
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
         """Each row has a number of its columns masked, drawn from 1 to A, and these alone are scored."""

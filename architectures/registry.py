@@ -57,6 +57,11 @@ def all_architectures() -> dict[str, type[Architecture]]:
     return dict(sorted(_registered.items(), key=lambda item: (item[1].year, item[0])))
 
 
+def from_scratch() -> dict[str, type[Architecture]]:
+    """Those whose weights are drawn: a config is all that it takes to build them, at any size."""
+    return {name: cls for name, cls in all_architectures().items() if cls.Config.size_fields}
+
+
 def get(name: str) -> type[Architecture]:
     """One architecture by name.
 

@@ -32,7 +32,7 @@ def parse_count(text: str, what: str) -> int:
 
 @dataclass(frozen=True)
 class Budget:
-    """How much training each cell gets: the same amount of one unit for every architecture."""
+    """How much training each cell gets: the same amount of one unit for every architecture. No examples is none."""
 
     unit: Unit
     amount: int
@@ -45,9 +45,11 @@ def parse_budget(text: str, what: str = "--budget") -> Budget:
     """'examples=300k' -> Budget('examples', 300000).
 
     Raises:
-        UserError: the unit is unknown or the amount is no positive whole number.
+        UserError: the unit is unknown or the amount is no positive whole number, nor 'examples=0'.
     """
     unit, equals, amount = text.partition("=")
+    if (unit, amount) == ("examples", "0"):
+        return Budget("examples", 0)
     if not equals or unit not in UNITS:
         raise UserError(f"{what} '{text}': expected one of {', '.join(u + '=N' for u in UNITS)}")
     return Budget(unit, parse_count(amount, f"{what} {unit}"))

@@ -13,6 +13,7 @@ from bench.datasets.tokenizers import EOS, PAD
 from bench.errors import UserError
 from bench.facts import facts
 from bench.results.entries import NO_VALUE, Entry, Table, number_entry
+from bench.results.pretrained import is_pretrained
 from bench.trained import TrainedModel
 
 
@@ -36,7 +37,8 @@ class Reply:
     split: str
     """'train', 'validation' or 'test', by the rule of magnitudes"""
     unseen: bool
-    """no model was trained on it: it is of another split than 'train', or beyond the patterns of the suite"""
+    """the model was not trained on it: it is of another split than 'train', or beyond the patterns of the suite; of a
+    pretrained one nobody can tell"""
     answer: str
     """as a person writes it, '' where what was generated is no number"""
     expected: str
@@ -96,11 +98,15 @@ def refuse_unasked(models: list[TrainedModel], replies: list[Reply]) -> None:
         raise UserError(f"{replies[0].expression}: {replies[0].reason}; models of suite {suite} cannot be asked that")
 
 
-def whether_seen(reply: Reply) -> str:
-    """Whether a model may have been trained on what it was asked, and why, in words."""
-    seen = "no model was trained on it" if reply.unseen else "it may have been trained on"
-    beyond = " but beyond the suite's patterns" if reply.unseen and reply.split == "train" else ""
-    return f"{reply.split} split{beyond}: {seen}"
+def whether_seen(replies: list[Reply]) -> str:
+    """Whether models may have been trained on what they were asked, and why, in words; at least one was asked."""
+    asked = next(reply for reply in replies if not reply.reason)
+    met = list(dict.fromkeys(reply.architecture for reply in replies if not reply.unseen))
+    seen = "it may have been trained on" if met else "no model was trained on it"
+    if met and any(reply.unseen for reply in replies):  # whoever was pretrained
+        seen = f"{', '.join(met)} may have met it before, no other model was trained on it"
+    beyond = " but beyond the suite's patterns" if asked.unseen and asked.split == "train" else ""
+    return f"{asked.split} split{beyond}: {seen}"
 
 
 def reply_table(replies: list[Reply]) -> Table:
@@ -121,7 +127,7 @@ def reply_table(replies: list[Reply]) -> Table:
             ]
         )
     return Table(
-        title=f"{asked.expression} = {asked.expected}   ({whether_seen(asked)})",
+        title=f"{asked.expression} = {asked.expected}   ({whether_seen(replies)})",
         columns=["model", *(["workings"] if workings else []), "answer", "", "confidence %", "ms"],
         rows=rows,
         left=frozenset(range(3 + workings)),
@@ -139,7 +145,7 @@ def _replies(model: TrainedModel, problems: Problems) -> list[Reply]:
             seed=model.seed,
             expression="".join(problems.texts(row)),
             split=splits[row],
-            unseen=True,
+            unseen=not is_pretrained(model.record),
             answer="",
             expected="",
             right=False,
@@ -164,7 +170,7 @@ def _replies(model: TrainedModel, problems: Problems) -> list[Reply]:
         raw = decode(ids)
         replies[row] = replace(
             replies[row],
-            unseen=splits[row] != "train" or known["range"][place] == "beyond",
+            unseen=replies[row].unseen and (splits[row] != "train" or known["range"][place] == "beyond"),
             answer=form.read_answer(raw),
             expected=known["answer"][place],
             right=bool(answered.right[place]),

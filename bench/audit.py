@@ -210,7 +210,7 @@ def budget(cell: Cell) -> str:
         "flops": flops_per_example - 1,
         "tokens": spec.prompt_width + spec.answer_width - 1,
         # A step that began in time is finished: 1 %, or five steps of mean length.
-        "seconds": max(0.01 * asked.amount, 5 * used / cell.steps),
+        "seconds": max(0.01 * asked.amount, 5 * used / max(cell.steps, 1)),
     }
     if used > asked.amount + most_over.get(asked.unit, 0):
         raise Wrong(f"more training than the budget: {used:,.0f} {asked.unit} of {asked.amount:,}")
@@ -241,7 +241,7 @@ def training_data(cell: Cell) -> str:
         )
     if record.data_chain != made.chain:
         raise Wrong("wrong hash: the chain of hashes is not that of the seed's training problems, though its end is")
-    for name, value in (("unique_problems", made.unique_problems), ("tokens", int(made.tokens[-1]))):
+    for name, value in (("unique_problems", made.unique_problems), ("tokens", int(made.tokens[-1:].sum()))):
         if getattr(record, name) != value:
             raise Wrong(f"{name}: the record says {getattr(record, name):,}, the seed's training problems {value:,}")
     return f"{cell.examples:,} problems of seed {record.seed}, data hash {_short(made.data_hash)}"
@@ -259,7 +259,7 @@ def _made(cell: Cell) -> TrainingData:
         "flops": asked.amount // flops_per_example + 1,
         "steps": asked.amount * batch,
     }.get(asked.unit, cell.examples)
-    if not 0 < cell.examples <= most:
+    if not min(1, asked.amount) <= cell.examples <= most:
         raise Wrong(f"{cell.examples:,} examples are not what a budget of {record.budget} buys")
     return cell.expected.training_data(record.seed, cell.examples)
 
@@ -469,15 +469,18 @@ def learning_curve(cell: Cell) -> str:
             raise Wrong(f"{name} ends at {curve[name].iloc[-1]:,}, the record says {last[name]:,}")
         if (curve[name].diff().dropna() <= 0).any():
             raise Wrong(f"{name} does not rise from row to row")
-    if not curve["steps"].between(1, cell.steps).all():
+    if not curve["steps"].between(min(1, cell.steps), cell.steps).all():
         raise Wrong("it has rows of steps that were never made")
-    stops = ends[curve["steps"].to_numpy() - 1]
-    counted = {"examples": stops, "tokens": made.tokens[stops - 1], "flops": stops * flops_per_example}
+    # Without training there is one row, of nothing.
+    stops = ends[curve["steps"].to_numpy() - 1] if cell.steps else np.zeros(len(curve), dtype=np.int64)
+    tokens = made.tokens[stops - 1] if cell.steps else stops
+    counted = {"examples": stops, "tokens": tokens, "flops": stops * flops_per_example}
     for name, values in counted.items():
         if (curve[name].to_numpy() != values).any():
             raise Wrong(f"{name} of its rows are not those of steps of {batch} examples")
     asked = parse_budget(record.budget, "budget")
-    if asked.unit != "seconds":  # there the clock decides, and nobody can tell what it showed at each step
+    # Under seconds the clock decides, and nobody can tell what it showed at each step.
+    if asked.unit != "seconds" and cell.steps:
         amounts = {"examples": ends, "steps": np.arange(1, cell.steps + 1), "tokens": made.tokens[ends - 1]}
         amounts["flops"] = ends * flops_per_example
         _require_schedule(cell, amounts[asked.unit] / asked.amount)
@@ -520,7 +523,7 @@ def times(cell: Cell) -> str:
     if record.wall_seconds is None or record.cpu_seconds is None:
         raise Wrong("the record has no wall and processor seconds of training")
     cores = record.machine["cores"]
-    if min(cell.train_seconds, record.wall_seconds, record.cpu_seconds) <= 0:
+    if min(cell.train_seconds if cell.steps else 1, record.wall_seconds, record.cpu_seconds) <= 0:
         raise Wrong("a time of the record is not positive")
     if cell.train_seconds > record.wall_seconds:
         raise Wrong(f"{cell.train_seconds:.2f} s of training do not fit in {record.wall_seconds:.2f} s on the wall")
@@ -545,7 +548,8 @@ def times(cell: Cell) -> str:
         raise Wrong(f"shared-machine time: marked as measured on a machine of its own, but {figures}")
     if record.exclusive != alone:
         raise Wrong(f"marked as measured on a shared machine, but {figures}")
-    _require_rates(cell)
+    if cell.steps:
+        _require_rates(cell)
     return f"{cell.train_seconds:.1f} s, {'exclusive' if alone else 'shared machine'}: {figures}"
 
 

@@ -390,7 +390,7 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
     write_curve(directory, pd.DataFrame(trained.curve))
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(weights, directory / "model.safetensors")
-    low, middle, high = trained.rate_quartiles()
+    low, middle, high = trained.rate_quartiles() if trained.steps else (None, None, None)
     correct = int(answered.right[: len(test)].sum())
     return {
         "status": "done",
@@ -401,9 +401,9 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
         "steps": trained.steps,
         "flops": trained.flops,
         "train_seconds": trained.train_seconds,
-        "tokens_per_second": middle * trained.tokens / trained.examples,
+        "tokens_per_second": None if middle is None else middle * trained.tokens / trained.examples,
         "examples_per_second": middle,
-        "examples_per_second_quartiles": [low, high],
+        "examples_per_second_quartiles": None if middle is None else [low, high],
         "decode_problems_per_second": len(answered.right) / answered.seconds,
         "state_bytes": model.state_bytes(torch.from_numpy(asked.prompt[:1]).to(device)),
         "weight_bits": model.weight_bits,

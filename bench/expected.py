@@ -100,7 +100,7 @@ class Expected:
                 data_hash=stream.data_hash,
                 chain=list(stream.chain),
                 unique_problems=stream.unique_problems,
-                tokens=np.cumsum(np.concatenate(tokens)),
+                tokens=np.cumsum(np.concatenate([np.empty(0, np.int64), *tokens])),
                 other_splits=other_splits,
             )
         return self._streams[seed, examples]

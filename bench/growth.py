@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bench.errors import UserError
 from bench.perf import OwnContender, OwnDesign, Setting, Told, peak_memory_mb
 from bench.plan import Entry
 from bench.timing import quartiles, timed
@@ -50,6 +51,8 @@ def points(entry: Entry, setting: Setting) -> list[Point]:
 
     What does not grow stays as the plan has it, but for the batch, which stays at its smallest.
     """
+    if not entry.config.size_fields:
+        raise UserError(f"--growth: {entry.name} has the size that it comes with; leave it out")
     small = dataclasses.replace(setting, batch=max(1, setting.batch // FACTORS[-1]))
     first, second = entry.config.size_fields
     found = []

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Self
 
 RECORDED = ("torch", "numpy", "pandas", "scipy", "safetensors")
+RECORDED_IF_USED = ("transformers", "tokenizers", "peft")
+"""Packages that decide results where they are imported."""
 
 
 def cores() -> int:
@@ -24,7 +26,7 @@ def versions() -> dict[str, str]:
     from bench import __version__
 
     found = {"arithbench": __version__, "python": platform.python_version()}
-    for name in RECORDED:
+    for name in (*RECORDED, *(name for name in RECORDED_IF_USED if name in sys.modules)):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -87,16 +87,17 @@ def build_optimizers(model: Architecture, settings: TrainingSettings) -> list[to
     decay = settings.weight_decay
     optimizers: list[torch.optim.Optimizer] = []
     if settings.optimizer == "sgd":
-        optimizers = [
-            torch.optim.SGD(inner, lr=settings.lr, momentum=0.9, nesterov=True, weight_decay=decay),
-            torch.optim.SGD(outer, lr=settings.outer_lr, momentum=0.9, nesterov=True),
-        ]
+        if inner:
+            optimizers.append(torch.optim.SGD(inner, lr=settings.lr, momentum=0.9, nesterov=True, weight_decay=decay))
+        if outer:
+            optimizers.append(torch.optim.SGD(outer, lr=settings.outer_lr, momentum=0.9, nesterov=True))
     else:
         if settings.optimizer == "muon" and inner:
             optimizers.append(Muon([{"params": inner, "stacked": stacked}], lr=settings.lr, weight_decay=decay))
         elif inner:
             optimizers.append(_adamw(inner, settings.lr, decay))
-        optimizers.append(_adamw(outer, settings.outer_lr, 0.0))
+        if outer:  # an adapter is all matrices
+            optimizers.append(_adamw(outer, settings.outer_lr, 0.0))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]

@@ -24,6 +24,7 @@ from bench.settings import (
     TrainingSettings,
     apply_settings,
     field_names,
+    own_assignments,
     parse_assignments,
     presets,
     read_set_file,
@@ -93,6 +94,8 @@ class Plan:
     plugins: tuple[str, ...]
     suite_source: str
     """the suite as typed, name or path; for commands that a person goes on with, decides nothing"""
+    left_out: tuple[str, ...] = ()
+    """architectures that 'all' does not mean here, since they need a setting that nobody made; decides nothing"""
 
     def settings(self) -> dict[str, Any]:
         """What two runs must share to lie in one folder: all but architectures and seeds."""
@@ -150,6 +153,15 @@ class Plan:
         }
 
 
+def missing_lines(left_out: Iterable[str]) -> list[str]:
+    """What to tell of architectures that 'all' left out."""
+    return [
+        f"--arch all leaves out {name}, which needs "
+        + ", ".join(f"--set {name}.{field}=..." for field in architectures.get(name).Config.required)
+        for name in left_out
+    ]
+
+
 def strata_of(test: EvaluationSet) -> list[dict[str, Any]]:
     """The strata of a test set, how many problems each has, and whether those are all there are, as in run.json."""
     return [
@@ -184,6 +196,8 @@ def sequence_spec(suite: Suite) -> SequenceSpec:
         mask=MASK,
         digits=encoding.tokenizer.digit_ids,
         reversed=suite.form.answer == "reversed",
+        texts=encoding.tokenizer.vocabulary,
+        tokenize=encoding.tokenize,
     )
 
 
@@ -196,7 +210,11 @@ def resolve(options: RunOptions) -> Plan:
     plan, classes = frame(options)
     known = list(architectures.all_architectures().values())
     assignments = parse_assignments(options.set)
-    _check_known(assignments, classes, "--set")
+    for key in assignments:
+        name, dot, setting = key.rpartition(".")
+        if dot and name not in (names := [cls.name for cls in classes]):
+            raise UserError(f"--set {key}: {name} is not among the architectures of this run; {suggest(name, names)}")
+        _check_known([setting], [cls for cls in classes if cls.name == name] if dot else classes, "--set")
     file = None
     if options.set_file is not None:
         file = read_set_file(options.set_file)
@@ -206,7 +224,9 @@ def resolve(options: RunOptions) -> Plan:
             _check_known(file.tables[name], [architectures.get(name)], f"{file.source} [{name}]")
         if not any(cls.name in file.tables for cls in classes):
             raise UserError(f"{file.source}: has no table for {', '.join(cls.name for cls in classes)}")
-    entries = tuple(_planned(plan, cls, file, assignments, options.unequal) for cls in classes)
+    entries = tuple(
+        _planned(plan, cls, file, own_assignments(assignments, cls.name), options.unequal) for cls in classes
+    )
     return dataclasses.replace(plan, entries=entries)
 
 
@@ -222,7 +242,9 @@ def frame(options: RunOptions) -> tuple[Plan, list[type[Architecture]]]:
             architectures.load_plugin(module)
         suite = load_suite(options.suite)
         known = architectures.all_architectures()
-        names = tuple(known) if options.arch == "all" else parse_names(options.arch, "--arch")
+        left_out = _needing_more(options) if options.arch == "all" else ()
+        everything = tuple(name for name in known if name not in left_out)
+        names = everything if options.arch == "all" else parse_names(options.arch, "--arch")
         classes = [architectures.get(name) for name in names]
     except ValueError as error:
         raise UserError(str(error)) from None
@@ -233,6 +255,8 @@ def frame(options: RunOptions) -> tuple[Plan, list[type[Architecture]]]:
         raise UserError(f"--stop-when-flat {options.stop_when_flat}: expected a number of validations from 1 on")
     seeds = tuple(range(suite.defaults.seeds)) if options.seeds is None else parse_seeds(options.seeds)
     budget = default_budget(suite) if options.budget is None else parse_budget(options.budget)
+    if not budget.amount and (drawn := [cls.name for cls in classes if cls.Config.size_fields]):
+        raise UserError(f"--budget {budget}: {drawn[0]} starts from random weights, and knows nothing without training")
     parameters = suite.defaults.parameters if options.params is None else parse_count(options.params, "--params")
     limit = suite.defaults.training_problems
     if options.training_problems is not None:
@@ -259,8 +283,20 @@ def frame(options: RunOptions) -> tuple[Plan, list[type[Architecture]]]:
         threads=_threads(options.threads, options.cells_at_once),
         plugins=plugins,
         suite_source=options.suite,
+        left_out=left_out,
     )
     return plan, classes
+
+
+def _needing_more(options: RunOptions) -> tuple[str, ...]:
+    """Architectures with a required setting that the options do not make."""
+    made = parse_assignments(options.set)
+    tables = {} if options.set_file is None else read_set_file(options.set_file).tables
+    return tuple(
+        name
+        for name, cls in architectures.all_architectures().items()
+        if set(cls.Config.required) - own_assignments(made, name).keys() - tables.get(name, {}).keys()
+    )
 
 
 def default_budget(suite: Suite) -> Budget:
@@ -310,16 +346,22 @@ def entry_of(
     if plan.budget.unit == "steps":  # a step is the same number of examples for all
         layers.append(({"batch": plan.suite.defaults.batch}, f"suite {plan.suite.name}: defaults.batch"))
     layers.append((assignments, "--set"))
-    training, config = TrainingSettings(), cls.Config()
+    config = cls.Config()
     for values, source in [base, *layers]:
-        mine = {key: value for key, value in values.items() if key in field_names(TrainingSettings)}
-        training = apply_settings(training, mine, source)
         own = {key: value for key, value in values.items() if key in field_names(cls.Config)}
         config = apply_settings(config, own, source)
+    training = TrainingSettings()
+    for values, source in [(config.training, cls.name), base, *layers]:
+        mine = {key: value for key, value in values.items() if key in field_names(TrainingSettings)}
+        training = apply_settings(training, mine, source)
+    for name in cls.Config.required:
+        if not getattr(config, name):
+            raise UserError(f"{cls.name}: needs a {name}; give one by --set {cls.name}.{name}=...")
     _check_buildable(cls.name, config)
     fixed = frozenset(name for name in config.size_fields if any(name in values for values, _ in layers))
     spec = sequence_spec(plan.suite)
     try:
+        config = config.settled()
         config = fit(cls, config, spec, plan.parameters, plan.match, fixed)
         total, active = count_parameters(cls, config, spec)
         flops_per_example = count_flops(cls, config, spec)
@@ -328,8 +370,8 @@ def entry_of(
     except Exception as error:  # a mistake in an architecture, most likely in a plug-in
         raise UserError(f"{cls.name}: {type(error).__name__}: {error}") from error
     held = active if plan.match == "active" else total
-    met = abs(held / plan.parameters - 1) <= TOLERANCE
-    if not met and not unequal:
+    met = bool(config.size_fields) and abs(held / plan.parameters - 1) <= TOLERANCE
+    if config.size_fields and not met and not unequal:
         raise UserError(
             f"{cls.name}: {plan.parameters:,} parameters cannot be met within {TOLERANCE:.0%}; the nearest is {held:,} "
             f"(ask for that with --params, or run it unequal with --unequal)"

@@ -51,8 +51,18 @@ class TrainingSettings:
                 raise ValueError(f"{name} {getattr(self, name)} is out of range")
 
 
+def own_assignments(assignments: dict[str, str], architecture: str) -> dict[str, str]:
+    """Those for an architecture: keys that are for all which have them, then `NAME.key` for the one of that name.
+
+    {'lr': '3e-3', 'lstm.lr': '1e-2', 'gru.lr': '5e-3'} is {'lr': '1e-2'} for lstm.
+    """
+    shared = {key: value for key, value in assignments.items() if "." not in key}
+    prefix = f"{architecture}."
+    return shared | {key[len(prefix) :]: value for key, value in assignments.items() if key.startswith(prefix)}
+
+
 def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
-    """('lr=3e-3', 'layers=3,heads=4') -> {'lr': '3e-3', 'layers': '3', 'heads': '4'}.
+    """('lr=3e-3', 'layers=3,lstm.width=40') -> {'lr': '3e-3', 'layers': '3', 'lstm.width': '40'}.
 
     Raises:
         UserError: something is no key=value, or a key is set twice.

@@ -186,7 +186,7 @@ def _add_pages(app: Flask, site: Site) -> None:
             "problem": problem.texts(0),
             "replies": replies,
             "first": first,
-            "seen": whether_seen(first).capitalize(),
+            "seen": whether_seen(replies).capitalize(),
             "right": sum(reply.right for reply in replies),
             "text": tables_text([reply_table(replies)]),
         }

@@ -68,8 +68,10 @@ def fit(
     """The config nearest to `target` parameters: the first size field in its steps, then the second for the rest.
 
     Widths next to the nearest are tried too, since the second field moves in steps of a few percent in tiny models.
-    Fields in `fixed` stay as they are.
+    Fields in `fixed` stay as they are; so does a config without size fields.
     """
+    if not config.size_fields:
+        return config
     first, second = config.size_fields
     step = config.size_step
 

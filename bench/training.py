@@ -99,7 +99,8 @@ def train(
     keeping: Keeping | None = None,
 ) -> Trained:
     """Train until the budget is met, within one example, or until the last `stop_when_flat` validations, where that is
-    not None, have brought no more right answers than the best before them.
+    not None, have brought no more right answers than the best before them. A budget of nothing is met at once, and its
+    curve has one point.
 
     Raises:
         Diverged: the loss is nan or infinite, or lies far above its start for long.
@@ -112,6 +113,10 @@ def train(
     moving = _Moving(model, optimizers, scaler, stream, done, losses)
     if keeping.resume is not None:
         moving.restore(keeping.resume)
+    if not budget.amount:
+        correct, total = validate()
+        nothing = dict.fromkeys(("examples", "tokens", "steps", "flops", "train_seconds", "learning_rate"), 0)
+        done.curve.append(nothing | {"train_loss": math.nan, "correct": correct, "total": total})
     clock = _Clock(device, done, 1 if device.type == "cpu" or budget.unit == "seconds" else LOOK_STEPS)
     last_report, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
     while budget_used(budget, done) < 1 and not done.flat:
@@ -352,6 +357,8 @@ def next_examples(stream: Stream, budget: Budget, done: Trained, batch: int, flo
 
 def budget_used(budget: Budget, done: Trained) -> float:
     """Share of the budget used so far; 1 or more when it is met."""
+    if not budget.amount:
+        return 1.0
     used: float = done.train_seconds if budget.unit == "seconds" else getattr(done, budget.unit)
     return used / budget.amount
 

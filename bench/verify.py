@@ -225,6 +225,9 @@ def _conditions(cell: Cell) -> Iterator[Check]:
 def _differences(record: Record) -> str:
     here = machine.versions() | {key: str(value) for key, value in machine.description().items()}
     there = record.versions | {key: str(value) for key, value in record.machine.items()}
+    for name in machine.RECORDED_IF_USED:  # imported here for another cell
+        if name not in there:
+            here.pop(name, None)
     return ", ".join(f"{key} {there.get(key)}, here {value}" for key, value in here.items() if there.get(key) != value)
 
 

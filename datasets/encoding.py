@@ -18,6 +18,7 @@ from bench.datasets.forms import (
     WORKINGS_END,
     Form,
     Symbols,
+    as_codes,
     push_left,
     push_right,
 )
@@ -71,6 +72,11 @@ class Encoding:
         self.workings_end = PAD if form.workings == "none" else self.tokenizer.vocabulary.index(WORKINGS_END)
         self.prompt_width = self.tokenizer.widest(max(_prompt_symbols(s, form) for s in strata))
         self.answer_width = self.tokenizer.widest(max(_target_symbols(s, division, form) for s in strata)) + 1
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of a text such as `decode` gives; symbols that are not in the alphabet are left out."""
+        [ids] = self.tokenizer.encode(as_codes(text))
+        return [int(number) for number in ids if number != PAD]
 
     def encode(self, problems: Problems) -> Encoded:
         """Token ids of prompts and targets."""

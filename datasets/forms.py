@@ -50,6 +50,7 @@ TEXTS = tuple(
     {TIMES: r"\times", FRACTION: r"\frac", REMAINDER: r"\mathrm{r}"}.get(code, chr(code)) for code in range(256)
 )
 """The text of each code."""
+_CODES = {text: code for code, text in enumerate(TEXTS) if code}
 WORKINGS_END = ":"
 """Stands between workings and answer, and nowhere else."""
 
@@ -202,6 +203,12 @@ def _parts(answer: str) -> tuple[str, str, str]:
     unsigned = answer.removeprefix("-")
     whole = re.split(r"[./r]", unsigned, maxsplit=1)[0]
     return answer[: len(answer) - len(unsigned)], whole, unsigned[len(whole) :]
+
+
+def as_codes(text: str) -> Symbols:
+    """A text as one row of codes, symbols without a code left out: (1, symbols)."""
+    found = [_CODES[symbol] for symbol in _SYMBOL.findall(text) if symbol in _CODES]
+    return np.array([found], dtype=np.uint8)
 
 
 def push_right(cells: Cells) -> Cells:

@@ -32,7 +32,12 @@ def check_comparable(records: list[Record]) -> None:
 
 
 def same_data(one: Record, other: Record) -> bool | None:
-    """Whether one training stream is a prefix of the other; None where too short to tell (under 1,024 in common)."""
+    """Whether one training stream is a prefix of the other; None where too short to tell (under 1,024 in common).
+
+    That of a model which was not trained is one of every other.
+    """
+    if 0 in (one.examples, other.examples):
+        return True
     if one.examples == other.examples:
         return one.data_hash == other.data_hash
     blocks = min(len(one.data_chain), len(other.data_chain))

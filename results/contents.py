@@ -8,6 +8,7 @@ from bench.results.conclusion import all_pairs, conclusion
 from bench.results.entries import Table
 from bench.results.error_tables import ErrorShares, error_shares, error_tables
 from bench.results.joining import join_runs
+from bench.results.pretrained import about_pretrained
 from bench.results.runs import Run
 from bench.results.scores import Scores
 from bench.results.tables import all_tables
@@ -25,7 +26,7 @@ class Part:
     errors: ErrorShares
     """how often each architecture errs in which way"""
     opening: list[str]
-    """what was held equal, the suite, and the outcome in words"""
+    """what was held equal, what was learnt elsewhere, the suite, and the outcome in words"""
     tables: list[Table]
 
 
@@ -52,6 +53,7 @@ def _part(scores: Scores) -> Part:
         errors=errors,
         opening=[
             held_equal(scores.records),
+            *about_pretrained(scores.records),
             f"Suite {suite['name']}, version {suite['version']}: {suite['summary']}",
             *conclusion(scores, comparisons),
         ],

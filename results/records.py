@@ -35,7 +35,9 @@ NEEDED_WHEN_DONE = (
 )
 """Fields without which a cell can neither be scored nor compared."""
 POSITIVE_WHEN_DONE = ("parameters", "active_parameters", "examples", "tokens", "steps")
-"""Fields that are counts of what a finished cell cannot have none of."""
+"""Fields that are counts of what a finished cell cannot have none of, unless its budget is none."""
+UNTRAINED = "examples=0"
+"""The budget of a pretrained model that is asked as it comes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +155,7 @@ class Record:
                 shown = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
                 raise ValueError(f"{name} is {value!r} of type {type(value).__name__}, not {shown}")
         unit, _, amount = self.budget.partition("=")
-        if unit not in BUDGET_UNITS or not _is_positive(amount):
+        if self.budget != UNTRAINED and (unit not in BUDGET_UNITS or not _is_positive(amount)):
             raise ValueError(f"budget is {self.budget!r}, not UNIT=NUMBER with a unit of {', '.join(BUDGET_UNITS)}")
         if "\n" in self.reason:
             raise ValueError(f"reason is {self.reason!r}, not one line")
@@ -161,7 +163,8 @@ class Record:
             missing = [name for name in NEEDED_WHEN_DONE if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"status is 'done', but there is no value for {', '.join(missing)}")
-            if impossible := [name for name in POSITIVE_WHEN_DONE if getattr(self, name) <= 0]:
+            positive = ("parameters", "active_parameters") if self.budget == UNTRAINED else POSITIVE_WHEN_DONE
+            if impossible := [name for name in positive if getattr(self, name) <= 0]:
                 raise ValueError(f"status is 'done', but {impossible[0]} is {getattr(self, impossible[0])}")
         if self.correct is not None and self.total is not None:
             if not 0 <= self.correct <= self.total or self.total == 0:
@@ -178,6 +181,8 @@ class Record:
         """Share by which the cell used more (+) or less (-) than its budget; None where the use is not known."""
         unit, _, amount = self.budget.partition("=")
         used = getattr(self, BUDGET_UNITS[unit])
+        if self.budget == UNTRAINED:
+            return 0.0 if used == 0 else float("inf")
         return None if used is None else float(used / float(amount) - 1)
 
 

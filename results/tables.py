@@ -12,6 +12,7 @@ from bench.results.comparable import SHOWN_HASH
 from bench.results.entries import NO_VALUE, SHARED, Entry, Table, number_entry, share_entry
 from bench.results.learning import BEYOND, COSTS, LEVELS, RESOLUTION, learning
 from bench.results.predictions import OPERATIONS
+from bench.results.pretrained import is_pretrained
 from bench.results.records import Record
 from bench.results.scores import Scores
 from bench.results.statistics import ALL_EQUAL, ALL_UNSEEN, ONE_SEED, Estimate, shares_across_seeds
@@ -62,7 +63,8 @@ def summary(scores: Scores) -> Table:
         if not done:
             rows.append([Entry(text=name), *[Entry(text=NO_VALUE)] * 3, seeds, *[Entry(text=NO_VALUE)] * len(costs)])
             continue
-        right = scores.share_right(name, "all", "all", whole)
+        unseen = _unseen(scores, name, whole)
+        right = scores.share_right(name, "all", "all", unseen)
         shares = [right, scores.mean_over_strata(name), scores.digits_right(name)]
         estimates += shares
         alone = all(record.exclusive for record in done)
@@ -71,7 +73,7 @@ def summary(scores: Scores) -> Table:
         rows.append(
             [
                 Entry(text=label(done)),
-                share_entry(right, scores.asked("all", "all"), whole),
+                share_entry(right, scores.asked("all", "all"), unseen),
                 *[share_entry(share, scores.asked("all", "all")) for share in shares[1:]],
                 seeds,
                 _parameters(done[0]),
@@ -159,7 +161,7 @@ def by_digits(scores: Scores) -> list[Table]:
                 if pattern not in patterns:
                     row.append(Entry(text=NO_VALUE))
                     continue
-                whole = scores.all_unseen(digits=pattern)
+                whole = _unseen(scores, name, scores.all_unseen(digits=pattern))
                 share = scores.share_right(name, "digits", pattern, whole)
                 estimates.append(share)
                 row.append(share_entry(share, scores.asked("digits", pattern), whole, show_n=True))
@@ -338,15 +340,21 @@ def _by_value(scores: Scores, title: str, slice_name: str, whole: dict[str, bool
     values = scores.values(slice_name)
     rows, estimates = [], []
     for name in [*scores.architectures, *scores.baseline_names]:
-        shares = [scores.share_right(name, slice_name, value, whole[value]) for value in values]
+        unseen = {value: _unseen(scores, name, whole[value]) for value in values}
+        shares = [scores.share_right(name, slice_name, value, unseen[value]) for value in values]
         estimates += shares
         cells = [
-            share_entry(share, scores.asked(slice_name, value), whole[value])
+            share_entry(share, scores.asked(slice_name, value), unseen[value])
             for share, value in zip(shares, values, strict=True)
         ]
         rows.append([Entry(text=_label(scores, name)), *cells])
     columns = ["architecture", *(f"{value}{_n(scores, slice_name, value)}" for value in values)]
     return Table(title=title, columns=columns, rows=rows, notes=estimate_notes(estimates))
+
+
+def _unseen(scores: Scores, name: str, whole: bool) -> bool:
+    """Whether problems are all there are that an architecture has not met: of a pretrained one nobody knows."""
+    return whole and not any(map(is_pretrained, scores.of(name)))
 
 
 def _n(scores: Scores, slice_name: str, value: str) -> str:

@@ -9,7 +9,7 @@ def check_command(options: RunOptions) -> None:
     from bench.cli.output import console, print_rows
     from bench.errors import UserError
     from bench.estimate import training_seconds
-    from bench.plan import resolve
+    from bench.plan import missing_lines, resolve
     from bench.rundir import refuse_difference
 
     plan = resolve(options)
@@ -47,6 +47,8 @@ def check_command(options: RunOptions) -> None:
         f"{plan.device}, precision {plan.precision}, {plan.threads} threads; folder {directory}",
         soft_wrap=True,
     )
+    for line in missing_lines(plan.left_out):
+        target.print(line, soft_wrap=True)
     print_rows("Cells", rows)
     for entry in plan.entries:
         settings = entry.as_json()["config"] | entry.as_json()["training"]

@@ -39,7 +39,7 @@ def run_command(
     from bench.cli.output import console
     from bench.engine import Interrupted, run_plan
     from bench.errors import UserError
-    from bench.plan import resolve
+    from bench.plan import missing_lines, resolve
     from bench.progress import ProgressView
     from bench.results.comparable import NotComparable
     from bench.results.contents import contents
@@ -65,7 +65,8 @@ def run_command(
             ProgressView(screen, cells) as view,
             tracked(view, trackers, plan, directory) as watcher,
         ):
-            screen.print(f"{about}; folder {directory}", highlight=False, soft_wrap=True)
+            for line in [f"{about}; folder {directory}", *missing_lines(plan.left_out)]:
+                screen.print(line, highlight=False, soft_wrap=True)
             finished = run_plan(
                 plan,
                 directory,

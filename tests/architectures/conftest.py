@@ -1,4 +1,6 @@
-"""Models and problems of test size, for every registered architecture.
+"""Models and problems of test size, for every registered architecture but `pretrained`.
+
+That one is not drawn but loaded, and writes tokens of its own: what it promises is tested in test_pretrained.py.
 
 A test that takes `cls` runs for all of them, one that takes `autoregressive`, `masked`, `with_dropout` or `own` for
 those that are. So a new architecture is tested the minute it is registered. All is in float64: in float32 a rounding of
@@ -24,7 +26,7 @@ from bench.architectures import (
     Batch,
     MaskedInfilling,
     SequenceSpec,
-    all_architectures,
+    from_scratch,
     registry,
 )
 
@@ -51,7 +53,7 @@ def _with_plugin() -> list[type[Architecture]]:
     sys.path.insert(0, str(PLUGINS))
     try:
         importlib.import_module("tiny_gru")
-        return list(all_architectures().values())
+        return list(from_scratch().values())
     finally:
         sys.path.remove(str(PLUGINS))
         registry._registered.clear()

@@ -35,7 +35,7 @@ def test_budgets_name_their_unit() -> None:
     assert str(parse_budget("examples=300k")) == "examples=300000"
 
 
-@pytest.mark.parametrize("text", ["300k", "epochs=3", "examples", "examples=", "examples=0", "seconds=-5", "=5"])
+@pytest.mark.parametrize("text", ["300k", "epochs=3", "examples", "examples=", "steps=0", "seconds=-5", "=5"])
 def test_impossible_budgets_are_refused(text: str) -> None:
     with pytest.raises(UserError, match="--budget"):
         parse_budget(text)

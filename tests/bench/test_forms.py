@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench import audit
-from bench.architectures import Batch, all_architectures, get
+from bench.architectures import Batch, from_scratch, get
 from bench.baselines import baseline_frame
 from bench.datasets.suites import Suite
 from bench.datasets.tokenizers import EOS, PAD
@@ -43,7 +43,7 @@ def suite_in(form: str) -> Suite:
     return suite_of(FORMS[form])
 
 
-@pytest.mark.parametrize("name", all_architectures())
+@pytest.mark.parametrize("name", from_scratch())
 @pytest.mark.parametrize("form", FORMS)
 def test_every_architecture_learns_from_and_answers_in_every_form(form: str, name: str) -> None:
     suite, cls = suite_in(form), get(name)

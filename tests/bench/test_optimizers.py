@@ -1,7 +1,9 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from bench.architectures import all_architectures
+from bench.architectures import from_scratch
 from bench.datasets.suites import Suite
 from bench.optimizers import Muon, build_optimizers, orthogonal, schedule_factor, set_learning_rates
 from bench.plan import sequence_spec
@@ -55,15 +57,25 @@ def test_updates_are_nearly_orthogonal() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd"])
-@pytest.mark.parametrize("name", list(all_architectures()))
+@pytest.mark.parametrize("name", list(from_scratch()))
 def test_every_parameter_is_updated_by_exactly_one_optimizer(name: str, optimizer: str, tiny: Suite) -> None:
-    cls = all_architectures()[name]
+    cls = from_scratch()[name]
     model = cls(cls.Config(**cls.debug), sequence_spec(tiny))
     optimizers = build_optimizers(model, TrainingSettings(optimizer=optimizer))
     updated = [id(p) for o in optimizers for group in o.param_groups for p in group["params"]]
     assert sorted(updated) == sorted(id(p) for p in model.parameters())
     set_learning_rates(optimizers, 0.5)
     assert {group["lr"] for o in optimizers for group in o.param_groups} == {0.01, 0.003}
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd"])
+@pytest.mark.parametrize("inner", [True, False])
+def test_all_parameters_may_be_of_one_kind(inner: bool, optimizer: str) -> None:
+    """An adapter is all matrices."""
+    parameter = torch.nn.Parameter(torch.ones(2, 2))
+    model = SimpleNamespace(parameter_groups=lambda: iter([("weight", parameter, inner, 1)]))
+    [only] = build_optimizers(model, TrainingSettings(optimizer=optimizer))
+    assert [id(p) for group in only.param_groups for p in group["params"]] == [id(parameter)]
 
 
 def test_schedules_rise_then_fall_over_the_share_of_the_budget() -> None:

@@ -5,11 +5,18 @@ import pytest
 
 from bench.architectures import get
 from bench.errors import UserError
-from bench.settings import TrainingSettings, Tuned, apply_settings, parse_assignments, read_set_file
+from bench.settings import TrainingSettings, Tuned, apply_settings, own_assignments, parse_assignments, read_set_file
 
 
 def test_assignments_may_be_joined_by_commas_or_given_one_by_one() -> None:
     assert parse_assignments(("lr=3e-3", "layers=3,heads=4")) == {"lr": "3e-3", "layers": "3", "heads": "4"}
+
+
+def test_an_assignment_with_a_name_is_for_that_architecture_alone() -> None:
+    made = parse_assignments(("lstm.lr=1e-2,lr=3e-3", "gru.lr=5e-3,pretrained.model=a/b.c"))
+    assert own_assignments(made, "lstm") == {"lr": "1e-2"}  # whichever was given first
+    assert own_assignments(made, "rnn") == {"lr": "3e-3"}
+    assert own_assignments(made, "pretrained") == {"lr": "3e-3", "model": "a/b.c"}
 
 
 @pytest.mark.parametrize("texts", [("lr",), ("lr=",), ("=3",), ("lr=1,,",), ("lr=1", "lr=2")])

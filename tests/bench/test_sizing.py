@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.architectures import Batch, SequenceSpec, all_architectures, get
+from bench.architectures import Batch, SequenceSpec, from_scratch, get
 from bench.datasets.suites import load_suite
 from bench.plan import sequence_spec
 from bench.sizing import count_flops, count_parameters, fit
@@ -13,7 +13,7 @@ QUICK = sequence_spec(load_suite("quick"))
 
 
 @pytest.mark.parametrize("target", [30_000, 100_000, 800_000])
-@pytest.mark.parametrize("name", list(all_architectures()))
+@pytest.mark.parametrize("name", list(from_scratch()))
 def test_sizes_are_met_within_two_percent(name: str, target: int) -> None:
     cls = get(name)
     config = fit(cls, cls.Config(), QUICK, target)

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from bench import machine, perf
-from bench.architectures import all_architectures
+from bench.architectures import from_scratch
 from bench.cli.options import RunOptions
 from bench.numerics import as_in_a_cell
 from bench.peers import PEERS, Peer, get_peer
@@ -33,7 +33,7 @@ def plan(architecture: str) -> Plan:
 
 def built(name: str) -> tuple[perf.Design, perf.Setting]:
     """An architecture or a peer by name, and the default work."""
-    if name in all_architectures():
+    if name in from_scratch():
         return perf.OwnDesign(plan(name).entries[0]), perf.setting_of(plan(name), 256)
     mine = plan(get_peer(name).counterpart)
     setting = perf.setting_of(mine, 256)
@@ -42,7 +42,7 @@ def built(name: str) -> tuple[perf.Design, perf.Setting]:
 
 
 @pytest.mark.benchmark(group="train")
-@pytest.mark.parametrize("name", [*all_architectures(), *(peer.name for peer in PEERS)])
+@pytest.mark.parametrize("name", [*from_scratch(), *(peer.name for peer in PEERS)])
 def test_training_step(benchmark: Any, name: str) -> None:
     design, setting = built(name)
     with as_in_a_cell(setting.threads, setting.device):
@@ -60,7 +60,7 @@ def test_training_step(benchmark: Any, name: str) -> None:
 
 @pytest.mark.benchmark(group="decode")
 @pytest.mark.parametrize("alone", [False, True], ids=["many", "alone"])
-@pytest.mark.parametrize("name", [*all_architectures(), *DECODING])
+@pytest.mark.parametrize("name", [*from_scratch(), *DECODING])
 def test_answers(benchmark: Any, name: str, alone: bool) -> None:
     design, setting = built(name)
     problems = perf.random_problems(setting.decoded_spec, 1 if alone else setting.problems)

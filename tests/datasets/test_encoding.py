@@ -145,6 +145,7 @@ def assert_encoded(twins: Any, encoding: Encoding, texts: list[Any], division: D
         assert decode(prompt[len(prompt) - used :]) == expected_prompt
         length = np.flatnonzero(answer == EOS)[0]
         assert decode(answer) == expected_answer
+        assert encoding.tokenize(expected_answer) == answer[:length].tolist()
         assert not answer[length + 1 :].any()
         assert tokens == used + length + 1
         assert read(decode(answer)) == twins.answer(problem, division.rule, division.places)

@@ -52,7 +52,7 @@ def test_a_finished_record_is_never_overwritten_but_a_failed_one_is(tmp_path: Pa
         ({"status": "finished"}, "status is 'finished'"),
         ({"data_chain": ["ab", 1]}, "data_chain"),
         ({"versions": {"torch": 2}}, "versions"),
-        ({"budget": "examples=0"}, "budget is 'examples=0'"),
+        ({"budget": "steps=0"}, "budget is 'steps=0'"),
         ({"budget": "epochs=3"}, "a unit of examples, steps, tokens, flops, seconds"),
         ({"reason": "one\ntwo"}, "not one line"),
         ({"test_hash": None, "flops": None}, "no value for flops, test_hash"),

@@ -1,0 +1,276 @@
+"""Causal language models that others trained: where their files lie, what they are, and how they are loaded.
+
+A model is a local folder as transformers writes it (config, tokenizer, safetensors), a GGUF file or a folder with one,
+or a name on the Hub. Weights are read from safetensors and GGUF alone, since a pickle runs whatever is in it, and no
+code that comes with a model is run. Nothing is fetched unless the name is one of the Hub.
+
+transformers takes half a minute to read a GGUF file of 100 MB, each time. So it is converted once, into a folder of
+safetensors in the user's cache (`cache_directory`), four bytes a weight.
+"""
+
+import hashlib
+import importlib.util
+import io
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+EXTRA = "pip install -c constraints.txt -e '.[pretrained]'"
+PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
+"""As transformers names them: whole, or the list of the parts."""
+CARD = "README.md"
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+CACHE_VARIABLE = "ARITHBENCH_CACHE"
+MOST_SHOWN = 300
+"""Characters of another package's message."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Which model it is, to the byte: one of `sha256` and `revision` is not ''."""
+
+    sha256: str
+    """of the file of weights in hex; where those are in parts, of the lines `NAME SHA-256` of all"""
+    revision: str
+    """commit on the Hub"""
+    licence: str
+    """as the model states it, '' where it does not"""
+    weights: int
+    """how many it has, tied ones once"""
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What transformers loads: a folder, or a name and its revision."""
+
+    model: str
+    """as the user named it"""
+    place: str
+    revision: str | None
+    local: bool
+
+
+def origin(model: str, revision: str = "") -> Origin:
+    """What is to be known of a model, from its files.
+
+    Raises:
+        ValueError: there is no such model, it is no causal language model, or it cannot be read without running code.
+    """
+    path = _local(model)
+    sha256 = "" if path is None else _sha256(path)
+    files = _files(model, revision, sha256)
+    config = _config(files)
+    with torch.device("meta"):
+        weights = sum(p.numel() for p in _undrawn(config).parameters())
+    return Origin(sha256, "" if files.local else _commit(files), _licence(files), weights)
+
+
+def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
+    """The tokenizer that comes with a model. Raises ValueError as `origin`, and where there is none."""
+    files = _files(model, revision, sha256)
+    _config(files)
+    with _readable(model, "its tokenizer cannot be loaded"):
+        return _tokenizer(files)
+
+
+def load_model(model: str, revision: str, sha256: str) -> Any:
+    """The model with its weights in torch's default precision; on the meta device without.
+
+    Raises ValueError as `origin`, and where the files are not those of `sha256`, which '' leaves open.
+    """
+    from transformers import AutoModelForCausalLM
+
+    files = _files(model, revision, sha256)
+    config = _config(files)
+    if torch.get_default_device().type == "meta":
+        return _undrawn(config)
+    with _readable(model, "its weights cannot be loaded"):
+        return AutoModelForCausalLM.from_pretrained(
+            files.place,
+            revision=files.revision,
+            local_files_only=files.local,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.get_default_dtype(),
+        )
+
+
+def require(*packages: str) -> None:
+    """Raises ValueError where one of the packages is not installed."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ValueError(f"needs the package {' and '.join(missing)}, not installed here: {EXTRA}")
+
+
+def cache_directory() -> Path:
+    """Where converted GGUF files are kept: $ARITHBENCH_CACHE, or ~/.cache/arithbench."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "arithbench")
+
+
+def _local(model: str) -> Path | None:
+    """A folder of safetensors, or a GGUF file; None for a name of the Hub."""
+    path = Path(model).expanduser()
+    if path.is_file():
+        if path.suffix != ".gguf":
+            raise ValueError(f"model {model}: is a file and no GGUF; give the folder that the model lies in")
+        return path
+    if not path.is_dir():
+        if HUB_NAME.fullmatch(model):
+            return None
+        raise ValueError(f"model {model}: there is no such folder or file (names on the Hub are ORGANISATION/NAME)")
+    if (path / "adapter_config.json").exists():
+        raise ValueError(f"model {model}: is an adapter for another model; merge the two, and give the folder of that")
+    if any((path / name).exists() for name in SAFETENSORS):
+        return path
+    packed = sorted(path.glob("*.gguf"))
+    if len(packed) == 1:
+        return packed[0]
+    if packed:
+        raise ValueError(f"model {model}: holds {', '.join(file.name for file in packed)}; give the path of one")
+    pickled = sorted(file.name for pattern in PICKLED for file in path.glob(pattern))
+    if pickled:
+        raise ValueError(
+            f"model {model}: holds its weights as pickle alone ({pickled[0]}), which runs whatever is in it when it is "
+            f"read; save the model as safetensors"
+        )
+    raise ValueError(f"model {model}: holds no weights, neither {SAFETENSORS[0]} nor a GGUF file")
+
+
+@lru_cache(maxsize=8)
+def _files(model: str, revision: str, sha256: str) -> _Files:
+    require("transformers")
+    # Its threads are none of the cell's, and gain nothing on short texts.
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()  # of its warnings none is about what is done here
+    logging.disable_progress_bar()
+    path = _local(model)
+    if path is None:
+        return _Files(model, model, revision or None, local=False)
+    found = _sha256(path)
+    if sha256 and found != sha256:
+        raise ValueError(f"model {model}: was changed; its weights have SHA-256 {found[:12]}, not {sha256[:12]}")
+    return _Files(model, str(path if path.is_dir() else _converted(path, found)), None, local=True)
+
+
+@lru_cache(maxsize=8)
+def _config(files: _Files) -> Any:
+    """The config of a causal language model. Raises ValueError for one of another kind."""
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    with _readable(files.model, "its config cannot be loaded"):
+        config = AutoConfig.from_pretrained(
+            files.place, revision=files.revision, local_files_only=files.local, trust_remote_code=False
+        )
+    stated = getattr(config, "architectures", None) or [str(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type))]
+    if config.is_encoder_decoder or not set(stated) & set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()):
+        kind = getattr(config, "architectures", None) or [config.model_type]
+        raise ValueError(f"model {files.model}: is a {kind[0]}, no causal language model")
+    return config
+
+
+def _tokenizer(files: _Files) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(
+        files.place, revision=files.revision, local_files_only=files.local, trust_remote_code=False
+    )
+
+
+def _undrawn(config: Any) -> Any:
+    """The model that a config describes, for the meta device: it has no values."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_config(config, trust_remote_code=False, dtype=torch.get_default_dtype())
+
+
+def _converted(gguf: Path, sha256: str) -> Path:
+    """The folder of safetensors that a GGUF file was converted to, now if not before."""
+    require("gguf", "accelerate")
+    from gguf import GGUFReader
+    from transformers import AutoModelForCausalLM, AutoTokenizer, __version__
+
+    target = cache_directory() / f"{gguf.stem}-{sha256[:16]}-transformers-{__version__}"
+    if target.is_dir():
+        return target
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".converting-"))
+    source = {"gguf_file": gguf.name, "local_files_only": True, "trust_remote_code": False}
+    try:
+        bars = redirect_stderr(io.StringIO())  # progress, said in a way that no setting silences
+        with torch.device("cpu"), bars, _readable(str(gguf), "it cannot be converted"):
+            model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **source)
+            del model.hf_quantizer  # its weights are plain numbers now, but it is still said to be quantised
+            del model.config.quantization_config
+            model.save_pretrained(scratch)
+            AutoTokenizer.from_pretrained(gguf.parent, **source).save_pretrained(scratch)
+        licence = GGUFReader(gguf).get_field("general.license")
+        if licence is not None:
+            (scratch / CARD).write_text(f"---\nlicense: {licence.contents()}\n---\n", encoding="utf-8")
+        with suppress(OSError):  # another process was quicker
+            scratch.rename(target)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return target
+
+
+def _sha256(path: Path) -> str:
+    """See `Origin.sha256`; `path` is a GGUF file or a folder of safetensors."""
+    if path.is_file():
+        return _sha256_of_file(path)
+    whole = path / SAFETENSORS[0]
+    if whole.exists():
+        return _sha256_of_file(whole)
+    lines = [f"{part.name} {_sha256_of_file(part)}\n" for part in sorted(path.glob("*.safetensors"))]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _sha256_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _commit(files: _Files) -> str:
+    """The commit on the Hub that a revision is, by where its files were put."""
+    from transformers.utils.hub import cached_file, extract_commit_hash
+
+    with _readable(files.model, "its revision cannot be told"):
+        path = cached_file(files.place, "config.json", revision=files.revision)
+        return str(extract_commit_hash(path, None) or files.revision or "")
+
+
+def _licence(files: _Files) -> str:
+    """As stated on top of the model's card, in its lines between `---`."""
+    card = Path(files.place) / CARD
+    if not files.local:
+        from transformers.utils.hub import cached_file
+
+        with suppress(OSError):
+            card = Path(cached_file(files.place, CARD, revision=files.revision) or card)
+    if not card.is_file():
+        return ""
+    header = re.match(r"---\n(.*?)\n---", card.read_text(encoding="utf-8", errors="replace"), re.DOTALL)
+    stated = re.search(r"^license:\s*[\"']?([\w.-]+)", header[1], re.MULTILINE) if header else None
+    return stated[1] if stated else ""
+
+
+@contextmanager
+def _readable(model: str, what: str) -> Iterator[None]:
+    """A context in which another package's errors about files become one line."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
+        text = " ".join(str(error).split())
+        raise ValueError(f"model {model}: {what}: {text[:MOST_SHOWN]}") from error
