@@ -59,10 +59,17 @@ def _interrupt(*_: Any) -> None:
 def _ask_again(unraisable: "sys.UnraisableHookArgs") -> None:
     """Python calls what it cannot raise ignored, such as an interrupt while it frees an object: it is asked again."""
     if isinstance(unraisable.exc_value, KeyboardInterrupt):
-        # By the signal that always has our answer: SIGINT is ignored in what a shell starts in the background.
-        threading.Timer(0.05, _thread.interrupt_main, [signal.SIGTERM]).start()
+        threading.Timer(0.05, _signal_main_thread).start()
     else:
         sys.__unraisablehook__(unraisable)
+
+
+def _signal_main_thread() -> None:
+    """By the signal that always has our answer: SIGINT is ignored in what a shell starts in the background."""
+    if hasattr(signal, "pthread_kill"):  # ends what the thread waits for
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    else:
+        _thread.interrupt_main(signal.SIGTERM)
 
 
 def _say(text: str) -> None:
