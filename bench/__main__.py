@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 
+INTERRUPTED = "interrupted; the same command continues"
+
+
 def main() -> None:
     """Run one command and exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted."""
     for name in ("SIGTERM", "SIGHUP"):  # a cluster's time limit, a closed terminal: as Ctrl-C
@@ -36,7 +39,7 @@ def main() -> None:
         _say(str(error))
         sys.exit(2)
     except KeyboardInterrupt:
-        _say("interrupted; the same command continues")
+        _say(INTERRUPTED)
         sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe (head, say) has enough
         _write_no_more()
@@ -49,11 +52,23 @@ def main() -> None:
         wrong = ascii(error.object[error.start : error.end])
         _say(f"standard output: {wrong} cannot be written as {error.encoding}; set PYTHONIOENCODING=utf-8")
         sys.exit(2)
+    except Exception as error:
+        if not _comes_of_an_interrupt(error):
+            raise
+        _say(INTERRUPTED)
+        sys.exit(130)
     sys.exit(status or 0)
 
 
 def _interrupt(*_: Any) -> None:
     raise KeyboardInterrupt
+
+
+def _comes_of_an_interrupt(error: BaseException | None) -> bool:
+    """Whether an interrupt caused it: a library in C that is interrupted while it is imported raises ImportError."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _ask_again(unraisable: "sys.UnraisableHookArgs") -> None:

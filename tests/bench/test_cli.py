@@ -185,6 +185,16 @@ def test_an_interrupt_is_one_line_whatever_it_meets(
     assert call(capsys, monkeypatch, "data") == (130, "", "bench: interrupted; the same command continues\n")
 
 
+def test_an_interrupt_that_a_library_makes_another_error_is_one_line_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: str) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    monkeypatch.setattr("bench.datasets.suites.load_suite", interrupt)
+    assert call(capsys, monkeypatch, "data") == (130, "", "bench: interrupted; the same command continues\n")
+
+
 def test_list_as_json_is_one_document(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     status, out, _ = call(capsys, monkeypatch, "list", "architectures", "--json")
     assert status == 0
