@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from optuna.trial import Trial as OptunaTrial
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of tune.json, and of all that makes a search what it is: space, sampler, pruner."""
 SEARCH, JOURNAL, TRIALS, BEST = "tune.json", "journal.log", "trials.csv", "tune.toml"
 """Files of a search: what it is, Optuna's log, all trials as a table, and the best settings."""
@@ -58,6 +58,8 @@ SHARE = 4
 """A trial has a quarter of the budget that the settings are searched for."""
 DEPTHS = (1, 6)
 """Fewest and most layers; an architecture that cannot have them all has those of them that it can."""
+BATCHES = (64, 128, 256)
+"""Choices of the batch size. A step of a smaller one takes nearly as long: its time would buy far fewer examples."""
 USUAL_LR = {"muon": 0.02, "adamw": 0.008, "sgd": 0.05}
 """What `lr` of the space is a multiple of: one range then suits all optimisers, and is one dimension to the sampler."""
 DEPTH, OWN = "depth", "own"
@@ -66,7 +68,7 @@ DESIGN: tuple[dict[str, Any], ...] = (
     {"batch": 64, DEPTH: 3},
     {"batch": 64, DEPTH: 4, "lr": 0.5},
     {"batch": 128, DEPTH: 4, OWN: 0},
-    {"batch": 32, DEPTH: 2, "lr": 0.5},
+    {"batch": 256, DEPTH: 2},
     {"batch": 64, DEPTH: 6, "lr": 0.5},
     {"batch": 64, DEPTH: 3, "optimizer": "adamw"},
     {"batch": 64, DEPTH: 2, OWN: 1},
@@ -310,7 +312,7 @@ def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribut
         "optimizer": CategoricalDistribution(("muon", "adamw")),
         "lr": FloatDistribution(1 / 4, 2, log=True),
         "outer_lr": FloatDistribution(0.002, 0.016, log=True),
-        "batch": CategoricalDistribution((32, 64, 128, 256)),
+        "batch": CategoricalDistribution(BATCHES),
         "warmup": FloatDistribution(0, 0.1),
         "weight_decay": FloatDistribution(0, 0.1),
         **({depth: IntDistribution(least, most)} if depth in defaults else {}),

@@ -188,13 +188,13 @@ def test_settings_that_make_no_model_of_the_size_are_a_trial_too(
     formula()
 
     def refuse(plan: Any, cls: Any, base: Any, asked: Any, assignments: Any) -> Any:
-        if asked[0][0].get("batch") == 32:
+        if asked[0][0].get("batch") == 256:
             raise UserError("cannot be met")
         return entry_of(plan, cls, base, asked, assignments)
 
     monkeypatch.setattr("bench.tune.entry_of", refuse)
     [trials] = searched(search_of(tiny_path, 8, "transformer"), tmp_path).values()
-    refused = [trial for trial in trials if trial.settings["batch"] == 32]
+    refused = [trial for trial in trials if trial.settings["batch"] == 256]
     assert {(trial.state, trial.reason, trial.examples) for trial in refused} == {("pruned", "cannot be met", 0)}
     assert len(trials) == 8
 
@@ -423,7 +423,7 @@ def test_the_table_of_trials_has_every_one_with_its_settings(
 
 def test_importances_name_what_mattered(tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]) -> None:
     formula()
-    search = search_of(tiny_path, 20, "lstm")
+    search = search_of(tiny_path, 30, "lstm")
     trials = searched(search, tmp_path)["lstm"]
     shares = importances(search, get("lstm"), trials)
     assert shares is not None
@@ -438,9 +438,8 @@ def test_importances_name_what_mattered(tiny_path: Path, tmp_path: Path, formula
 
 
 def late(settings: dict[str, Any]) -> int:
-    """Small batches are best at a quarter of the budget, large ones at the whole."""
-    batch = settings["batch"] // 4
-    return 10 + batch if settings["budget"] == "examples=600" else 90 - batch
+    """Low rates are best at a quarter of the budget, high ones at the whole."""
+    return 100 - near(settings) if settings["budget"] == "examples=600" else near(settings)
 
 
 def test_the_best_few_are_trained_once_more_and_the_best_of_them_is_taken(
@@ -456,8 +455,8 @@ def test_the_best_few_are_trained_once_more_and_the_best_of_them_is_taken(
         best = best_of(trials)
         assert best is not None
         assert best.stage == "final"
-        assert best.settings["batch"] == max(trial.settings["batch"] for trial in finals) > first[0].settings["batch"]
-        assert tomllib.loads((tmp_path / BEST).read_text())[name]["batch"] == best.settings["batch"]
+        assert best.settings["lr"] == max(trial.settings["lr"] for trial in finals) > first[0].settings["lr"]
+        assert tomllib.loads((tmp_path / BEST).read_text())[name]["lr"] == best.settings["lr"]
     table = pd.read_csv(tmp_path / TRIALS)
     assert list(table["stage"]) == 2 * (8 * ["search"] + 3 * ["final"])
 
