@@ -43,16 +43,25 @@ class Interrupted(Exception):
 
 
 def start_deaf(process: multiprocessing.process.BaseProcess) -> None:
-    """Start a process that Ctrl-C does not reach.
+    """Start a process that Ctrl-C does not reach, and that no signal leaves half started.
 
-    A terminal sends it to both processes; only this one answers, and then ends the other. Whether a signal is ignored
-    is inherited, so that the child never hears of it, not even while it starts.
+    A terminal sends Ctrl-C to both processes; only this one answers, and then ends the other. Whether a signal is
+    ignored is inherited, so that the child never hears of it, not even while it starts. Another signal is answered
+    after the start: an interrupt between the child's birth and its orders would leave it to end in a traceback.
     """
-    answer = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    came: list[int] = []
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    answers = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    for name in names:
+        number = signal.Signals[name]
+        answers[number] = signal.signal(number, lambda number, _: came.append(number))
     try:
         process.start()
     finally:
-        signal.signal(signal.SIGINT, answer)
+        for number, answer in answers.items():
+            signal.signal(number, answer)
+    for number in came:
+        signal.raise_signal(number)
 
 
 class Child:
