@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -32,6 +33,38 @@ class Undrawn(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
+class AtOnce(TorchFunctionMode):
+    """A context in which recurrent cells read all symbols at once, for counting: the result is not theirs, but each
+    matrix product, forward and backward, has the size of all its steps' together. Step by step a hundred symbols take
+    a second.
+    """
+
+    cells = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function not in self.cells or not isinstance(args[2], list):  # a packed sequence has its weights elsewhere
+            return function(*args, **(kwargs or {}))
+        x_BTD, start, weights, biased, layers, _, _, bidirectional, batch_first = args
+        x_BTD = x_BTD if batch_first else x_BTD.transpose(0, 1)
+        start_LBH = start[0] if function is torch.lstm else start  # an LSTM's state is two tensors
+        directions, stride = 1 + bidirectional, 4 if biased else 2
+        for layer in range(layers):
+            outs = []
+            for direction in range(directions):
+                number = layer * directions + direction
+                w_ih, w_hh = weights[number * stride], weights[number * stride + 1]
+                gates_BTG = F.linear(x_BTD, w_ih)
+                states_BTH = gates_BTG[..., : w_hh.shape[1]]
+                # Apart, since a start that is a constant takes no gradient.
+                first_BG, later_BTG = F.linear(start_LBH[number], w_hh), F.linear(states_BTH[:, :-1], w_hh)
+                gates_BTG = gates_BTG + torch.cat([first_BG[:, None], later_BTG], dim=1)
+                outs.append(gates_BTG[..., : w_hh.shape[1]])
+            x_BTD = torch.cat(outs, dim=2)
+        last_LBH = torch.stack([out[:, -1] for out in outs]).expand(layers, -1, -1, -1).flatten(0, 1)
+        out = x_BTD if batch_first else x_BTD.transpose(0, 1)
+        return (out, last_LBH, last_LBH) if function is torch.lstm else (out, last_LBH)
+
+
 def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec) -> tuple[int, int]:
     """All trainable parameters (tied ones once), and those active for one symbol; nothing is allocated."""
     with torch.device("meta"), Undrawn():
@@ -45,14 +78,14 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
     Counted on the meta device: on CPU torch's counter sees none in `nn.LSTM` and in fused attention. A class whose
     routing depends on data, which meta tensors do not have, states them.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), Undrawn():
         model = cls(config, spec)
         stated = model.training_flops()
         if stated is not None:
             return stated
         prompt = torch.zeros((1, spec.prompt_width), dtype=torch.long)
         answer = torch.zeros((1, spec.answer_width), dtype=torch.long)
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False) as counter, AtOnce():
         model.loss(Batch(prompt, answer), torch.Generator()).mean.backward()
     return int(counter.get_total_flops())
 

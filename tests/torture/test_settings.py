@@ -22,8 +22,8 @@ Call = Callable[..., Any]
 TRAINING = ("run", "tune", "perf")
 """Commands that train where nothing is wrong."""
 USUAL_SECONDS, MOST_SECONDS = 1.0, 60.0
-"""Of the processor, for one command: the median of them, and the slowest. A suite of 100 digits takes 4 s to lay out,
-and a crowded machine lets any of them take five times as long."""
+"""Of the processor, for one command: the median of them, and the slowest: a crowded machine lets one take many times
+as long as it does alone."""
 
 NAMES = ("lstm", "transformer", "switch", "bitnet", "lsmt", "Lstm", "all,all", "", ",", "lstm,lstm", "é", "../lstm")
 COUNTS = (
