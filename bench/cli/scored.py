@@ -66,9 +66,13 @@ def _head(path: Path, outside: Outside, scored: Scored, suite: Suite) -> list[st
     counts = [f"not read {len(scored.unread):,}", f"wrong reference {len(scored.wrong):,}"]
     for names, left_out in _alike(scored.left_out):
         counts.append(f"cannot be asked {len(left_out):,}" + (f" ({names})" if len(scored.left_out) > 1 else ""))
+    from bench.datasets.problems import OPERATIONS
+
+    divided = (outside.problems.operation == OPERATIONS.index("/")).any()
+    rule = f"; division as in suite {suite.name}: {suite.rule}" if divided else ""
     return [
         f"{path}: {entries:,} problem{'s' if entries != 1 else ''}, layout {outside.layout}: {', '.join(counts)}.",
-        f"Answers checked against exact arithmetic; division as in suite {suite.name}: {suite.rule}.",
+        f"Answers checked against exact arithmetic{rule}.",
     ]
 
 
