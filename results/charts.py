@@ -372,9 +372,11 @@ def _forest(rows: list[dict[str, Any]], height: int, **encodings: Any) -> Any:
     x = alt.X("mean:Q", title=title, axis=axis)
     asked = ["pair:N", *(["problems:N"] if "problems" in rows[0] else []), "points:N", "verdict:N"]
     rings = base.mark_point(size=80, strokeWidth=2, opacity=1).encode(x=x, tooltip=asked, **shape)
-    told = base.transform_filter("datum.told").mark_point(size=80, filled=True, opacity=1)
-    told = told.encode(x=x, tooltip=asked, **shape)
-    return _layers(zero, bars, rings, told, height=height)
+    layers = [zero, bars, rings]
+    if any(row["told"] for row in rows):  # of no rows at all a browser complains that they have no extent
+        told = base.transform_filter("datum.told").mark_point(size=80, filled=True, opacity=1)
+        layers.append(told.encode(x=x, tooltip=asked, **shape))
+    return _layers(*layers, height=height)
 
 
 def trade_offs(scores: Scores, look: dict[str, Look]) -> list[Chart]:

@@ -161,6 +161,8 @@ def test_a_pair_chart_appears_with_three_architectures(
     [rows] = [rows for rows in chart.specification()["datasets"].values() if "pair" in rows[0]]
     assert [row["pair"] for row in rows] == ["a - b", "c - b", "a - c"]
     assert not any(row["told"] for row in rows)  # one seed tells nothing
+    filled = [layer for layer in chart.specification()["layer"] if "transform" in layer]
+    assert filled == []  # a layer of no marks has no extent, and browsers say so
 
 
 def test_a_run_without_a_finished_cell_has_no_charts(
