@@ -65,6 +65,9 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs) -> Iterato
     if not others:
         yield f"{best} is right on {_share(scores, best)} of the test problems. There is no other to compare it with."
         return
+    if scores.share_right(best, "all", "all").mean == 0:
+        yield f"None of {_listed(names)} is right on any of the test problems."
+        return
     against = [pairs[best, other] for other in others if (best, other) in pairs]
     told = told_apart(against)
     behind = [pair for pair, yes in zip(against, told, strict=True) if yes]

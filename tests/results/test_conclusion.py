@@ -94,6 +94,13 @@ def test_one_architecture_has_none_to_be_compared_with(scores_of: Callable[..., 
     assert line.endswith("There is no other to compare it with.")
 
 
+def test_where_none_is_ever_right_there_is_no_best(scores_of: Callable[..., Scores]) -> None:
+    scores = scores_of(lstm=0, transformer=0)
+    assert conclusion(scores, all_pairs(scores))[0] == (
+        "None of lstm and transformer is right on any of the test problems."
+    )
+
+
 def test_architectures_of_other_budgets_are_ranked_apart(scores_of: Callable[..., Scores]) -> None:
     flops = {"budget": "flops=3000000000"}
     scores = scores_of(lstm=90, gru=(10, flops), transformer=40, retnet=(70, flops))
