@@ -67,11 +67,11 @@ DESIGN: tuple[dict[str, Any], ...] = (
     {},
     {"batch": 64, DEPTH: 3},
     {"batch": 64, DEPTH: 4, "lr": 0.5},
-    {"batch": 128, DEPTH: 4, OWN: 0},
-    {"batch": 256, DEPTH: 2},
+    {"batch": 64, DEPTH: 1},
+    {"batch": 64, DEPTH: 2, OWN: 0},
     {"batch": 64, DEPTH: 6, "lr": 0.5},
     {"batch": 64, DEPTH: 3, "optimizer": "adamw"},
-    {"batch": 64, DEPTH: 2, OWN: 1},
+    {"batch": 64, DEPTH: 4, OWN: 1},
 )
 """What the first trials change of the defaults: `lr` as a multiple of the usual one, depth as far as it is possible,
 and the own option with that number, where there is one: its first choice that is not the default. Of a dozen trials in
