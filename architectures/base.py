@@ -18,6 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+LEAVE_TOGETHER = 1 / 4
+"""Share of a batch whose answers have ended before they leave it: each time the state of the others is copied."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceSpec:
@@ -240,26 +243,42 @@ class Autoregressive(Architecture):
         answer[:, column] = symbol
         return self.logits(prompt, answer)[:, column + 1], (prompt, answer, column + 1)
 
+    def keep(self, rows: Tensor, state: Any) -> Any:
+        """(R,) rows of the batch that go on -> their state, such as `begin` and `advance` give.
+
+        By default the first dimension of all tensors in it is the batch.
+        """
+        return in_all_tensors(lambda tensor: tensor.index_select(0, rows), state)
+
     @torch.no_grad()
     def state_bytes(self, prompt: Tensor) -> int:
         _, state = self.begin(prompt, self.spec.answer_width)
         for _ in range(self.spec.answer_width - 1):
             _, state = self.advance(prompt[:, -1], state)
-        return _tensor_bytes(state)
+        sizes: list[int] = []
+        in_all_tensors(lambda tensor: sizes.append(tensor.numel() * tensor.element_size()), state)
+        return sum(sizes)
 
     @torch.no_grad()
     def generate(self, prompt: Tensor, width: int) -> Tensor:
-        answer = prompt.new_full((len(prompt), width), self.spec.pad)
-        logits_BV, state = self.begin(prompt, width)
-        running = torch.ones(len(prompt), dtype=torch.bool, device=prompt.device)
+        """Rows whose answer has ended leave the batch once they are `LEAVE_TOGETHER` of it."""
+        answer_BA = prompt.new_full((len(prompt), width), self.spec.pad)
+        logits_RV, state = self.begin(prompt, width)
+        rows_R = torch.arange(len(prompt), device=prompt.device)  # those still in the batch
+        running_R = torch.ones_like(rows_R, dtype=torch.bool)
         for column in range(width):
-            symbol = torch.where(running, logits_BV.argmax(-1), self.spec.pad)
-            answer[:, column] = symbol
-            running = running & (symbol != self.spec.eos)
-            if column + 1 == width or not running.any():
+            symbol_R = torch.where(running_R, logits_RV.argmax(-1), self.spec.pad)
+            answer_BA[rows_R, column] = symbol_R
+            running_R = running_R & (symbol_R != self.spec.eos)
+            running = int(running_R.sum())
+            if column + 1 == width or not running:
                 break
-            logits_BV, state = self.advance(symbol, state)
-        return answer
+            if len(rows_R) - running >= LEAVE_TOGETHER * len(rows_R):
+                staying = running_R.nonzero()[:, 0]
+                rows_R, symbol_R, running_R = rows_R[staying], symbol_R[staying], running_R[staying]
+                state = self.keep(staying, state)
+            logits_RV, state = self.advance(symbol_R, state)
+        return answer_BA
 
 
 class MaskedInfilling(Architecture):
@@ -350,10 +369,12 @@ def _nll_sum(logits_BAV: Tensor, answer_BA: Tensor, scored_BA: Tensor) -> Tensor
     )
 
 
-def _tensor_bytes(state: Any) -> int:
-    """Bytes of all tensors in nested tuples, lists and dictionaries."""
+def in_all_tensors(function: Callable[[Tensor], Any], state: Any) -> Any:
+    """Nested tuples, lists and dictionaries with each tensor replaced by what `function` makes of it."""
     if isinstance(state, Tensor):
-        return state.numel() * state.element_size()
+        return function(state)
     if isinstance(state, dict):
-        return sum(map(_tensor_bytes, state.values()))
-    return sum(map(_tensor_bytes, state)) if isinstance(state, list | tuple) else 0
+        return {key: in_all_tensors(function, value) for key, value in state.items()}
+    if isinstance(state, list | tuple):
+        return type(state)(in_all_tensors(function, value) for value in state)
+    return state

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, in_all_tensors
 
 
 def roll_left(symbols: Tensor, pads: Tensor) -> Tensor:
@@ -24,6 +24,11 @@ def roll_left(symbols: Tensor, pads: Tensor) -> Tensor:
 def take(states: Tensor, columns: Tensor) -> Tensor:
     """(B, T, H) and the columns wanted of each row (B, A) -> (B, A, H)."""
     return states.gather(1, columns[:, :, None].expand(-1, -1, states.shape[2]))
+
+
+def keep_cells(rows: Tensor, state: Any) -> Any:
+    """The state of torch's recurrent cells, one or two tensors (L, B, H), of some rows of the batch alone."""
+    return in_all_tensors(lambda tensor: tensor.index_select(1, rows), state)
 
 
 def open_forget_gates(cells: nn.LSTM) -> None:
@@ -84,3 +89,6 @@ class Recurrent(Autoregressive):
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
         out_B1H, state = self.cells(self.symbols(symbol[:, None]), state)
         return self.head(out_B1H[:, 0]), state
+
+    def keep(self, rows: Tensor, state: Any) -> Any:
+        return keep_cells(rows, state)

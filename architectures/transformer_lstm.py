@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
-from bench.architectures.recurrent import open_forget_gates, roll_left, take
+from bench.architectures.recurrent import keep_cells, open_forget_gates, roll_left, take
 from bench.architectures.registry import register
 from bench.architectures.transformer import Cache, attend, causal_mask
 
@@ -121,6 +121,11 @@ class TransformerLSTM(Autoregressive):
         mask_B11S = self._mask(prompt, caches[0][0].shape[2] + 1)[:, :, -1:]
         logits_B1V, caches = self._attend(x_B1D, mask_B11S, 1, caches)
         return logits_B1V[:, 0], (prompt, lstm_state, caches)
+
+    def keep(self, rows: Tensor, state: Any) -> Any:
+        prompt, lstm_state, caches = state
+        prompt, caches = super().keep(rows, (prompt, caches))
+        return prompt, keep_cells(rows, lstm_state), caches
 
     def _mask(self, prompt: Tensor, length: int) -> Tensor:
         """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt."""

@@ -163,6 +163,44 @@ def test_each_step_of_decoding_equals_the_naive_one(
             assert_equal(fast, naive)
 
 
+def test_rows_that_stay_keep_their_state(
+    autoregressive: type[Autoregressive], build_stirred: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    model, batch = build_stirred(autoregressive), problems(12)
+    rows = torch.tensor([7, 0, 11])
+    with torch.no_grad():
+        _, state = model.begin(batch.prompt, spec.answer_width)
+        _, state = model.advance(batch.answer[:, 0], state)
+        kept, _ = model.advance(batch.answer[rows, 1], model.keep(rows, state))
+        every, _ = model.advance(batch.answer[:, 1], state)
+    assert_equal(kept, every[rows])
+
+
+def test_answers_that_have_ended_leave_the_batch(
+    autoregressive: type[Autoregressive],
+    build_learnt: Build,
+    problems: Problems,
+    spec: SequenceSpec,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, prompt = build_learnt(autoregressive), problems(64, 1).prompt
+    sizes = []
+    advance = model.advance
+
+    def counting(symbol: Tensor, state: Any) -> Any:
+        sizes.append(len(symbol))
+        return advance(symbol, state)
+
+    monkeypatch.setattr(model, "advance", counting)
+    answers = model.generate(prompt, spec.answer_width)
+    lengths = (answers != spec.pad).sum(dim=1)
+    running = [int((lengths > column).sum()) for column in range(1, int(lengths.max()))]
+    del sizes[: -len(running)]  # what `begin` itself may read, such as the bos of a decoder
+    assert len(sizes) == len(running) > 1
+    assert all(run <= size and size - run < max(1, size / 4) for run, size in zip(running, sizes, strict=True))
+    assert sizes[-1] < 64
+
+
 def test_state_of_decoding_has_a_size(
     autoregressive: type[Autoregressive], build: Build, problems: Problems, spec: SequenceSpec
 ) -> None:
