@@ -5,8 +5,8 @@ round, each beside a matrix product of the same moment: a shared machine drifts,
 shares of the peak are taken within a round, then their median over rounds.
 
 The work is the same for all: random symbols of a fixed seed, none padded, each of prompt and answer a token. A training
-step is the one of `training` (loss, backward, clipping, Muon and AdamW), without the making of data; a peer's is plain
-fused AdamW. Answers are greedy and at full width, since no symbol ends them.
+step is the one of `training` (loss, backward, clipping, update), without the making of data; a peer's is plain fused
+AdamW. Answers are greedy and at full width, since no symbol ends them.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ class Contender(ABC):
 
     deterministic: ClassVar[bool]
     """whether torch is told to take deterministic algorithms, as cells do on the CPU"""
+    optimizer: str
     decodes: bool
 
     def __init__(self, setting: Setting) -> None:
@@ -200,7 +201,7 @@ class OwnContender(Contender):
 
     def __init__(self, entry: Entry, setting: Setting) -> None:
         super().__init__(setting)
-        self._entry = entry
+        self._entry, self.optimizer = entry, entry.training.optimizer
         self._model = entry.cls(entry.config, setting.spec).to(self.device).train()
         self._optimizers = build_optimizers(self._model, entry.training)
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=setting.precision == "16")
@@ -248,7 +249,7 @@ class PeerDesign:
 
 
 class PeerContender(Contender):
-    deterministic = False
+    deterministic, optimizer = False, "adamw"
 
     def __init__(self, peer: type[Peer], size: PeerSize, setting: Setting) -> None:
         super().__init__(setting)
@@ -535,7 +536,7 @@ def rows(
         samples, tokens = measured.samples[name], setting.batch * setting.tokens
         alone = min(setting.alone, setting.problems)
         row: dict[str, Any] = {"architecture": name, "counterpart": counterparts[name] or None}
-        row |= {"parameters": contender.parameters}
+        row |= {"parameters": contender.parameters, "optimizer": contender.optimizer}
         row |= figures("train_tokens_per_second", [tokens / seconds for seconds in samples.train_seconds])
         row |= figures("train_examples_per_second", [setting.batch / seconds for seconds in samples.train_seconds])
         row |= figures("decode_problems_per_second", [setting.problems / seconds for seconds in samples.decode_seconds])

@@ -38,7 +38,8 @@ def perf_command(
     """Measure how fast architectures train and answer, their memory, and their share of the machine's peak.
 
     A training step is 256 problems of 10 prompt and 6 answer symbols, none padded; an answer is 8 symbols. Settings are
-    those that `run` takes on suite quick. All are measured in turn, round after round, beside a matrix product.
+    those that `run` takes on suite quick, but that all are trained by AdamW: models are compared, not optimisers. All
+    are measured in turn, round after round, beside a matrix product.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def perf_command(
     growth
         Measure instead how cost grows with width, depth, length and batch.
     set
-        Settings for all that have them: --set layers=4,optimizer=adamw.
+        Settings for all that have them: --set layers=4,optimizer=muon.
     set_file
         TOML file with settings a table an architecture. --set wins over it.
     json
@@ -79,6 +80,7 @@ def perf_command(
     from bench.plan import resolve
     from bench.results.terminal import print_tables
     from bench.rundir import make_folder
+    from bench.settings import parse_assignments
 
     examples = parse_count(batch, "--batch")
     if examples > 2**20:
@@ -87,6 +89,8 @@ def perf_command(
         raise UserError(f"--rounds {rounds}: expected 1 to {MOST_ROUNDS:,}")
     if peers and growth:
         raise UserError("--peers and --growth: expected one of them; growth is measured of our architectures alone")
+    if "optimizer" not in parse_assignments(set):
+        set = (*set, "optimizer=adamw")
     plan = resolve(
         RunOptions(
             arch=arch,
@@ -215,9 +219,11 @@ def _speed_tables(rows: list[dict[str, Any]]) -> list[Table]:
         f"{peak / 1e9:,.1f} GFLOP/s (median); a copy moved {copied / 1e9:,.1f} GB/s.",
     ]
     if any(row["counterpart"] for row in rows):
+        optimizers = sorted({row["optimizer"] for row in rows if not row["counterpart"]})
         notes.append(
-            "Ours train with clipping and the optimisers of their settings, the models of other libraries with plain "
-            "fused AdamW, as a user would; they answer by `generate` with its cache where their library has a fast one."
+            "The models of other libraries are trained by plain fused AdamW, as a user would, ours by "
+            f"{', '.join(optimizers)}, with clipping; they answer by `generate` with its cache where their library has "
+            "a fast one."
         )
     return [Table(title="Speed and memory", columns=columns, rows=lines, notes=notes)]
 

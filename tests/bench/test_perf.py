@@ -74,7 +74,7 @@ def test_quartiles() -> None:
 class Stub:
     """A contender whose clock is set by hand."""
 
-    device, parameters = torch.device("cpu"), 7
+    device, parameters, optimizer = torch.device("cpu"), 7, "adamw"
     numerics = nullcontext
 
     def __init__(self, decodes: bool, flops: int) -> None:
@@ -206,6 +206,7 @@ def test_json_and_files_have_what_is_promised(
         ):
             assert row[key] > 0
         assert row["counterpart"] is None
+    assert {row["optimizer"] for row in rows[:4]} == {"adamw"}
     assert {ratio["to"] for ratio in rows[1]["ratios"]} == {"nn.TransformerEncoder"}
     assert rows[2]["decode_problems_per_second"] is None
     for row in rows[4:]:
@@ -223,8 +224,11 @@ def test_the_tables_name_every_figure_and_whoever_is_left_out(
         raise RuntimeError("no such\noperator")
 
     monkeypatch.setattr("bench.peers.TorchEncoder.loss", broken)
-    status, out, _ = call(capsys, monkeypatch, f"--arch lstm,transformer,bitnet --peers {TINY}")
+    status, out, _ = call(
+        capsys, monkeypatch, f"--arch lstm,transformer,bitnet --peers --set lstm.optimizer=muon {TINY}"
+    )
     assert status == 0
+    assert "ours by adamw, muon, with clipping" in " ".join(out.split())
     for part in ("tokens/s", "decode/s alone", "peak MB", "FLOPs/token", "share of peak %", "12.5", "GFLOP/s"):
         assert part in out
     assert "Left out: nn.TransformerEncoder: cannot run here: RuntimeError: no such operator." in out

@@ -28,7 +28,7 @@ DECODING = tuple(peer.name for peer in PEERS if peer.generate is not Peer.genera
 
 @functools.cache
 def plan(architecture: str) -> Plan:
-    return resolve(RunOptions(arch=architecture, device="cpu", threads=machine.cores()))
+    return resolve(RunOptions(arch=architecture, device="cpu", threads=machine.cores(), set=("optimizer=adamw",)))
 
 
 def built(name: str) -> tuple[perf.Design, perf.Setting]:
