@@ -22,6 +22,18 @@ def test_sizes_are_met_within_two_percent(name: str, target: int) -> None:
     assert count_parameters(cls, config, QUICK)[0] == sum(p.numel() for p in built.parameters())
 
 
+@pytest.mark.parametrize(
+    ("name", "layers", "step"),
+    [("transformer", 2, 8), ("transformer", 6, 4), ("lstm", 1, 4), ("encoder-decoder", 4, 8), ("lstm", 4, 1)],
+)
+def test_sizes_are_as_even_as_they_can_be_within_a_percent(name: str, layers: int, step: int) -> None:
+    cls = get(name)
+    config = fit(cls, dataclasses.replace(cls.Config(), layers=layers), QUICK, 100_000)
+    first, second = (getattr(config, field) for field in config.size_fields)
+    assert (first % min(step, 4), second % step) == (0, 0)
+    assert abs(count_parameters(cls, config, QUICK)[0] / 100_000 - 1) <= 0.01
+
+
 def test_a_fixed_width_stays_and_the_feedforward_size_makes_up_for_it() -> None:
     cls = get("transformer")
     config = fit(cls, dataclasses.replace(cls.Config(), width=48), QUICK, 100_000, fixed=frozenset({"width"}))
