@@ -45,7 +45,9 @@ def decayed_attention(
         return out_BHCV, None
     whole_BH11 = sum_BHC1[:, :, -1:]
     written_BHKV = (k_BHCK * (whole_BH11 - sum_BHC1).exp()).mT @ v_BHCV
-    return out_BHCV, written_BHKV if state_BHKV is None else whole_BH11.exp() * state_BHKV + written_BHKV
+    if state_BHKV is not None:
+        written_BHKV.addcmul_(whole_BH11.exp(), state_BHKV)  # in place: a state is large, its memory slow to come by
+    return out_BHCV, written_BHKV
 
 
 def in_chunks(
