@@ -179,6 +179,7 @@ class Pretrained(Architecture):
     paper = "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021"
     Config = PretrainedConfig
     debug: ClassVar = {}
+    curve_problems = 100  # else the 20 points of a curve take several times as long as what is fine-tuned here
     model: Any
     """a causal language model of transformers"""
 

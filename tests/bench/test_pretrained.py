@@ -15,7 +15,7 @@ from calling import call
 from language_models import as_gguf, llama, needs_smollm2, smollm2
 from safetensors.torch import load_file
 
-from bench.architectures import language_models
+from bench.architectures import get, language_models
 from bench.asking import ask, read_problem
 from bench.cell import run_cell
 from bench.checkpoints import PATTERN
@@ -27,6 +27,7 @@ from bench.plan import Entry, Plan, missing_lines, resolve
 from bench.results.collect import collect
 from bench.results.comparable import held_equal
 from bench.results.contents import contents
+from bench.results.curves import read_curve
 from bench.results.pretrained import MAY_HAVE_MET
 from bench.results.records import RECORD, Record, read_record
 from bench.results.report import FILE_NAMES, render
@@ -214,6 +215,20 @@ def test_every_claim_can_be_verified(name: str, runs: dict[str, Path]) -> None:
     checks = list(verify_run(runs[name], 0, ()))
     assert [check.detail for check in checks if check.ok is False] == []
     assert {"weights", "answers again", "training data", "learning curve"} <= {check.check for check in checks}
+
+
+def test_its_learning_curve_is_of_fewer_problems_and_its_last_word_of_all(
+    tiny_path: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Answering takes it so long that a curve of a thousand problems outlasts the training.
+    assert get("pretrained").curve_problems < get("lstm").curve_problems
+    monkeypatch.setattr(get("pretrained"), "curve_problems", 7)
+    [record] = run_all(planned(tiny_path, folder, budget="examples=64"), tmp_path / "run")
+    cell = cell_directory(tmp_path / "run", "pretrained", 0)
+    assert set(read_curve(cell)["total"]) == {7}
+    assert record.validation_total is not None and record.validation_total > 7
+    checks = list(verify_run(tmp_path / "run", 0, ()))
+    assert [check.detail for check in checks if check.ok is False] == []
 
 
 def test_what_was_not_trained_answers_as_it_came(runs: dict[str, Path], folder: Path) -> None:
