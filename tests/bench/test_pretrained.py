@@ -226,7 +226,8 @@ def test_its_learning_curve_is_of_fewer_problems_and_its_last_word_of_all(
     [record] = run_all(planned(tiny_path, folder, budget="examples=64"), tmp_path / "run")
     cell = cell_directory(tmp_path / "run", "pretrained", 0)
     assert set(read_curve(cell)["total"]) == {7}
-    assert record.validation_total is not None and record.validation_total > 7
+    assert record.validation_total is not None
+    assert record.validation_total > 7
     checks = list(verify_run(tmp_path / "run", 0, ()))
     assert [check.detail for check in checks if check.ok is False] == []
 
