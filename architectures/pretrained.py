@@ -12,7 +12,7 @@ none does: of SmolLM2's tokens one is `=-`, and `3-5=-2` as one text would end t
 - Suites that reverse their answers are answered in the order of people unless `order` is 'suite': `-12.5` where the
   suite has `5.21-`. Workings, which stand before a ':', stay as they are.
 - What the model writes is read up to its end token, or to the first symbol that no answer of the suite holds: without
-  training it goes on talking (`19, which is`). Spaces around are left off.
+  training it goes on talking (`19, which is`, `19=12+7`). Spaces around are left off.
 
 One token covers several symbols in many models, so that there are no logits a column: loss and likelihoods are of the
 model's tokens.
@@ -41,6 +41,8 @@ Piece = TypeVar("Piece")
 IGNORED = -100
 """Target of a column that is not scored."""
 WORKINGS_END = ":"
+OF_PROMPTS = frozenset("+*=()") | {r"\times"}
+"""Symbols that no answer holds, whatever the suite: a model that was not trained writes `2+1=3` where it could stop."""
 _SYMBOL = re.compile(r"\\[a-z]+(?:\{r\})?|.", re.DOTALL)  # a command of LaTeX is one symbol
 
 
@@ -96,7 +98,7 @@ class Translator:
             raise ValueError("nobody said which texts the suite's symbols are")
         self._tokenize = spec.tokenize
         self._longest = max(map(len, self._texts))
-        self._symbols = {symbol for text in self._texts for symbol in _SYMBOL.findall(text)}
+        self._symbols = {symbol for text in self._texts for symbol in _SYMBOL.findall(text)} - OF_PROMPTS
         begun = tokenizer("0")["input_ids"]
         begins = tokenizer.bos_token_id is not None and begun[:1] == [tokenizer.bos_token_id]
         self._begin = begun[:1] if begins else []

@@ -344,6 +344,8 @@ def test_a_model_that_is_gone_is_said_in_one_line(
     status, _, err = call(capsys, monkeypatch, "ask", str(tmp_path / "run"), "3+4")
     assert (status, err.count("\n")) == (2, 1)
     assert "there is no such folder" in err
+    assert "go to the folder that the run was made in" in err
+    assert "delete" not in err
 
 
 def _gone(name: str) -> None:
