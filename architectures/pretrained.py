@@ -25,6 +25,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import torch
@@ -189,9 +190,9 @@ class Pretrained(Architecture):
         super().__init__(config, spec)
         files = config.model, config.revision, config.sha256
         self.model = load_model(*files)
-        tokenizer = load_tokenizer(*files)
-        ends = _end_tokens(self.model, tokenizer)
-        self._translator = Translator(tokenizer, ends, spec, flips=spec.reversed and config.order == "people")
+        self._tokenizer = load_tokenizer(*files)
+        ends = _end_tokens(self.model, self._tokenizer)
+        self._translator = Translator(self._tokenizer, ends, spec, flips=spec.reversed and config.order == "people")
         self._keeps_columns = "logits_to_keep" in inspect.signature(self.model.forward).parameters
         if config.adapt == "lora":
             _adapt(self.model, config.rank)
@@ -261,6 +262,23 @@ class Pretrained(Architecture):
         with FlopCounterMode(display=False) as counter:
             self._negative_log_likelihoods(prompt, [[end] * self.spec.answer_width])[0].sum().backward()
         return int(counter.get_total_flops())
+
+    def most_tokens(self) -> int:
+        """A bound on the model's tokens of an answer."""
+        return self._translator.most_tokens(self.spec.answer_width)
+
+    def save(self, directory: Path) -> None:
+        """Write the model and its tokenizer as transformers itself would, into a folder that is there.
+
+        An adapter is merged into the weights beside it, here too: what the model answers is the same but for rounding.
+        """
+        for name, module in list(self.model.named_modules()):
+            if hasattr(module, "get_base_layer"):
+                module.merge()
+                parent, _, leaf = name.rpartition(".")
+                setattr(self.model.get_submodule(parent), leaf, module.get_base_layer())
+        self.model.save_pretrained(directory)
+        self._tokenizer.save_pretrained(directory)
 
     def _negative_log_likelihoods(
         self, prompts: list[list[int]], answers: list[list[int]]

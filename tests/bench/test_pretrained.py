@@ -14,8 +14,10 @@ import torch
 from calling import call
 from language_models import as_gguf, llama, needs_smollm2, smollm2
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bench.architectures import get, language_models
+from bench.architectures.pretrained import Pretrained
 from bench.asking import ask, read_problem
 from bench.cell import run_cell
 from bench.checkpoints import PATTERN
@@ -330,6 +332,35 @@ def test_eval_says_that_it_may_have_met_them(
     status, out, _ = call(capsys, monkeypatch, "eval", str(runs["lora"]), "--data", str(tmp_path / "outside.csv"))
     assert status == 0
     assert "pretrained: may have met these before" in out
+
+
+@pytest.mark.parametrize("name", ["full", "lora"])
+def test_transformers_loads_what_was_exported_and_answers_as_here(
+    name: str,
+    runs: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "exported"
+    status, out, err = call(capsys, monkeypatch, "export", str(runs[name]), "--arch", "pretrained", "--to", str(folder))
+    assert (status, "trust_remote_code" in out) == (0, False), err
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    [here] = trained_models(runs[name], ("pretrained",))
+    problems = here.suite.evaluation_set("test").problems
+    assert isinstance(here.model, Pretrained)
+    for row, ids in enumerate(here.answer(problems).ids):
+        prompt = tokenizer("".join(problems.texts(row)) + "=", return_tensors="pt")
+        written = model.generate(**prompt, max_new_tokens=here.model.most_tokens(), do_sample=False)
+        tokens = written[0, prompt["input_ids"].shape[1] :].tolist()
+        assert here.model._translator.read(tokens, len(ids)) == ids.tolist()
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "may have met these problems before" in card
+    assert json.loads((runs[name] / "run.json").read_text(encoding="utf-8"))["command"] in card
+    code = card.partition("```python\n")[2].partition("```")[0]
+    exec(code.replace('"."', repr(str(folder))), {})
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_a_model_that_is_gone_is_said_in_one_line(
