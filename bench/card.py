@@ -81,8 +81,8 @@ def _pretrained_card(
         "\n".join(["---", *tags, "---"]),
         f"# {trained.architecture} on arithmetic: suite {suite.name}, seed {trained.seed}",
         *about_pretrained([record]),
-        f"Fine-tuned on arithmetic by arithbench {__version__}. Suite {suite.name}, version {suite.version}: "
-        f"{suite.summary}. What it answers may be wrong: the figures are below.",
+        f"Asked by arithbench {__version__}, on suite {suite.name}, version {suite.version}: {suite.summary}. "
+        "What it answers may be wrong: the figures are below.",
         *(["**The model writes answers in reverse**, the last digit first."] if reverses else []),
         "## How to use it",
         "\n".join(["```python", *code, "```"]),
@@ -143,11 +143,12 @@ def _accuracy(trained: TrainedModel, run: Run) -> Table:
     own = Scores(_part_of(run, trained.architecture, (trained.seed,)))
     every = Scores(_part_of(run, trained.architecture, tuple(run.plan["seeds"])))
     rows, estimates = [], []
+    pretrained = is_pretrained(trained.record)  # of such a model nothing is surely unseen
     slices = {"operation": [value for value in OPERATIONS if value in own.values("operation")]}
     slices |= {name: own.values(name) for name in ("digits", "signs")}
     for name, values in ({"all": ["all"]} | slices).items():
         for value in values:
-            whole = own.all_unseen(**({} if name == "all" else {name: value}))
+            whole = not pretrained and own.all_unseen(**({} if name == "all" else {name: value}))
             shares = [scores.share_right(trained.architecture, name, value, whole) for scores in (own, every)]
             estimates += shares
             asked = own.asked(name, value)
@@ -162,7 +163,7 @@ def _accuracy(trained: TrainedModel, run: Run) -> Table:
         notes=[
             *estimate_notes(estimates),
             "digits: of a x digits of b. signs: of a and of b. No test problem was trained on, in any sign or order"
-            + (", by arithbench." if is_pretrained(own.records[0]) else "."),
+            + (", by arithbench." if pretrained else "."),
         ],
     )
 
