@@ -133,6 +133,8 @@ class Architecture(nn.Module, ABC):
     stacked: ClassVar[dict[str, int]] = {}
     """parameters that stack several matrices by rows, such as the gates of a recurrent cell: a pattern of their names
     (`*` is any text), and how many matrices"""
+    curve_problems: ClassVar[int] = 1000
+    """validation problems that each of the points of its learning curve is of, at most"""
 
     def __init__(self, config: Any, spec: SequenceSpec) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ none does: of SmolLM2's tokens one is `=-`, and `3-5=-2` as one text would end t
 - Suites that reverse their answers are answered in the order of people unless `order` is 'suite': `-12.5` where the
   suite has `5.21-`. Workings, which stand before a ':', stay as they are.
 - What the model writes is read up to its end token, or to the first symbol that no answer of the suite holds: without
-  training it goes on talking (`19, which is`). Spaces around are left off.
+  training it goes on talking (`19, which is`, `19=12+7`). Spaces around are left off.
 
 One token covers several symbols in many models, so that there are no logits a column: loss and likelihoods are of the
 model's tokens.
@@ -25,6 +25,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import torch
@@ -41,6 +42,8 @@ Piece = TypeVar("Piece")
 IGNORED = -100
 """Target of a column that is not scored."""
 WORKINGS_END = ":"
+OF_PROMPTS = frozenset("+*=()") | {r"\times"}
+"""Symbols that no answer holds, whatever the suite: a model that was not trained writes `2+1=3` where it could stop."""
 _SYMBOL = re.compile(r"\\[a-z]+(?:\{r\})?|.", re.DOTALL)  # a command of LaTeX is one symbol
 
 
@@ -96,7 +99,7 @@ class Translator:
             raise ValueError("nobody said which texts the suite's symbols are")
         self._tokenize = spec.tokenize
         self._longest = max(map(len, self._texts))
-        self._symbols = {symbol for text in self._texts for symbol in _SYMBOL.findall(text)}
+        self._symbols = {symbol for text in self._texts for symbol in _SYMBOL.findall(text)} - OF_PROMPTS
         begun = tokenizer("0")["input_ids"]
         begins = tokenizer.bos_token_id is not None and begun[:1] == [tokenizer.bos_token_id]
         self._begin = begun[:1] if begins else []
@@ -179,6 +182,7 @@ class Pretrained(Architecture):
     paper = "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021"
     Config = PretrainedConfig
     debug: ClassVar = {}
+    curve_problems = 100  # else the 20 points of a curve take several times as long as what is fine-tuned here
     model: Any
     """a causal language model of transformers"""
 
@@ -186,9 +190,9 @@ class Pretrained(Architecture):
         super().__init__(config, spec)
         files = config.model, config.revision, config.sha256
         self.model = load_model(*files)
-        tokenizer = load_tokenizer(*files)
-        ends = _end_tokens(self.model, tokenizer)
-        self._translator = Translator(tokenizer, ends, spec, flips=spec.reversed and config.order == "people")
+        self._tokenizer = load_tokenizer(*files)
+        ends = _end_tokens(self.model, self._tokenizer)
+        self._translator = Translator(self._tokenizer, ends, spec, flips=spec.reversed and config.order == "people")
         self._keeps_columns = "logits_to_keep" in inspect.signature(self.model.forward).parameters
         if config.adapt == "lora":
             _adapt(self.model, config.rank)
@@ -258,6 +262,23 @@ class Pretrained(Architecture):
         with FlopCounterMode(display=False) as counter:
             self._negative_log_likelihoods(prompt, [[end] * self.spec.answer_width])[0].sum().backward()
         return int(counter.get_total_flops())
+
+    def most_tokens(self) -> int:
+        """A bound on the model's tokens of an answer."""
+        return self._translator.most_tokens(self.spec.answer_width)
+
+    def save(self, directory: Path) -> None:
+        """Write the model and its tokenizer as transformers itself would, into a folder that is there.
+
+        An adapter is merged into the weights beside it, here too: what the model answers is the same but for rounding.
+        """
+        for name, module in list(self.model.named_modules()):
+            if hasattr(module, "get_base_layer"):
+                module.merge()
+                parent, _, leaf = name.rpartition(".")
+                setattr(self.model.get_submodule(parent), leaf, module.get_base_layer())
+        self.model.save_pretrained(directory)
+        self._tokenizer.save_pretrained(directory)
 
     def _negative_log_likelihoods(
         self, prompts: list[list[int]], answers: list[list[int]]

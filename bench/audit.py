@@ -484,7 +484,7 @@ def learning_curve(cell: Cell) -> str:
         amounts = {"examples": ends, "steps": np.arange(1, cell.steps + 1), "tokens": made.tokens[ends - 1]}
         amounts["flops"] = ends * flops_per_example
         _require_schedule(cell, amounts[asked.unit] / asked.amount)
-    sample = cell.expected.validation_sample
+    sample = cell.expected.validation_sample(cell.record.architecture)
     if (curve["total"] != len(sample)).any() or not curve["correct"].between(0, len(sample)).all():
         raise Wrong(f"its rows do not count right answers of the {len(sample):,} validation problems of the sample")
     right = int(cell.validated.right[sample].sum())

@@ -6,10 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from bench import __version__
+from bench.architectures.pretrained import Pretrained
 from bench.datasets.tokenizers import PAD
 from bench.results.entries import Entry, Table, share_entry
 from bench.results.markdown import blocks_of
 from bench.results.predictions import OPERATIONS
+from bench.results.pretrained import about_pretrained, is_pretrained
 from bench.results.runs import Run
 from bench.results.scores import Scores
 from bench.results.tables import estimate_notes
@@ -30,6 +32,8 @@ def model_card(trained: TrainedModel, run: Run, auto_class: str, name: str = "")
     if auto_class == "AutoModelForCausalLM":
         tags.append("pipeline_tag: text-generation")
     prompts, answers, raw = _asked(trained)
+    if isinstance(trained.model, Pretrained):
+        return _pretrained_card(trained, trained.model, run, tags, name, prompts, answers)
     blocks = [
         "\n".join(["---", *tags, "---"]),
         f"# {trained.architecture} on arithmetic: suite {suite.name}, seed {trained.seed}",
@@ -45,6 +49,48 @@ def model_card(trained: TrainedModel, run: Run, auto_class: str, name: str = "")
     blocks += ["## How to use it", *_usage(trained, auto_class, name, prompts, answers, raw)]
     blocks += blocks_of([], [_accuracy(trained, run)])
     blocks += ["## How it was trained", *_training(trained, run)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _pretrained_card(
+    trained: TrainedModel,
+    model: Pretrained,
+    run: Run,
+    tags: list[str],
+    name: str,
+    prompts: list[str],
+    answers: list[str],
+) -> str:
+    """The card of a model that others trained first; transformers has its code."""
+    record, suite = trained.record, trained.suite
+    if licence := record.config["licence"]:
+        tags = [*tags, f"license: {licence}"]
+    reverses = model.spec.reversed and record.config["order"] == "suite"
+    code = [
+        "from transformers import AutoModelForCausalLM, AutoTokenizer",
+        "",
+        f'name = "{name}"' if name else 'name = "."  # the folder of this file',
+        "tokenizer = AutoTokenizer.from_pretrained(name)",
+        "model = AutoModelForCausalLM.from_pretrained(name)",
+        f"for text in {prompts!r}:",
+        '    prompt = tokenizer(text, return_tensors="pt")',
+        f"    written = model.generate(**prompt, max_new_tokens={model.most_tokens()}, do_sample=False)",
+        '    print(tokenizer.decode(written[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))',
+    ]
+    blocks = [
+        "\n".join(["---", *tags, "---"]),
+        f"# {trained.architecture} on arithmetic: suite {suite.name}, seed {trained.seed}",
+        *about_pretrained([record]),
+        f"Asked by arithbench {__version__}, on suite {suite.name}, version {suite.version}: {suite.summary}. "
+        "What it answers may be wrong: the figures are below.",
+        *(["**The model writes answers in reverse**, the last digit first."] if reverses else []),
+        "## How to use it",
+        "\n".join(["```python", *code, "```"]),
+        f"arithbench, which reads an answer up to the first symbol that no answer holds, reads {answers!r}.",
+        *blocks_of([], [_accuracy(trained, run)]),
+        "## How it was trained",
+        *_training(trained, run),
+    ]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -97,11 +143,12 @@ def _accuracy(trained: TrainedModel, run: Run) -> Table:
     own = Scores(_part_of(run, trained.architecture, (trained.seed,)))
     every = Scores(_part_of(run, trained.architecture, tuple(run.plan["seeds"])))
     rows, estimates = [], []
+    pretrained = is_pretrained(trained.record)  # of such a model nothing is surely unseen
     slices = {"operation": [value for value in OPERATIONS if value in own.values("operation")]}
     slices |= {name: own.values(name) for name in ("digits", "signs")}
     for name, values in ({"all": ["all"]} | slices).items():
         for value in values:
-            whole = own.all_unseen(**({} if name == "all" else {name: value}))
+            whole = not pretrained and own.all_unseen(**({} if name == "all" else {name: value}))
             shares = [scores.share_right(trained.architecture, name, value, whole) for scores in (own, every)]
             estimates += shares
             asked = own.asked(name, value)
@@ -115,7 +162,8 @@ def _accuracy(trained: TrainedModel, run: Run) -> Table:
         rows=rows,
         notes=[
             *estimate_notes(estimates),
-            "digits: of a x digits of b. signs: of a and of b. No test problem was trained on, in any sign or order.",
+            "digits: of a x digits of b. signs: of a and of b. No test problem was trained on, in any sign or order"
+            + (", by arithbench." if pretrained else "."),
         ],
     )
 

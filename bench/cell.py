@@ -36,8 +36,6 @@ Report = Callable[[dict[str, Any]], None]
 Stop = Callable[[], bool]
 """Whether the parent has asked to stop."""
 
-VALIDATION_SAMPLE = 1000
-"""Most validation problems asked at each point of the learning curve."""
 LOCK = ".lock"
 """In a cell's folder: who holds it may write there."""
 ERROR = "error.txt"
@@ -278,15 +276,15 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
     for module in work.plugins:
         architectures.load_plugin(module)
     suite = Suite.model_validate_json(json.dumps(work.suite))
+    cls = architectures.get(work.architecture)
     encoding, spec = suite.encoding, sequence_spec(suite)
     validation = suite.evaluation_set("validation")
     validation_items = encoding.encode(validation.problems)
-    sample = encoding.encode(validation.problems.rows(validation.sample(VALIDATION_SAMPLE, suite.key)))
+    sample = encoding.encode(validation.problems.rows(validation.sample(cls.curve_problems, suite.key)))
     stream = Stream(suite.stream(work.seed, work.training_problems), encoding)
 
     memory = machine.PeakMemory(work.device)  # without what preparing the data took
     torch.manual_seed(work.seed)  # before the model is built: initialisation is part of what a seed decides
-    cls = architectures.get(work.architecture)
     model = cls(cls.Config(**work.config), spec).to(device).train()
 
     def validate() -> tuple[int, int]:

@@ -60,8 +60,8 @@ def start_deaf(process: multiprocessing.process.BaseProcess) -> None:
     finally:
         for number, answer in answers.items():
             signal.signal(number, answer)
-    for number in came:
-        signal.raise_signal(number)
+    for late in came:
+        signal.raise_signal(late)
 
 
 class Child:

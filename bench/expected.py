@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench import architectures
-from bench.cell import VALIDATION_SAMPLE
 from bench.datasets.encoding import Encoded
 from bench.datasets.evaluation import EvaluationSet
 from bench.datasets.problems import Problems
@@ -67,10 +66,9 @@ class Expected:
     def validation_items(self) -> Encoded:
         return self.suite.encoding.encode(self.validation.problems)
 
-    @cached_property
-    def validation_sample(self) -> NDArray[np.int64]:
-        """Positions in the validation set of the problems that learning curves are of."""
-        return self.validation.sample(VALIDATION_SAMPLE, self.suite.key)
+    def validation_sample(self, architecture: str) -> NDArray[np.int64]:
+        """Positions in the validation set of the problems that its learning curves are of."""
+        return self.validation.sample(architectures.get(architecture).curve_problems, self.suite.key)
 
     @cached_property
     def asked(self) -> Encoded:

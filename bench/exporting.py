@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from bench import __version__, architectures
 from bench.architectures import Architecture, Autoregressive, MaskedInfilling
+from bench.architectures.pretrained import Pretrained
 from bench.card import model_card
 from bench.datasets.forms import TEXTS, WORKINGS_END
 from bench.datasets.tokenizers import DIGITS, SPECIAL, BytePair
@@ -51,12 +52,19 @@ def chosen_model(
     return trained, open_run(directory)
 
 
+def brings_its_own_classes(cls: type[Architecture]) -> bool:
+    """Whether it is a model that transformers has the code of: its folder holds none."""
+    return issubclass(cls, Pretrained)
+
+
 def auto_class(cls: type[Architecture]) -> str:
     """The class of transformers that loads a model of this architecture.
 
     Raises:
         UserError: it is of no kind that a folder can hold.
     """
+    if brings_its_own_classes(cls):
+        return "AutoModelForCausalLM"
     if not issubclass(cls, Autoregressive | MaskedInfilling):
         raise UserError(f"--arch {cls.name}: cannot be exported, being neither Autoregressive nor MaskedInfilling")
     if issubclass(cls, MaskedInfilling):
@@ -102,6 +110,11 @@ def refuse_used(directory: Path) -> None:
 def write_files(trained: TrainedModel, run: Run, directory: Path, name: str = "") -> None:
     """The files of the folder, into one that is empty."""
     model, auto = trained.model, auto_class(type(trained.model))
+    if isinstance(model, Pretrained):
+        card = model_card(trained, run, auto, name)  # asks the model, which `save` changes
+        model.save(directory)
+        write_text(directory / "README.md", card)
+        return
     for module, source in sources(type(model)).items():
         write_text(directory / f"{module}.py", source)
     write_text(directory / "LICENSE", _licence())

@@ -17,7 +17,7 @@ from bench.asker import Asker
 from bench.asking import read_problem
 from bench.errors import UserError
 from bench.report_page import ReportMaker
-from bench.site import MOST_BYTES, MOST_HEADER_BYTES, Site, create_app
+from bench.site import MOST_HEADER_BYTES, Site, create_app
 from bench.trained import TrainedModel
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ THREADS = 64
 CONNECTIONS = 256
 SILENT_SECONDS = 30
 """After which a connection that says nothing is closed."""
+MOST_BYTES_READ = 2**18
+"""Of a body: more than the application takes, so that it is who refuses what is somewhat too long, and in JSON."""
 MOST_PER_MINUTE = 1_000_000
 EXAMPLES = 5
 
@@ -112,6 +114,6 @@ def server_of(site: Site, place: Place) -> MultiSocketServer | BaseWSGIServer:
         connection_limit=CONNECTIONS,
         channel_timeout=SILENT_SECONDS,
         max_request_header_size=MOST_HEADER_BYTES,
-        max_request_body_size=MOST_BYTES,
+        max_request_body_size=MOST_BYTES_READ,
         ident=None,
     )

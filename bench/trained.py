@@ -29,6 +29,7 @@ from bench.training import autocast
 
 WEIGHTS = "model.safetensors"
 REMEDY = "restore it, or delete the cell's folder and run it again"
+ELSEWHERE = "what it was trained from must be where its command said: go to the folder that the run was made in"
 
 Seeds = Literal["all", "lowest"] | tuple[int, ...]
 """Which seeds of each architecture: all finished ones, the lowest finished one, or these."""
@@ -116,7 +117,8 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
         with torch.device("meta"):  # nothing is allocated for a model whose weights are not there
             described = {name: tuple(tensor.shape) for name, tensor in cls(config, spec).state_dict().items()}
     except Exception as error:  # a config by another version of a plug-in, say
-        raise BadFile(cell / RECORD, f"its config builds no model ({type(error).__name__}: {error})", REMEDY) from None
+        remedy = ELSEWHERE if cls.Config.required else REMEDY
+        raise BadFile(cell / RECORD, f"its config builds no model ({type(error).__name__}: {error})", remedy) from None
     there = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if there != described:
         names = there.keys() | described.keys()

@@ -15,8 +15,8 @@ def export_command(
     """Write a trained model as a Hugging Face folder: weights, config, tokenizer, sources, model card.
 
     Where torch and transformers are installed, and nothing of arithbench, `AutoModelForCausalLM`,
-    `AutoModelForSeq2SeqLM` or `AutoModel` loads it with `trust_remote_code=True`; the model card (README.md) in it says
-    which, and how.
+    `AutoModelForSeq2SeqLM` or `AutoModel` loads it, but for `pretrained` with `trust_remote_code=True`; the model card
+    (README.md) in it says which, and how.
 
     Parameters
     ----------
@@ -33,16 +33,17 @@ def export_command(
     """
     from bench.amounts import parse_names
     from bench.cli.output import console
-    from bench.exporting import auto_class, chosen_model, export, refuse_used
+    from bench.exporting import auto_class, brings_its_own_classes, chosen_model, export, refuse_used
 
     refuse_used(to)
     plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
     trained, read = chosen_model(run, arch, seed, plugins)
     export(trained, read, to)
-    name = auto_class(type(trained.model))
+    cls = type(trained.model)
+    trusted = "" if brings_its_own_classes(cls) else ", trust_remote_code=True"
     console().print(
         f"{to}: {trained.architecture} seed {trained.seed} of {run}\n"
-        f'{name}.from_pretrained("{to}", trust_remote_code=True) loads it; README.md there shows how to ask it',
+        f'{auto_class(cls)}.from_pretrained("{to}"{trusted}) loads it; README.md there shows how to ask it',
         markup=False,
         soft_wrap=True,
     )

@@ -14,8 +14,10 @@ import torch
 from calling import call
 from language_models import as_gguf, llama, needs_smollm2, smollm2
 from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from bench.architectures import language_models
+from bench.architectures import get, language_models
+from bench.architectures.pretrained import Pretrained
 from bench.asking import ask, read_problem
 from bench.cell import run_cell
 from bench.checkpoints import PATTERN
@@ -27,6 +29,7 @@ from bench.plan import Entry, Plan, missing_lines, resolve
 from bench.results.collect import collect
 from bench.results.comparable import held_equal
 from bench.results.contents import contents
+from bench.results.curves import read_curve
 from bench.results.pretrained import MAY_HAVE_MET
 from bench.results.records import RECORD, Record, read_record
 from bench.results.report import FILE_NAMES, render
@@ -216,6 +219,21 @@ def test_every_claim_can_be_verified(name: str, runs: dict[str, Path]) -> None:
     assert {"weights", "answers again", "training data", "learning curve"} <= {check.check for check in checks}
 
 
+def test_its_learning_curve_is_of_fewer_problems_and_its_last_word_of_all(
+    tiny_path: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Answering takes it so long that a curve of a thousand problems outlasts the training.
+    assert get("pretrained").curve_problems < get("lstm").curve_problems
+    monkeypatch.setattr(get("pretrained"), "curve_problems", 7)
+    [record] = run_all(planned(tiny_path, folder, budget="examples=64"), tmp_path / "run")
+    cell = cell_directory(tmp_path / "run", "pretrained", 0)
+    assert set(read_curve(cell)["total"]) == {7}
+    assert record.validation_total is not None
+    assert record.validation_total > 7
+    checks = list(verify_run(tmp_path / "run", 0, ()))
+    assert [check.detail for check in checks if check.ok is False] == []
+
+
 def test_what_was_not_trained_answers_as_it_came(runs: dict[str, Path], folder: Path) -> None:
     record = read_record(cell_directory(runs["zero"], "pretrained", 0))
     assert (record.budget, record.steps, record.tokens, record.flops) == ("examples=0", 0, 0, 0)
@@ -316,6 +334,36 @@ def test_eval_says_that_it_may_have_met_them(
     assert "pretrained: may have met these before" in out
 
 
+@pytest.mark.parametrize("name", ["full", "lora"])
+def test_transformers_loads_what_was_exported_and_answers_as_here(
+    name: str,
+    runs: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = tmp_path / "exported"
+    status, out, err = call(capsys, monkeypatch, "export", str(runs[name]), "--arch", "pretrained", "--to", str(folder))
+    assert (status, "trust_remote_code" in out) == (0, False), err
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    [here] = trained_models(runs[name], ("pretrained",))
+    problems = here.suite.evaluation_set("test").problems
+    assert isinstance(here.model, Pretrained)
+    for row, ids in enumerate(here.answer(problems).ids):
+        prompt = tokenizer("".join(problems.texts(row)) + "=", return_tensors="pt")
+        written = model.generate(**prompt, max_new_tokens=here.model.most_tokens(), do_sample=False)
+        tokens = written[0, prompt["input_ids"].shape[1] :].tolist()
+        assert here.model._translator.read(tokens, len(ids)) == ids.tolist()
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert MAY_HAVE_MET in card
+    assert "unseen" not in card.replace(MAY_HAVE_MET, "")
+    assert json.loads((runs[name] / "run.json").read_text(encoding="utf-8"))["command"] in card
+    code = card.partition("```python\n")[2].partition("```")[0]
+    exec(code.replace('"."', repr(str(folder))), {})
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
 def test_a_model_that_is_gone_is_said_in_one_line(
     runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +376,8 @@ def test_a_model_that_is_gone_is_said_in_one_line(
     status, _, err = call(capsys, monkeypatch, "ask", str(tmp_path / "run"), "3+4")
     assert (status, err.count("\n")) == (2, 1)
     assert "there is no such folder" in err
+    assert "go to the folder that the run was made in" in err
+    assert "delete" not in err
 
 
 def _gone(name: str) -> None:

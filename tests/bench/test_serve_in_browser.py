@@ -20,6 +20,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from bench.asking import ask, read_problem
+from bench.site import MOST_BYTES
 from bench.trained import trained_models
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -268,6 +269,16 @@ def test_a_broken_request_is_refused_at_once(sent: bytes, server: Server) -> Non
     assert head.split()[1] in (b"400", b"404", b"413", b"421", b"431")
     assert b"Traceback" not in head
     assert b"waitress" not in head
+
+
+def test_a_body_that_is_too_long_is_refused_as_the_api_is_described(server: Server) -> None:
+    connection = http.client.HTTPConnection(*server.place, timeout=30)
+    body = json.dumps({"expression": "9" * MOST_BYTES})
+    connection.request("POST", "/api/ask", body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    assert response.status == 413
+    assert "at most 16,000 bytes" in json.loads(response.read())["error"]
+    connection.close()
 
 
 def test_a_client_that_says_nothing_keeps_nobody_waiting(server: Server) -> None:

@@ -163,7 +163,7 @@ def put_model(run: Path, model: architectures.Architecture) -> None:
     answered = answer(model, expected.asked, device, "32")
     validated = answer(model, expected.validation_items, device, "32").right
     curve = read_curve(cell_of(run))
-    curve.loc[len(curve) - 1, "correct"] = int(validated[expected.validation_sample].sum())
+    curve.loc[len(curve) - 1, "correct"] = int(validated[expected.validation_sample(model.name)].sum())
     write_curve(cell_of(run), curve)
     sign(run, validation_correct=int(validated.sum()))
     edit_predictions(run, lambda _: expected.frame(answered))
