@@ -124,17 +124,21 @@ def _never() -> bool:
 def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
     """Train, evaluate and record, from the newest checkpoint on; a failure is recorded too.
 
-    Without a record it ends where it was asked to stop, or where another process works on the cell.
+    Without a record it ends where it was asked to stop, or where another process works on the cell; one that stands
+    already, since another process was quicker, is let alone.
     """
     from bench.checkpoints import delete_checkpoints
     from bench.locks import Held, holding
     from bench.results.files import delete_halves
+    from bench.results.records import RECORD
     from bench.training import Stopped
 
     directory = Path(work.directory)
     directory.mkdir(parents=True, exist_ok=True)
     try:
         with holding(directory / LOCK, PATIENCE_SECONDS):
+            if (directory / RECORD).exists():
+                return
             delete_halves(directory)
             (directory / ERROR).unlink(missing_ok=True)  # of an earlier try
             outcome = _outcome(_train_and_evaluate, work, report, stop)
@@ -369,11 +373,12 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
     """The outcome of a cell: the figures of its record that its plan does not give. Test problems are asked once."""
     import pandas as pd
     import torch
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     from bench import machine
     from bench.evaluation import answer, predictions
     from bench.results.curves import write_curve
+    from bench.results.files import write_bytes
     from bench.results.predictions import write_predictions
     from bench.results.records import had_the_machine
 
@@ -387,7 +392,7 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
     write_predictions(directory, predictions(suite, test, seen, answered))
     write_curve(directory, pd.DataFrame(trained.curve))
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    save_file(weights, directory / "model.safetensors")
+    write_bytes(directory / "model.safetensors", save(weights))  # on the disk before the record that vouches for it
     low, middle, high = trained.rate_quartiles() if trained.steps else (None, None, None)
     correct = int(answered.right[: len(test)].sum())
     return {

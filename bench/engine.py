@@ -176,6 +176,9 @@ class _CellTask:
         if not _is_free(self.folder):
             self._leave()
             return None
+        if (found := self._found()) is not None:  # whoever had it meanwhile ended it
+            self._finish(found)
+            return None
         self.watcher.start(self.entry.name, self.seed)
         return self._work(), run_cell
 

@@ -141,6 +141,29 @@ def test_module_runs_on_every_desk(path: Path) -> None:
     assert violations(path.read_text(encoding="utf-8")) == []
 
 
+def test_nothing_waits_by_a_clock_that_may_be_set() -> None:
+    """The time of day jumps; it is for labels alone. A name for each module that reads it."""
+    readers = {
+        str(path.relative_to(ROOT))
+        for room in ROOMS
+        for path in sorted((ROOT / room).rglob("*.py"))
+        if _reads_time_of_day(path.read_text(encoding="utf-8"))
+    }
+    assert readers == {"bench/tracking.py"}  # when a point was drawn, in TensorBoard's own file
+
+
+def _reads_time_of_day(source: str) -> bool:
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(value=ast.Name(id="time"), attr="time" | "time_ns"):
+                return True
+            case ast.ImportFrom(module="time", names=names) if any(a.name in ("time", "time_ns") for a in names):
+                return True
+            case ast.Attribute(attr="now" | "utcnow" | "today"):
+                return True
+    return False
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -7,7 +7,9 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -16,7 +18,7 @@ import torch
 from bench.cell import ERROR, LOCK, Work, run_cell
 from bench.checkpoints import PATTERN, Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
 from bench.cli.options import RunOptions
-from bench.engine import work_of
+from bench.engine import _CellTask, work_of
 from bench.locks import Held, holding
 from bench.plan import resolve
 from bench.results.files import BadFile
@@ -189,6 +191,27 @@ def test_a_loss_above_its_start_for_long_has_diverged(losses: list[float], diver
         _refuse_rise(trained)
 
 
+def test_a_cell_that_another_process_ended_is_let_alone(straight: Path, tiny_path: Path, tmp_path: Path) -> None:
+    """It waited for the lock of the cell, and got it from a process that had written the record."""
+    copytree(straight, tmp_path / "cell")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "cell").iterdir()}
+    assert run_for(work(tiny_path, tmp_path / "cell"), STEPS) == []
+    assert {path.name: path.read_bytes() for path in (tmp_path / "cell").iterdir()} == before
+
+
+def test_no_process_is_started_for_a_cell_that_another_ended_meanwhile(
+    straight: Path, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = resolve(RunOptions(arch="transformer", suite=str(tiny_path), threads=1, set=("batch=30,dropout=0.1",)))
+    watcher = Mock()
+    task = _CellTask(plan, plan.entries[0], 0, tmp_path, watcher, retry_failed=False, checkpoint_seconds=None)
+    # The other one ends while this one waits for the lock.
+    monkeypatch.setattr("bench.engine._is_free", lambda folder: bool(copytree(straight, folder)))
+    assert task.begin() is None
+    watcher.finish.assert_called_once_with(read_record(straight))
+    watcher.start.assert_not_called()
+
+
 # --- other processes --------------------------------------------------------------------------------------------------
 
 # A shell that starts the tests in the background may have told them, and what they start, to ignore Ctrl-C.
@@ -261,12 +284,12 @@ class PowerCut(BaseException):
     """No code sees it coming, and none may tidy up after it."""
 
 
-WRITES = STEPS + 3
-"""Of a cell with a checkpoint a step: those, predictions, curve and record."""
+WRITES = STEPS + 4
+"""Of a cell with a checkpoint a step: those, predictions, curve, weights and record."""
 
 
 @pytest.mark.parametrize("after_rename", [False, True], ids=["before it is renamed", "after it is renamed"])
-@pytest.mark.parametrize("write", [11, STEPS + 1, STEPS + 2, WRITES])
+@pytest.mark.parametrize("write", [11, STEPS + 1, STEPS + 2, STEPS + 3, WRITES])
 def test_a_power_cut_in_any_write_costs_nothing(
     write: int, after_rename: bool, straight: Path, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

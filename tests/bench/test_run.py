@@ -276,7 +276,7 @@ def test_a_cell_that_diverges_is_a_row_with_its_reason(tiny_path: Path, tmp_path
     collect(tmp_path)
     row = pd.read_csv(tmp_path / "cells.csv").iloc[0]
     assert row["status"] == "diverged"
-    assert row["reason"].startswith("the loss lay above ")
+    assert row["reason"].startswith(("the loss lay above ", "the loss became nan"))  # either has
     assert pd.isna(row["exact_match"])
 
 

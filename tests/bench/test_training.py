@@ -1,7 +1,9 @@
 """Budgets, the learning curve and the loop, on a model of a few hundred parameters."""
 
 import math
+import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,13 +13,14 @@ import torch
 from bench import training
 from bench.amounts import parse_budget
 from bench.architectures import Architecture, get
+from bench.checkpoints import Checkpoint
 from bench.datasets.stream import Stream
 from bench.datasets.suites import Suite
 from bench.evaluation import answer
 from bench.plan import sequence_spec
 from bench.settings import TrainingSettings
 from bench.sizing import count_flops
-from bench.training import CURVE_POINTS, LOOK_STEPS, Diverged, Trained, train
+from bench.training import CURVE_POINTS, LOOK_STEPS, Diverged, Keeping, Trained, train
 
 
 def build(suite: Suite, name: str = "transformer", seed: int = 0) -> Architecture:
@@ -32,6 +35,7 @@ def run(
     model: Architecture | None = None,
     stop_when_flat: int | None = None,
     validate: Callable[[], tuple[int, int]] = lambda: (1, 4),
+    keeping: Keeping | None = None,
     **settings: Any,
 ) -> tuple[Trained, Stream]:
     model = model or build(suite)
@@ -48,8 +52,31 @@ def run(
         stop_when_flat=stop_when_flat,
         validate=validate,
         report=lambda event: None,
+        keeping=keeping,
     )
     return trained, stream
+
+
+@pytest.mark.parametrize(("cost", "steps"), [(0.0, [4, 8, 12, 16, 20, 24]), (1.0, [4, 14, 24])])
+def test_checkpoints_come_every_20_seconds_and_take_a_fiftieth_at_most(
+    cost: float, steps: list[int], tiny: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock of which a step takes 5 seconds. The last checkpoint is that of the end."""
+    now, kept = 0.0, []
+
+    def stop() -> bool:  # asked once a step
+        nonlocal now
+        now += 5
+        return False
+
+    def save(checkpoint: Checkpoint, step: int) -> None:
+        nonlocal now
+        now += cost
+        kept.append(step)
+
+    monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now, perf_counter=time.perf_counter))
+    run(tiny, "steps=25", keeping=Keeping(save=save, stop=stop))
+    assert kept == [*steps, 25]
 
 
 def test_examples_and_steps_are_met_exactly(tiny: Suite) -> None:

@@ -172,6 +172,24 @@ def test_a_damaged_file_is_named_by_whatever_command_reads_it(
             assert out == "", what
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_no_model_of_a_damaged_cell_is_handed_on(name: str, run: Path, call: Call) -> None:
+    path = run / KINDS[name].path
+    path.write_bytes(path.read_bytes()[:-1] + b"~")
+    Path("problems.csv").write_text("a,op,b\n1,+,1\n", encoding="utf-8")
+    for line in (
+        ["eval", str(run), "--data", "problems.csv"],
+        ["export", str(run), "--arch", "lstm", "--to", "exported"],
+        ["push", str(run), "--arch", "lstm", "--repo", "me/model", "--dry-run"],
+        ["serve", str(run), "--port", "0"],
+    ):
+        status, out, err = call(*line)
+        assert (status, out, err.count("\n")) == (2, "", 1), line
+        assert err.startswith(f"bench: {path}: "), line
+        assert "; " in err, line
+    assert not Path("exported").exists()
+
+
 @pytest.mark.parametrize("number", [pytest.param(100, id="some"), MANY])
 def test_readers_return_what_can_be_scored_or_say_which_file_is_bad(number: int, run: Path) -> None:
     """Deeper than commands reach, which compare a checksum first: whoever signs a file anew gets no further."""
