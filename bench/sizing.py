@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -126,14 +126,14 @@ def fit(
             widths = [getattr(config, first)]
             if first not in fixed:
                 step = math.lcm(config.size_step, first_step)
-                units = nearest(lambda n, step=step: size(n * step, start), target)
-                widths = [n * step for n in (units, units - 1, units + 1) if n >= 1]
+                middle = nearest_multiple(lambda width: size(width, start), step, target)
+                widths = [width for width in (middle, middle - step, middle + step) if width >= step]
             for width in widths:
                 if second in fixed:
                     yield width, start
                     continue
                 for step in second_steps:
-                    yield width, step * nearest(lambda n, step=step, width=width: size(width, n * step), target)
+                    yield width, nearest_multiple(partial(size, width), step, target)
 
     seen: list[tuple[int, int | None]] = []
     for pair in candidates():
@@ -142,6 +142,11 @@ def fit(
             break
     chosen = min(seen, key=deviation)
     return dataclasses.replace(config, **{first: chosen[0], second: chosen[1]})
+
+
+def nearest_multiple(size: Callable[[int], int], step: int, target: int) -> int:
+    """The multiple of `step` whose size is nearest to `target`; `size` grows with it."""
+    return step * nearest(lambda n: size(n * step), target)
 
 
 def nearest(size: Callable[[int], int], target: int) -> int:
