@@ -166,17 +166,22 @@ class _CellTask:
         return cell_directory(self.directory, self.entry.name, self.seed)
 
     def begin(self) -> tuple[Work, Job] | None:
-        found = self._found()
-        if found is not None and self.retry_failed and not found.done:
-            (self.folder / records.RECORD).unlink()
-            found = None
-        if found is not None:
-            self._finish(found)
+        seen = self._found()
+        again = seen is not None and self.retry_failed and not seen.done
+        if seen is not None and not again:
+            self._finish(seen)
             return None
-        if not _is_free(self.folder):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with holding(self.folder / LOCK, ORPHAN_SECONDS):  # time for the process of a parent that was killed
+                found = self._found()
+                if again and found == seen:
+                    (self.folder / records.RECORD).unlink()
+                    found = None
+        except Held:
             self._leave()
             return None
-        if (found := self._found()) is not None:  # whoever had it meanwhile ended it
+        if found is not None:  # another process ended it meanwhile
             self._finish(found)
             return None
         self.watcher.start(self.entry.name, self.seed)
@@ -247,16 +252,6 @@ def run_plan(
     with holding(directory / TABLES_LOCK, patience=60):
         complete_baselines(plan, directory)
     return [cell.record for cell in cells if cell.record is not None]
-
-
-def _is_free(folder: Path) -> bool:
-    """Whether no process works on the cell of this folder; one whose parent was killed is given time to end."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with holding(folder / LOCK, ORPHAN_SECONDS):
-            return True
-    except Held:
-        return False
 
 
 def _collect(directory: Path) -> None:

@@ -57,7 +57,7 @@ def check_command(options: RunOptions) -> None:
         target.print("! not tuned for this suite, size, budget and settings, or of another size than asked")
     target.print(
         f"about {seconds:,.0f} s of training in all, by {len(rows)} x {len(plan.seeds)} cells one after another "
-        f"(from a few passes with throwaway weights, without evaluation)"
+        f"(from a few steps with throwaway weights, without evaluation)"
     )
 
 

@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 from typing import Any
 from unittest.mock import Mock
 
@@ -15,10 +17,10 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.cell import ERROR, LOCK, Work, run_cell
+from bench.cell import ERROR, LOCK, Work, run_cell, write_outcome
 from bench.checkpoints import PATTERN, Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
 from bench.cli.options import RunOptions
-from bench.engine import _CellTask, work_of
+from bench.engine import _CellTask, death, work_of
 from bench.locks import Held, holding
 from bench.plan import resolve
 from bench.results.files import BadFile
@@ -199,17 +201,28 @@ def test_a_cell_that_another_process_ended_is_let_alone(straight: Path, tiny_pat
     assert {path.name: path.read_bytes() for path in (tmp_path / "cell").iterdir()} == before
 
 
+@pytest.mark.parametrize("failed_before", [False, True], ids=["new", "retry-failed"])
 def test_no_process_is_started_for_a_cell_that_another_ended_meanwhile(
-    straight: Path, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    straight: Path, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failed_before: bool
 ) -> None:
     plan = resolve(RunOptions(arch="transformer", suite=str(tiny_path), threads=1, set=("batch=30,dropout=0.1",)))
     watcher = Mock()
-    task = _CellTask(plan, plan.entries[0], 0, tmp_path, watcher, retry_failed=False, checkpoint_seconds=None)
-    # The other one ends while this one waits for the lock.
-    monkeypatch.setattr("bench.engine._is_free", lambda folder: bool(copytree(straight, folder)))
+    task = _CellTask(plan, plan.entries[0], 0, tmp_path, watcher, retry_failed=failed_before, checkpoint_seconds=None)
+    if failed_before:
+        task.folder.mkdir(parents=True)
+        write_outcome(work_of(plan, plan.entries[0], 0, task.folder), death(1))
+
+    @contextmanager
+    def held_by_another(*_: object) -> Iterator[None]:
+        rmtree(task.folder)
+        copytree(straight, task.folder)
+        yield
+
+    monkeypatch.setattr("bench.engine.holding", held_by_another)
     assert task.begin() is None
     watcher.finish.assert_called_once_with(read_record(straight))
     watcher.start.assert_not_called()
+    assert read_record(task.folder).done
 
 
 # --- other processes --------------------------------------------------------------------------------------------------
