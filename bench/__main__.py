@@ -22,9 +22,13 @@ def main() -> None:
     if sys.stdout is None:  # closed by the caller, who wants to read nothing
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it stays open to the end
 
-    from cyclopts import CycloptsError
+    try:
+        from cyclopts import CycloptsError
 
-    from bench.cli import app
+        from bench.cli import app
+    except ModuleNotFoundError as error:
+        _say(f"the package {error.name} is not installed; in the folder of arithbench: pip install -c constraints.txt -e .")
+        sys.exit(2)
     from bench.errors import UserError
 
     for word in sys.argv[1:]:

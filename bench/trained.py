@@ -104,8 +104,8 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
     path = cell / WEIGHTS
     try:
         weights = load_file(path)
-    except FileNotFoundError:
-        raise BadFile(path, "the file is missing", REMEDY) from None
+    except FileNotFoundError:  # said of a file that may not be read, too
+        raise BadFile(path, "may not be read" if path.exists() else "the file is missing", REMEDY) from None
     except Exception as error:
         raise BadFile(path, f"is no file of weights ({error})", REMEDY) from None
     try:
