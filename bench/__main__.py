@@ -27,7 +27,7 @@ def main() -> None:
 
         from bench.cli import app
     except ModuleNotFoundError as error:
-        _say(f"the package {error.name} is not installed; in the folder of arithbench: pip install -c constraints.txt -e .")
+        _say(f"{error.name} is not installed; in the folder of arithbench: pip install -c constraints.txt -e .")
         sys.exit(2)
     from bench.errors import UserError
 

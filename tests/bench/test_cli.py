@@ -179,7 +179,7 @@ def test_a_clone_that_was_not_installed_says_how_to() -> None:
     command = [sys.executable, "-S", "-m", "bench", "list"]  # -S: without the packages of the environment
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("bench: the package cyclopts is not installed; in the folder of arithbench: pip ")
+    assert done.stderr.startswith("bench: cyclopts is not installed; in the folder of arithbench: pip ")
 
 
 def test_an_interrupt_is_one_line_whatever_it_meets(
