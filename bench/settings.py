@@ -39,16 +39,16 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         rules = {
-            "lr": 0 < self.lr <= 100,
-            "outer_lr": 0 < self.outer_lr <= 100,
-            "batch": 1 <= self.batch <= 2**20,
-            "warmup": 0 <= self.warmup <= 0.9,
-            "weight_decay": 0 <= self.weight_decay <= 10,
-            "clip": 0 < self.clip <= 1e6,
+            "lr": (0 < self.lr <= 100, "above 0 and at most 100"),
+            "outer_lr": (0 < self.outer_lr <= 100, "above 0 and at most 100"),
+            "batch": (1 <= self.batch <= 2**20, f"from 1 to {2**20}"),
+            "warmup": (0 <= self.warmup <= 0.9, "from 0 to 0.9, a share of the budget"),
+            "weight_decay": (0 <= self.weight_decay <= 10, "from 0 to 10"),
+            "clip": (0 < self.clip <= 1e6, "above 0 and at most 1000000"),
         }
-        for name, kept in rules.items():
+        for name, (kept, rule) in rules.items():
             if not kept:
-                raise ValueError(f"{name} {getattr(self, name)} is out of range")
+                raise ValueError(f"{name} {getattr(self, name)}: must be {rule}")
 
 
 def own_assignments(assignments: dict[str, str], architecture: str) -> dict[str, str]:

@@ -130,7 +130,7 @@ def test_the_later_of_preset_suite_file_and_set_wins(tmp_path: Path, monkeypatch
         ("[lstm]\nbatsch = 1", r"\[lstm\] batsch: unknown; did you mean 'batch'"),
         ("[lstm]\nheads = 4", r"\[lstm\] heads: unknown"),
         ("[lstm]\n[transformer]\nhaeds = 4", r"\[transformer\] haeds: unknown; did you mean 'heads'"),
-        ("[lstm]\nlr = -1", r"\[lstm\]: lr -1.0 is out of range"),
+        ("[lstm]\nlr = -1", r"\[lstm\]: lr -1.0: must be above 0"),
         ("[transformer]\nheads = 4", "has no table for lstm"),
     ],
 )

@@ -39,7 +39,7 @@ def test_texts_become_values_of_the_field_types() -> None:
         ("lr", "abc", "expected a finite number"),
         ("lr", "nan", "expected a finite number"),
         ("lr", "inf", "expected a finite number"),
-        ("lr", "-1", "out of range"),
+        ("lr", "-1", "lr -1.0: must be above 0 and at most 100"),
         ("batch", "0", "from 1 on"),
         ("batch", "1.5", "expected a whole number"),
         ("batch", True, "expected a whole number"),
