@@ -11,6 +11,7 @@ import inspect
 import json
 import re
 import sys
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,8 @@ def export(trained: TrainedModel, run: Run, directory: Path, name: str = "") -> 
         made = Path(hidden) / directory.name
         made.mkdir()
         write_files(trained, run, made, name)
+        for weights in made.glob("*.safetensors"):  # which safetensors lets nobody but their owner read
+            shutil.copymode(made / "README.md", weights)
         if directory.is_dir():
             directory.rmdir()  # empty, and Windows renames onto nothing
         made.rename(directory)

@@ -250,6 +250,7 @@ def test_weights_are_those_of_the_run(exported: list[Exported], all_run: Path) -
     for one in exported[: -len(FORMS)]:
         ours = load_file(cell_directory(all_run, one.trained.architecture, 0) / WEIGHTS)
         theirs = load_file(one.folder / WEIGHTS)
+        assert (one.folder / WEIGHTS).stat().st_mode == (one.folder / "README.md").stat().st_mode
         assert all(torch.equal(theirs[f"architecture.{name}"], tensor) for name, tensor in ours.items())
 
 
