@@ -10,8 +10,8 @@ import importlib.metadata
 import inspect
 import json
 import re
-import sys
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
