@@ -16,6 +16,7 @@ from unittest.mock import Mock
 import pandas as pd
 import pytest
 import torch
+from calling import call
 
 from bench.cell import ERROR, LOCK, Work, run_cell, write_outcome
 from bench.checkpoints import PATTERN, Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
@@ -331,10 +332,14 @@ def test_a_power_cut_in_any_write_costs_nothing(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the shell's `ulimit` stands in for a full disk")
-def test_a_full_disk_is_one_line_and_loses_no_finished_cell(tiny_path: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_one_line_and_loses_no_finished_cell(
+    tiny_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     settings = ("--threads", "1", "--set", "batch=30")
-    first = start(tmp_path, tiny_path, "--arch", "lstm", *settings)
-    assert first.communicate()[1] == ""
+    here = ("run", "--suite", str(tiny_path), "--out", "out", *settings)
+    status, _, said = call(capsys, monkeypatch, *here, "--arch", "lstm")
+    assert (status, said) == (0, "")
     record = tmp_path / "out" / "cells" / "lstm-s0" / RECORD
     before = record.read_bytes()
     # No file above 40 blocks of 512 or 1,024 bytes: less than weights and page, more than a record.
@@ -345,8 +350,8 @@ def test_a_full_disk_is_one_line_and_loses_no_finished_cell(tiny_path: Path, tmp
     assert "gru, seed 0: failed: OSError" in printed
     assert record.read_bytes() == before
     assert "OSError" in (tmp_path / "out" / "cells" / "gru-s0" / ERROR).read_text(encoding="utf-8")
-    third = start(tmp_path, tiny_path, "--arch", "lstm,gru", *settings, "--retry-failed")
-    assert third.communicate()[1] == ""
+    status, _, said = call(capsys, monkeypatch, *here, "--arch", "lstm,gru", "--retry-failed")
+    assert (status, said) == (0, "")
     records = [read_record(folder) for folder in (tmp_path / "out" / "cells").iterdir()]
     assert {record.status for record in records} == {"done"}
     assert all(ERROR not in record.files for record in records)

@@ -22,7 +22,7 @@ digits = ["1x1"]
 per_stratum = 10
 seen = 5
 [defaults]
-budget = "examples=24_000"
+budget = "examples=%d"
 parameters = 5_000
 seeds = 1
 batch = 32
@@ -74,27 +74,19 @@ def same(one: Path, other: Path) -> None:
         pd.testing.assert_frame_equal(*curves)
 
 
-@pytest.fixture(scope="module")
-def suite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("suite") / "short.toml"
-    path.write_text(SUITE, encoding="utf-8")
-    return path
-
-
-@pytest.fixture(scope="module")
-def straight(suite: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("straight") / "out"
-    process = start(suite, out)
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals and process groups are POSIX")
+@pytest.mark.parametrize(
+    ("kills", "examples"),
+    [pytest.param(4, 6_000, id="4"), pytest.param(100, 24_000, id="100", marks=pytest.mark.torture)],
+)
+def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
+    kills: int, examples: int, tmp_path: Path
+) -> None:
+    suite, straight = tmp_path / "short.toml", tmp_path / "straight"
+    suite.write_text(SUITE % examples, encoding="utf-8")
+    process = start(suite, straight)
     assert process.communicate() == (None, b"")
     assert process.returncode == 0
-    return out
-
-
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals and process groups are POSIX")
-@pytest.mark.parametrize("kills", [pytest.param(4, id="4"), pytest.param(100, id="100", marks=pytest.mark.torture)])
-def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
-    kills: int, suite: Path, straight: Path, tmp_path: Path
-) -> None:
     moments, killed, rounds = random.Random(kills), 0, 0
     started = time.monotonic()
     while killed < kills:
