@@ -47,7 +47,7 @@ def training_seconds(plan: Plan, entry: Entry) -> float:
 def _steps(plan: Plan, entry: Entry) -> tuple[float, float]:
     """Seconds of a step, the least that was seen, and symbols; both of one example."""
     device = torch.device(plan.device)
-    stream = Stream(plan.suite.stream(plan.seeds[0], plan.training_problems), plan.suite.encoding)
+    stream = Stream(plan.suite.stream(plan.seeds[0]), plan.suite.encoding)
     model = entry.cls(entry.config, sequence_spec(plan.suite)).to(device)
     optimizers = build_optimizers(model, entry.training)
     scaler = torch.amp.GradScaler(device.type, enabled=plan.precision == "16")

@@ -18,6 +18,8 @@ from bench.datasets.split import fingerprint
 
 BLOCK = 1024
 MOST_BARREN_BLOCKS = 10_000
+MOST_TRAINING_PROBLEMS = 10_000_000
+"""of a finite training set: it is held in memory"""
 
 
 class ProblemStream:
@@ -28,7 +30,7 @@ class ProblemStream:
     `limit` keeps the sequence to the first `limit` distinct problems, shuffled anew each epoch.
 
     Raises:
-        ValueError: `limit` is larger than the number of distinct training problems.
+        ValueError: `limit` is larger than `MOST_TRAINING_PROBLEMS` or the number of distinct training problems.
     """
 
     def __init__(self, sampler: Sampler, problem_key: str, seed: int, limit: int | None = None) -> None:
@@ -65,6 +67,11 @@ class ProblemStream:
         return self._epoch[1]
 
     def _first_distinct(self, limit: int) -> Problems:
+        if limit > MOST_TRAINING_PROBLEMS:
+            raise ValueError(
+                f"training_problems {limit:,}: at most {MOST_TRAINING_PROBLEMS:,} are held in memory; "
+                "leave it out to train on endless ones"
+            )
         available = self._sampler.listed_problems
         if available is not None and limit > available:
             raise ValueError(f"training_problems {limit:,}: there are only {available:,} distinct training problems")

@@ -57,6 +57,8 @@ BAD = [
     ("run --arch lstm --params -5", "-5", "whole number from 1 on"),
     ("run --arch lstm --training-problems 0", "0", "whole number from 1 on"),
     ("run --arch lstm --training-problems 1M", "1,000,000", "there are only"),
+    ("run --arch lstm --suite large --training-problems 1G", "1,000,000,000", "at most 10,000,000"),
+    ("data --suite large --training-problems 1G", "1,000,000,000", "at most 10,000,000"),
     ("run --arch lstm --threads 0", "--threads 0", "expected 1 to 1024"),
     ("run --arch lstm --threads many", "--threads", "many"),
     ("run --arch lstm --precision 8", "8", "Choose from"),

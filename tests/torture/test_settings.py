@@ -186,13 +186,15 @@ KEYS: dict[str, st.SearchStrategy[object]] = {
     "digit": st.just(["1x1"]),
     "é": st.just(1),
 }
+GOOD_DEFAULTS: dict[str, object] = {"budget": "examples=300", "parameters": 5000, "seeds": 1}
 GOOD: dict[str, object] = {
     **{"name": "tiny", "version": 1, "summary": "words", "operations": ["+"], "digits": ["1x1"], "signs": ["++", "--"]},
-    **{
-        "evaluation": {"per_stratum": 3, "seen": 1},
-        "defaults": {"budget": "examples=300", "parameters": 5000, "seeds": 1},
-    },
+    **{"evaluation": {"per_stratum": 3, "seen": 1}, "defaults": GOOD_DEFAULTS},
 }
+
+
+def suite_text(content: dict[str, object]) -> str:
+    return "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in content.items())
 
 
 @st.composite
@@ -202,7 +204,7 @@ def suite_texts(draw: st.DrawFn) -> str:
     for key in draw(st.lists(st.sampled_from(sorted(content)), max_size=1)):
         if draw(st.booleans()):
             del content[key]
-    text = "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in content.items())
+    text = suite_text(content)
     if draw(st.integers(0, 3)) == 0:
         place = draw(st.integers(0, len(text)))
         text = text[:place] + draw(st.text(max_size=3)) + text[place + draw(st.integers(0, 3)) :]
@@ -283,7 +285,10 @@ def check_command_lines(folder: Path, call: Call, number: int) -> None:
 def check_suites(folder: Path, call: Call, number: int) -> None:
     seconds: list[float] = []
 
+    many = {**GOOD, "digits": ["9x9"], "defaults": {**GOOD_DEFAULTS, "training_problems": 10**9}}
+
     @settings(max_examples=number)
+    @example(suite_text(many))
     @given(suite_texts())
     def answers(text: str) -> None:
         (folder / "tiny.toml").write_text(text, encoding="utf-8", newline="")
