@@ -1,5 +1,6 @@
 """All architectures by name."""
 
+import dataclasses
 import difflib
 import importlib
 import re
@@ -17,14 +18,20 @@ def register(cls: type[Architecture]) -> type[Architecture]:
     """Class decorator: make an architecture known under its `name`.
 
     Raises:
-        ValueError: the name is taken or is not of small letters, digits and hyphens (it names folders), or an attribute
-            that every architecture states is missing.
+        ValueError: the name is taken or is not of small letters, digits and hyphens (it names folders), an attribute
+            that every architecture states is missing, or a setting is more than one value.
     """
     missing = [name for name in ("name", "family", "year", "paper", "Config", "debug") if not hasattr(cls, name)]
     if missing:
         raise ValueError(f"architecture {cls.__name__} lacks {', '.join(missing)}")
     if not re.fullmatch(r"[a-z][a-z0-9-]*", cls.name):
         raise ValueError(f"architecture name '{cls.name}': expected small letters, digits and hyphens")
+    for setting in dataclasses.fields(cls.Config):
+        if not isinstance(setting.default, bool | int | float | str | None):
+            raise ValueError(
+                f"architecture '{cls.name}': setting '{setting.name}' has no number, text, true, false or None as its "
+                "default; a run's plan and the command line hold no other"
+            )
     taken = _registered.get(cls.name, cls)
     if (taken.__module__, taken.__qualname__) != (cls.__module__, cls.__qualname__):  # equal where a module is reloaded
         raise ValueError(f"architecture name '{cls.name}' is taken by {taken.__module__}.{taken.__qualname__}")

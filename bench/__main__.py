@@ -5,20 +5,23 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from bench.starting import answered_signals
 
 INTERRUPTED = "interrupted; the same command continues"
 
 
 def main() -> None:
     """Run one command and exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted."""
-    for name in ("SIGTERM", "SIGHUP"):  # a cluster's time limit, a closed terminal: as Ctrl-C
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), _interrupt)
+    for number in answered_signals():  # as Ctrl-C
+        signal.signal(number, _interrupt)
     sys.unraisablehook = _ask_again
     # A module named by --plugin may lie in the working folder; `python -m` puts that on the path, a script does not.
-    sys.path.append(str(Path.cwd()))
+    with suppress(OSError):  # the working folder was deleted
+        sys.path.append(str(Path.cwd()))
     if sys.stdout is None:  # closed by the caller, who wants to read nothing
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it stays open to the end
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from bench.amounts import Budget, parse_budget
 from bench.architectures import Architecture
+from bench.checkpoints import PATTERN as CHECKPOINTS
 from bench.datasets.encoding import Encoded
 from bench.evaluation import Answered, answer, digits_right
 from bench.expected import Expected, TrainingData
@@ -146,7 +147,7 @@ def _answer(cell: Cell, model: Architecture, problems: Encoded) -> Answered:
 def files(cell: Cell) -> str:
     """The files of the cell are those that the record has the SHA-256 of."""
     verify_files(cell.directory, cell.record)
-    names = {path.name for path in cell.directory.iterdir() if path.is_file() and not path.name.startswith(".")}
+    names = {path.name for path in cell.directory.glob("[!.]*") if path.is_file() and not path.match(CHECKPOINTS)}
     if unknown := sorted(names - cell.record.files.keys() - {RECORD}):
         raise Wrong(f"the record does not list {', '.join(unknown)}")
     return f"SHA-256 of {', '.join(sorted(cell.record.files)) or 'no file'}"

@@ -10,6 +10,7 @@ from bench.datasets.nearest import first_distinct, nearest
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.evaluation import Answered, predictions
+from bench.locks import writing_tables
 from bench.plan import Plan
 from bench.results.baselines import CALCULATOR, NEAREST, read_baselines, write_baselines
 from bench.results.collect import results_frame
@@ -46,9 +47,11 @@ def complete_baselines(plan: Plan, directory: Path) -> None:
     Raises BadFile where a file of the run is broken.
     """
     seeds = open_run(directory).plan["seeds"]
-    there = read_baselines(directory)
-    missing = set(seeds) - set(there["seed"])
-    if missing:
-        more = baseline_frame(plan.suite, sorted(missing), plan.training_problems)
-        rows = pd.concat([there, more], ignore_index=True)
+    missing = set(seeds) - set(read_baselines(directory)["seed"])
+    if not missing:
+        return
+    more = baseline_frame(plan.suite, sorted(missing), plan.training_problems)  # for minutes, on a large suite
+    with writing_tables(directory):
+        there = read_baselines(directory)
+        rows = pd.concat([there, more[~more["seed"].isin(there["seed"])]], ignore_index=True)
         write_baselines(directory, rows.sort_values(["architecture", "seed"], kind="stable", ignore_index=True))

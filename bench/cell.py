@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import threading
 import time
 import traceback
@@ -20,6 +21,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bench.errors import reason_of
+from bench.starting import answered_signals
 
 if TYPE_CHECKING:
     import torch
@@ -77,11 +81,13 @@ class Work:
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
-UNDECIDING = ("directory", "checkpoint_seconds", "preset", "tuned")
+UNDECIDING = ("directory", "checkpoint_seconds", "preset", "tuned", "plugins")
 
 
 def main(connection: Connection, message: bytes, job: Callable[[Work, Report, Stop], None]) -> None:
     """Entry point of the child process: `job` is `run_cell` or `run_trial`."""
+    for number in answered_signals():  # a closed terminal and a time limit reach the parent too, and it gives word
+        signal.signal(number, signal.SIG_IGN)
     work = Work(**json.loads(message))
     asked_to_stop = threading.Event()
     threading.Thread(target=_obey_parent, args=(connection, asked_to_stop), daemon=True).start()
@@ -178,13 +184,13 @@ def _outcome(
     except Diverged as error:
         return {"status": "diverged", "reason": str(error)}
     except (MemoryError, torch.OutOfMemoryError) as error:
-        return {"status": "out-of-memory", "reason": _one_line(error) or "no memory left"}
+        return {"status": "out-of-memory", "reason": reason_of(error)}
     except Exception as error:
         write_text(Path(work.directory) / ERROR, traceback.format_exc())
         out_of_memory = "can't allocate memory" in str(error)  # what torch's CPU allocator raises, as RuntimeError
         return {
             "status": "out-of-memory" if out_of_memory else "failed",
-            "reason": f"{type(error).__name__}: {_one_line(error)}",
+            "reason": reason_of(error),
         }
 
 
@@ -429,10 +435,6 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
         "validation_correct": int(learnt.validated.right.sum()),
         "validation_total": len(learnt.validation),
     }
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:500]
 
 
 def as_message(work: Work) -> bytes:

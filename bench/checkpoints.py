@@ -34,16 +34,20 @@ class Checkpoint:
 
 
 def write_checkpoint(directory: Path, cell: str, step: int, checkpoint: Checkpoint) -> None:
-    """Writes the checkpoint of a step, whole or not at all, then deletes all but the newest two.
+    """Writes the checkpoint of a step, whole or not at all, then deletes all but this and the one before it: any of a
+    later step was of no use, or training would have gone on from it.
 
     `cell` is a digest of all that decides what the cell learns.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
     facts = json.dumps(checkpoint.facts | {"cell": cell}, allow_nan=False)
     data = save(tensors, {"facts": facts, "sha256": _digest(tensors, facts)})
-    write_bytes(directory / PATTERN.replace("*", f"{step:012d}"), data)
-    for older in sorted(directory.glob(PATTERN))[:-KEPT]:
-        older.unlink()
+    path = directory / PATTERN.replace("*", f"{step:012d}")
+    write_bytes(path, data)
+    there = sorted(directory.glob(PATTERN))
+    last = there.index(path) + 1
+    for other in (*there[: max(last - KEPT, 0)], *there[last:]):
+        other.unlink()
 
 
 def read_checkpoint(path: Path, cell: str) -> Checkpoint:
@@ -53,7 +57,7 @@ def read_checkpoint(path: Path, cell: str) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             about = file.metadata() or {}
             names = file.keys()
-            tensors = {name: file.get_tensor(name) for name in names}
+            tensors = {name: file.get_tensor(name).clone() for name in names}  # else the file stays in use
     except OSError as error:
         raise BadFile(path, f"cannot be read ({error.strerror or error})", remedy) from None
     except (SafetensorError, ValueError) as error:

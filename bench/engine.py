@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import multiprocessing.connection
-import multiprocessing.process
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -12,14 +11,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import pandas as pd
+
 from bench.baselines import complete_baselines
 from bench.cell import LOCK, Report, Stop, Work, as_message, main, run_cell, write_outcome
-from bench.locks import Held, holding
+from bench.checkpoints import delete_checkpoints
+from bench.locks import Held, holding, writing_tables
 from bench.plan import Entry, Plan
 from bench.results import records
 from bench.results.collect import collect
 from bench.results.runs import cell_directory
-from bench.rundir import TABLES_LOCK
+from bench.starting import start_deaf
 
 STOP_SECONDS = 30.0
 """How long cells that were asked to stop may take to finish a step and keep their state."""
@@ -40,28 +42,6 @@ class Watcher(Protocol):
 
 class Interrupted(Exception):
     """The user stopped the run."""
-
-
-def start_deaf(process: multiprocessing.process.BaseProcess) -> None:
-    """Start a process that Ctrl-C does not reach, and that no signal leaves half started.
-
-    A terminal sends Ctrl-C to both processes; only this one answers, and then ends the other. Whether a signal is
-    ignored is inherited, so that the child never hears of it, not even while it starts. Another signal is answered
-    after the start: an interrupt between the child's birth and its orders would leave it to end in a traceback.
-    """
-    came: list[int] = []
-    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    answers = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
-    for name in names:
-        number = signal.Signals[name]
-        answers[number] = signal.signal(number, lambda number, _: came.append(number))
-    try:
-        process.start()
-    finally:
-        for number, answer in answers.items():
-            signal.signal(number, answer)
-    for late in came:
-        signal.raise_signal(late)
 
 
 class Child:
@@ -156,6 +136,8 @@ class _CellTask:
     watcher: Watcher
     retry_failed: bool
     checkpoint_seconds: float | None
+    slices: dict[str, pd.DataFrame]
+    """of the run's cells, by what they were computed from: see `collect`"""
     record: records.Record | None = None
     """what it ended with; None as long as it is another's"""
     held: bool = False
@@ -169,6 +151,8 @@ class _CellTask:
         seen = self._found()
         again = seen is not None and self.retry_failed and not seen.done
         if seen is not None and not again:
+            if seen.done:
+                delete_checkpoints(self.folder)  # a kill between the record and this leaves them
             self._finish(seen)
             return None
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -201,7 +185,7 @@ class _CellTask:
         if self._found() is None:
             write_outcome(self._work(), death(exit_code))
         self._finish(records.read_record(self.folder))
-        _collect(self.directory)
+        _collect(self.directory, self.slices)
 
     def look_again(self) -> None:
         """For when all else is done: another process may have finished the cell meanwhile."""
@@ -240,24 +224,24 @@ def run_plan(
     Raises:
         Interrupted: by the user; finished cells are kept, and what the others have learnt.
     """
+    slices: dict[str, pd.DataFrame] = {}
     cells = [
-        _CellTask(plan, entry, seed, directory, watcher, retry_failed, checkpoint_seconds)
+        _CellTask(plan, entry, seed, directory, watcher, retry_failed, checkpoint_seconds, slices)
         for seed in plan.seeds
         for entry in plan.entries
     ]
     run_tasks(cells, at_once, STOP_SECONDS)
     for cell in cells:
         cell.look_again()
-    _collect(directory)
-    with holding(directory / TABLES_LOCK, patience=60):
-        complete_baselines(plan, directory)
+    _collect(directory, slices)
+    complete_baselines(plan, directory)
     return [cell.record for cell in cells if cell.record is not None]
 
 
-def _collect(directory: Path) -> None:
+def _collect(directory: Path, slices: dict[str, pd.DataFrame]) -> None:
     """Write the tables of all cells; beside another process one of the two waits, so that the later sees all."""
-    with holding(directory / TABLES_LOCK, patience=60):
-        collect(directory)
+    with writing_tables(directory):
+        collect(directory, slices)
 
 
 def _stop(children: list[Child], grace_seconds: float) -> None:
@@ -303,9 +287,10 @@ def work_of(plan: Plan, entry: Entry, seed: int, cell: Path, checkpoint_seconds:
 
 def death(exit_code: int | None) -> dict[str, str]:
     """Status and reason of a job whose process ended before it could say."""
-    if exit_code == -getattr(signal, "SIGKILL", 0):  # how Linux ends processes that ask for too much memory
-        return {"status": "out-of-memory", "reason": "its process was killed (SIGKILL): most likely no memory was left"}
     if exit_code is not None and exit_code < 0:
         name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
+        if name == "SIGKILL":  # how Linux ends processes that ask for too much memory
+            reason = "its process was killed (SIGKILL): most likely no memory was left"
+            return {"status": "out-of-memory", "reason": reason}
         return {"status": "failed", "reason": f"its process was ended by {name}"}
     return {"status": "failed", "reason": f"its process ended with exit status {exit_code} and left no record"}

@@ -3,3 +3,11 @@
 
 class UserError(Exception):
     """Its text is one line: what was given, the rule it breaks, and the remedy."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Why something failed, in one line."""
+    said = " ".join(str(error).split())[:500]
+    if isinstance(error, MemoryError):
+        return said or "no memory left"
+    return f"{type(error).__name__}: {said}"

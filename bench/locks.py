@@ -4,10 +4,19 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+
+from bench.errors import UserError
+
+RUN_LOCK = ".run.lock"
+"""In the folder of a run or a search: who holds it works on all of it; others may help only where they are asked to."""
+TABLES_LOCK = ".tables.lock"
+"""In a run's folder: who holds it writes the plan, or what is made from all cells."""
+TABLES_SECONDS = 60.0
+"""Far longer than anyone takes to write them."""
 
 
 class Held(Exception):
@@ -36,6 +45,23 @@ def holding(path: Path, patience: float = 0.0, sign: bool = False) -> Iterator[N
         lock.release()
 
 
+@contextmanager
+def writing_tables(directory: Path) -> Iterator[None]:
+    """A context in which no other process writes the plan of this run, or what is made from all its cells.
+
+    Raises:
+        UserError: another one does, and goes on.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(holding(directory / TABLES_LOCK, TABLES_SECONDS))
+        except Held:
+            raise UserError(
+                f"{directory}: another process keeps writing its tables; end it, and run this again"
+            ) from None
+        yield
+
+
 def _note(path: Path) -> Path:
     """Where the holder of a lock leaves its name; not in the locked file, which others empty when they try it."""
     return path.with_name(f"{path.name}.holder")
@@ -43,6 +69,7 @@ def _note(path: Path) -> Path:
 
 def _holder(path: Path) -> str:
     try:
-        return _note(path).read_text(encoding="utf-8") or "another process"
+        note = _note(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return "another process"
+        note = ""
+    return "".join(symbol for symbol in note[:200] if symbol.isprintable()) or "another process"

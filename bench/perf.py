@@ -32,8 +32,7 @@ from bench import architectures, machine
 from bench.architectures import Architecture, Batch, SequenceSpec
 from bench.datasets.encoding import Encoded
 from bench.datasets.tokenizers import BOS, EOS, MASK, PAD
-from bench.engine import start_deaf
-from bench.errors import UserError
+from bench.errors import UserError, reason_of
 from bench.evaluation import BATCH as ANSWERED_AT_ONCE
 from bench.evaluation import answer
 from bench.numerics import as_in_a_cell, deterministic
@@ -51,6 +50,7 @@ from bench.peers import (
 )
 from bench.plan import Entry, Plan, sequence_spec
 from bench.sizing import count_flops, count_parameters
+from bench.starting import start_deaf
 from bench.timing import quartiles, timed
 from bench.training import autocast, update
 
@@ -426,11 +426,10 @@ def build(designs: Sequence[Design], setting: Setting, told: Told) -> tuple[dict
                 if contender.decodes:
                     contender.decode(few)
         except Exception as error:
-            said = " ".join(str(error).split())[:300]
-            reason = "no memory left" if isinstance(error, MemoryError) else f"{type(error).__name__}: {said}"
+            reason = f"cannot run here: {reason_of(error)}"
             if not design.counterpart:
-                raise UserError(f"{design.name}: cannot run here: {reason}") from error
-            left_out[design.name] = f"cannot run here: {reason}"
+                raise UserError(f"{design.name}: {reason}") from error
+            left_out[design.name] = reason
             continue
         found[design.name] = contender
     return found, left_out

@@ -7,12 +7,13 @@ import hashlib
 import multiprocessing
 import os
 import re
-import signal
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from bench.starting import start_deaf
 
 CHART_STYLES = (
     "'sha256-9uoGUaZm3j6W7+Fh2wfvjI8P7zXcclRw5tVUu3qKZa0='",  # the menu
@@ -37,11 +38,7 @@ class ReportMaker:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe(duplex=False)
         self._process = context.Process(target=_make, args=(theirs, run, home), daemon=True)
-        answering = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered here, not there
-        try:
-            self._process.start()
-        finally:
-            signal.signal(signal.SIGINT, answering)
+        start_deaf(self._process)
         theirs.close()  # so that the connection ends when the process does
         self._lock = threading.Lock()
         self._page: ReportPage | None = None

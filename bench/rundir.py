@@ -3,20 +3,15 @@
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.locks import Held, holding
+from bench.locks import RUN_LOCK, Held, holding, writing_tables
 from bench.plan import Plan, plan_hash
 from bench.results.files import BadFile
 from bench.results.runs import PLAN, open_run, write_plan
-
-RUN_LOCK = ".run.lock"
-"""In a run's folder: who holds it runs the plan; others may help only where they are asked to."""
-TABLES_LOCK = ".tables.lock"
-"""In a run's folder: who holds it writes the plan, or what is made from all cells."""
 
 
 @contextmanager
@@ -27,20 +22,19 @@ def prepared(plan: Plan, directory: Path, command: str, join: bool) -> Iterator[
     Raises:
         UserError: as `prepare`, or another process runs a plan in this folder.
     """
-    refuse_difference(plan, directory)
+    refuse_difference(plan, directory)  # before a lock is left in a folder that is no run's
     make_folder(directory)
-    try:
-        if join:
-            prepare(plan, directory, command)
-            yield
-        else:
-            with holding(directory / RUN_LOCK, sign=True):
-                prepare(plan, directory, command)
-                yield
-    except Held as held:
-        raise UserError(
-            f"--out {directory}: {held} runs here; wait for it or end it, or add --join to take cells that it does not"
-        ) from None
+    with ExitStack() as stack:
+        if not join:
+            try:
+                stack.enter_context(holding(directory / RUN_LOCK, sign=True))
+            except Held as held:
+                raise UserError(
+                    f"--out {directory}: {held} runs here; wait for it or end it, or add --join to take cells that it "
+                    "does not"
+                ) from None
+        prepare(plan, directory, command)
+        yield
 
 
 def prepare(plan: Plan, directory: Path, command: str) -> None:
@@ -50,31 +44,37 @@ def prepare(plan: Plan, directory: Path, command: str) -> None:
         UserError: the folder cannot be written, is not a run's, or holds a run that differs in more than architectures
             and seeds.
     """
-    refuse_difference(plan, directory)
     make_folder(directory)
-    with holding(directory / TABLES_LOCK, patience=60):
-        _write_joined(plan, directory, command)
+    with writing_tables(directory):
+        there = refuse_difference(plan, directory)
+        if there is None:
+            write_plan(directory, plan.as_json(command))
+            return
+        names = [entry.name for entry in plan.entries]
+        if set(names) <= set(there["architectures"]) and set(plan.seeds) <= set(there["seeds"]):
+            return
+        joined = plan.as_json(command)
+        joined["architectures"] = list(dict.fromkeys([*there["architectures"], *names]))
+        joined["seeds"] = sorted({*there["seeds"], *plan.seeds})
+        joined["entries"] = there["entries"] | joined["entries"]
+        joined["command"] = _for_all(there["command"], command, joined["architectures"], joined["seeds"])
+        joined["plan_hash"] = plan_hash(joined["settings"], joined["entries"], joined["seeds"])
+        write_plan(directory, joined)
 
 
-def _write_joined(plan: Plan, directory: Path, command: str) -> None:
-    there = refuse_difference(plan, directory)
-    if there is None:
-        write_plan(directory, plan.as_json(command))
-        return
-    names = [entry.name for entry in plan.entries]
-    if set(names) <= set(there["architectures"]) and set(plan.seeds) <= set(there["seeds"]):
-        return
-    joined = plan.as_json(command)
-    joined["architectures"] = list(dict.fromkeys([*there["architectures"], *names]))
-    joined["seeds"] = sorted({*there["seeds"], *plan.seeds})
-    joined["entries"] = there["entries"] | joined["entries"]
-    joined["command"] = _for_all(command, joined["architectures"], joined["seeds"])
-    joined["plan_hash"] = plan_hash(joined["settings"], joined["entries"], joined["seeds"])
-    write_plan(directory, joined)
+def _for_all(before: str, command: str, architectures: list[str], seeds: list[int]) -> str:
+    """What runs every cell of a joined plan: one command where the two differ in architectures and seeds alone, which
+    then names all of them, or else one after the other.
+    """
+    kept = _without_cells(command)
+    if _without_cells(before) != kept:
+        return f"{before} && {command}"
+    seed_list = ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
+    return shlex.join([*kept, "--arch", ",".join(architectures), "--seeds", seed_list])
 
 
-def _for_all(command: str, architectures: list[str], seeds: list[int]) -> str:
-    """The command that runs every cell of a joined plan: the last one given, for all architectures and seeds."""
+def _without_cells(command: str) -> list[str]:
+    """The words of a command but architectures and seeds."""
     words = iter(shlex.split(command))
     kept = []
     for word in words:
@@ -82,8 +82,7 @@ def _for_all(command: str, architectures: list[str], seeds: list[int]) -> str:
             next(words)  # its value
         elif not word.startswith(("--arch=", "--seeds=")):
             kept.append(word)
-    seed_list = ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
-    return shlex.join([*kept, "--arch", ",".join(architectures), "--seeds", seed_list])
+    return kept
 
 
 def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:

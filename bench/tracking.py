@@ -15,7 +15,6 @@ import json
 import multiprocessing
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import UserError
+from bench.starting import start_deaf
 
 if TYPE_CHECKING:
     from bench.engine import Watcher
@@ -245,11 +245,7 @@ class TrackerProcess:
         self._process = context.Process(
             target=_serve, args=(theirs, self.name, str(self._directory)), name=self.name, daemon=True
         )
-        answer = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for this process, which then ends the other
-        try:
-            self._process.start()
-        finally:
-            signal.signal(signal.SIGINT, answer)
+        start_deaf(self._process)
         theirs.close()
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         if self._heard(START_SECONDS):

@@ -33,10 +33,10 @@ from bench.cell import Work, run_trial
 from bench.cli.options import RunOptions, TuneOptions
 from bench.engine import Job, death, run_tasks, work_of
 from bench.errors import UserError
-from bench.locks import Held, holding
+from bench.locks import RUN_LOCK, Held, holding
 from bench.plan import Entry, Plan, entry_of, frame
 from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
-from bench.rundir import RUN_LOCK, make_folder
+from bench.rundir import make_folder
 from bench.settings import TrainingSettings, Tuned, field_names, suggest
 from bench.training import CURVE_POINTS, curve_point
 
@@ -192,7 +192,7 @@ def prepare(search: Search, directory: Path, command: str) -> None:
     """
     path = directory / SEARCH
     if not path.exists():
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        if directory.exists() and (not directory.is_dir() or any(directory.glob("[!.]*"))):
             raise UserError(f"--out {directory}: is there and holds no {SEARCH}; choose an empty or a new folder")
         make_folder(directory)
         about = {"versions": machine.versions(), "machine": machine.description(), "git": machine.git_state()}

@@ -29,7 +29,7 @@ from bench.datasets.tokenizers import SPECIAL, TOKENIZERS, BytePair, Tokenizer
 SUITES = Path(__file__).parent / "suites"
 MOST_DIGITS = 100
 MOST_STRATA = 10_000
-MOST_QUESTIONS = 1_000_000
+MOST_QUESTIONS = 50_000
 """Problems of an evaluation set."""
 TEXTS_TO_LEARN_FROM = 20_000
 """Training problems whose prompts and targets a byte-pair tokenizer is learnt from."""
@@ -86,8 +86,8 @@ class FormSection(_Section):
 class EvaluationSection(_Section):
     """Problems a stratum: `per_stratum` of the test split, as many for validation, `seen` of the training split."""
 
-    per_stratum: Annotated[int, Field(ge=1, le=100_000)] = 100
-    seen: Annotated[int, Field(ge=0, le=100_000)] = 20
+    per_stratum: Annotated[int, Field(ge=1, le=MOST_QUESTIONS)] = 100
+    seen: Annotated[int, Field(ge=0, le=MOST_QUESTIONS)] = 20
     extra_digits: Annotated[tuple[Pattern, ...], Distinct] = ()
     """patterns that are tested but never trained on"""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.results.files import write_text
+from bench.results.predictions import PREDICTIONS
 from bench.results.records import Record
 from bench.results.runs import open_run
 from bench.results.slices import COLUMNS as SLICE_COLUMNS
@@ -21,8 +22,10 @@ CELL_COLUMNS = (
 )
 
 
-def collect(run_directory: Path) -> tuple[Path, Path]:
+def collect(run_directory: Path, slices: dict[str, pd.DataFrame] | None = None) -> tuple[Path, Path]:
     """Writes cells.csv and results.csv of a run; the same cells give the same bytes. Returns the two paths.
+
+    `slices` remembers, from one call to the next, the slices of predictions by the SHA-256 of their file.
 
     A cell that failed is a row of cells.csv with empty figures, and has none in results.csv. No timing enters
     results.csv, so that two runs of one plan can be compared byte by byte. Raises BadFile where a cell is broken, and
@@ -32,8 +35,13 @@ def collect(run_directory: Path) -> tuple[Path, Path]:
     for error in run.broken.values():
         raise error
     paths = run_directory / CELLS, run_directory / RESULTS
-    done = {(record.architecture, record.seed): run.predictions(record) for record in run.records if record.done}
-    for path, frame in zip(paths, (cells_frame(run.records), results_frame(done)), strict=True):
+    known = {} if slices is None else slices
+    done = [record for record in run.records if record.done]
+    for record in done:
+        if (digest := record.files[PREDICTIONS]) not in known:
+            known[digest] = slice_predictions(run.predictions(record))
+    results = _joined({(record.architecture, record.seed): known[record.files[PREDICTIONS]] for record in done})
+    for path, frame in zip(paths, (cells_frame(run.records), results), strict=True):
         write_text(path, frame.to_csv(index=False, lineterminator="\n"))
     return paths
 
@@ -47,9 +55,10 @@ def cells_frame(records: list[Record]) -> pd.DataFrame:
 
 def results_frame(predictions: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
     """Rows of results.csv, from the predictions of (architecture, seed)."""
-    parts = [
-        slice_predictions(frame).assign(architecture=architecture, seed=seed)
-        for (architecture, seed), frame in predictions.items()
-    ]
+    return _joined({cell: slice_predictions(frame) for cell, frame in predictions.items()})
+
+
+def _joined(slices: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
+    parts = [frame.assign(architecture=architecture, seed=seed) for (architecture, seed), frame in slices.items()]
     columns = ["architecture", "seed", *SLICE_COLUMNS]
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

@@ -115,7 +115,7 @@ class Comparison:
 
 
 def compare(scores: Scores, one: str, other: str) -> Comparison:
-    """Compares two architectures of `scores` over the seeds that both have.
+    """Compares two architectures of `scores` over the seeds that both have; one that diverged has none right.
 
     The verdict on `all`, the one question that was asked beforehand, is that of its own interval. Every other row needs
     p < 0.05 after Holm over all rows: of some thirty intervals one or two miss zero by chance. A slice that would
@@ -124,7 +124,7 @@ def compare(scores: Scores, one: str, other: str) -> Comparison:
     """
     if one == other:
         raise ValueError(f"{one} cannot be compared with itself; name two architectures")
-    seeds_of = {name: [record.seed for record in scores.of(name)] for name in (one, other)}
+    seeds_of = {name: scores.seeds(name) for name in (one, other)}
     for name, finished in seeds_of.items():
         if not finished:
             raise ValueError(f"{name} has no finished cell; there are {', '.join(scores.architectures) or 'none'}")
@@ -170,7 +170,10 @@ def _measure(scores: Scores, one: str, other: str, seeds: list[int]) -> list[tup
     again = {name for name in SLICES if name != "all" and values[name] == 1}
     if values["operation x digits"] in (values["operation"], values["digits"]):
         again.add("operation x digits")
-    validated = {name: [solved(cell) for cell in scores.of(name) if cell.seed in seeds] for name in (one, other)}
+    cells_of = {name: {cell.seed: cell for cell in scores.of(name)} for name in (one, other)}
+    validated = {  # a cell that diverged solves nothing
+        name: [seed in cells and solved(cells[seed]) for seed in seeds] for name, cells in cells_of.items()
+    }
 
     table = []
     for (slice_name, value), cells in counts.items():
@@ -231,6 +234,11 @@ def words(row: Difference) -> str:
         "signs": f"signs {row.value}",
         "operation x digits": f"{digits} {_OPERATIONS.get(operation, operation)}",
     }[row.slice]
+
+
+def ahead(row: Difference, one: str, other: str) -> str | None:
+    """Which of the two is right more often on a row; None where neither is."""
+    return None if row.difference.mean == 0 else one if row.difference.mean > 0 else other
 
 
 def points(row: Difference) -> str:

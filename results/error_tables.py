@@ -51,7 +51,8 @@ def _by_kind(scores: Scores, shares: ErrorShares) -> Table:
 
 def _examples(scores: Scores) -> Table:
     rows = []
-    for facts in examples(scores.predictions, EXAMPLES).to_dict("records"):
+    answered = {cell: frame for cell, frame in scores.predictions.items() if cell not in scores.diverged}
+    for facts in examples(answered, EXAMPLES).to_dict("records"):
         texts = [f"{facts['a']} {facts['op']} {facts['b']}", facts["answer"], facts["prediction"] or NO_VALUE]
         texts += [facts["raw"], facts["class"], str(facts["seed"])]
         rows.append([Entry(text=text) for text in (label(scores.of(facts["architecture"])), *texts)])

@@ -43,6 +43,15 @@ class Scores:
         self.predictions = {
             (record.architecture, record.seed): self._read(record, Run.predictions) for record in self.records
         }
+        self.diverged = [
+            (name, seed)
+            for name, seed, status, _ in self.unfinished
+            if status == "diverged" and name in self.architectures
+        ]
+        """(architecture, seed) of the cells whose training diverged, where other seeds of the architecture ended. They
+        count as none right: left out, they would make an unstable architecture look better than it is."""
+        if self.diverged:
+            self.predictions |= dict.fromkeys(self.diverged, _nothing_right(next(iter(self.predictions.values()))))
         self.results = results_frame(self.predictions)
         """the rows of results.csv"""
         baselines = [read_baselines(run.directory) for run in runs]
@@ -104,6 +113,11 @@ class Scores:
         """The finished cells of an architecture, by seed."""
         return [record for record in self.records if record.architecture == architecture]
 
+    def seeds(self, architecture: str) -> list[int]:
+        """The seeds that an architecture is scored over: those of its finished cells, and those that diverged."""
+        diverged = [seed for name, seed in self.diverged if name == architecture]
+        return sorted([record.seed for record in self.of(architecture)] + diverged)
+
     def values(self, slice_name: str) -> list[str]:
         """The values of a slice, in the order of results.csv."""
         return list(dict.fromkeys(self.results.loc[self.results["slice"] == slice_name, "value"]))
@@ -131,8 +145,8 @@ class Scores:
     def digits_right(self, architecture: str) -> Estimate:
         """Digits of the answers that stand right at their place, over all digits of all answers, across seeds."""
         shares = []
-        for record in self.of(architecture):
-            predictions = self.predictions[architecture, record.seed]
+        for seed in self.seeds(architecture):
+            predictions = self.predictions[architecture, seed]
             asked = predictions[predictions["split"] == "test"]
             shares.append(float(asked["digits_right"].sum() / asked["answer"].str.count(r"\d").sum()))
         return shares_across_seeds(shares)
@@ -161,6 +175,12 @@ class Scores:
         """Median of a figure over the finished cells of an architecture that have it; None where none has."""
         values = [value for record in self.of(architecture) if (value := figure(record)) is not None]
         return median(values) if values else None
+
+
+def _nothing_right(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of a cell that never answers, from those of one that was asked the same."""
+    none = dict.fromkeys(("ended", "right", "digits_right", "workings_right"), 0) | {"prediction": "", "raw": ""}
+    return predictions.assign(**{column: value for column, value in none.items() if column in predictions})
 
 
 def settings_of(run: Run, architecture: str) -> dict[str, Any]:

@@ -107,7 +107,7 @@ def summary(scores: Scores) -> Table:
 
 
 def unfinished(scores: Scores) -> Table | None:
-    """The cells that are in no figure, and why."""
+    """The cells that have none, and why."""
     if not scores.unfinished:
         return None
     rows = [
@@ -115,8 +115,13 @@ def unfinished(scores: Scores) -> Table | None:
         for name, seed, status, reason in scores.unfinished
     ]
     columns = ["cell", "status", "reason"]
+    diverged = "A seed that diverged counts as none right in its architecture's exact match, and is in no other figure."
     return Table(
-        title="Cells without a result, in no figure here", columns=columns, rows=rows, left=frozenset({0, 1, 2})
+        title="Cells without a result",
+        columns=columns,
+        rows=rows,
+        notes=[diverged] if scores.diverged else [],
+        left=frozenset({0, 1, 2}),
     )
 
 
@@ -213,8 +218,8 @@ def by_workings(scores: Scores) -> Table | None:
     asked, rows, estimates = scores.asked("all", "all"), [], []
     for name in scores.architectures:
         of_seeds: list[list[float]] = []
-        for record in scores.of(name):
-            predictions = scores.predictions[name, record.seed]
+        for seed in scores.seeds(name):
+            predictions = scores.predictions[name, seed]
             of_test = predictions[predictions["split"] == "test"]
             right, workings = of_test["right"] == 1, of_test["workings_right"] == 1
             kinds = (right, workings & right, workings, right & ~workings, workings & ~right)

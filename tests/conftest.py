@@ -6,6 +6,7 @@ a floating-point sum depends on the number of threads, and models of test size g
 
 import os
 
+import pytest
 from hypothesis import settings
 
 os.environ |= {
@@ -18,3 +19,16 @@ os.environ |= {
 # The same examples every time, and no deadline: timings on shared machines vary by a factor of five.
 settings.register_profile("arithbench", derandomize=True, deadline=None, database=None)
 settings.load_profile("arithbench")
+
+LONGEST_FIRST = (
+    *("torture/test_kills", "bench/test_resume", "bench/test_pretrained", "bench/test_tune", "bench/test_run"),
+    *("torture/test_broken_files", "bench/test_exporting", "architectures/test_contract", "bench/test_verify"),
+)
+"""Test files that take longest: begun last, they would leave one of two processes without work at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((n for n, file in enumerate(LONGEST_FIRST) if file in item.nodeid), len(LONGEST_FIRST))
+
+    items.sort(key=place)

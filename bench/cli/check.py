@@ -7,7 +7,7 @@ def check_command(options: RunOptions) -> None:
     """Resolve everything and print the plan with parameters, FLOPs and time; train nothing."""
     from bench.amounts import short_count
     from bench.cli.output import console, print_rows
-    from bench.errors import UserError
+    from bench.errors import UserError, reason_of
     from bench.estimate import training_seconds
     from bench.plan import missing_lines, resolve
     from bench.rundir import refuse_difference
@@ -20,10 +20,8 @@ def check_command(options: RunOptions) -> None:
     for entry in plan.entries:
         try:
             cell_seconds = training_seconds(plan, entry)
-        except (MemoryError, RuntimeError) as error:
-            raise UserError(
-                f"{entry.name}: cannot run here: {' '.join(str(error).split()) or 'no memory left'}"
-            ) from None
+        except Exception as error:  # whatever an architecture of somebody else does
+            raise UserError(f"{entry.name}: cannot run here: {reason_of(error)}") from error
         seconds += cell_seconds * len(plan.seeds)
         held = entry.active_parameters if plan.match == "active" else entry.parameters
         examples = cell_examples(plan.budget.unit, plan.budget.amount, entry.flops_per_example, entry.training.batch)

@@ -159,7 +159,7 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) 
 
 
 def _growth(plan: Plan, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
-    from bench.errors import UserError
+    from bench.errors import UserError, reason_of
     from bench.growth import grow
     from bench.numerics import as_in_a_cell
 
@@ -168,9 +168,8 @@ def _growth(plan: Plan, setting: Setting, rounds: int, told: Told) -> list[dict[
         for entry in plan.entries:
             try:
                 curves += grow(entry, setting, rounds, told)
-            except (MemoryError, RuntimeError) as error:
-                reason = " ".join(str(error).split()) or "no memory left"
-                raise UserError(f"{entry.name}: cannot run here: {reason}") from None
+            except Exception as error:
+                raise UserError(f"{entry.name}: cannot run here: {reason_of(error)}") from error
     return curves
 
 

@@ -23,10 +23,12 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
         Folder to write report.txt, report.html, ... into; with html every chart too, as SVG and PNG. Default: print.
     """
     import os
+    from contextlib import suppress
 
     from bench.amounts import parse_names
     from bench.cli.output import console, name_broken
     from bench.errors import UserError
+    from bench.locks import TABLES_LOCK, Held, holding
     from bench.results.collect import collect
     from bench.results.contents import contents
     from bench.results.report import render, write_report
@@ -45,8 +47,10 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
             if not one.records:
                 wrong = "no cell of this run can be used" if one.broken else "no cell of this run has ended yet"
                 raise UserError(f"{one.directory}: {wrong}; run it first")
-            if not one.broken and os.access(one.directory, os.W_OK):  # a run that one may only read has tables too
-                collect(one.directory)
+            if not one.broken and os.access(one.directory, os.W_OK):
+                # A run that one may only read has tables too, and one that another process works on will have them.
+                with suppress(Held, OSError), holding(one.directory / TABLES_LOCK):
+                    collect(one.directory)
         report = contents(opened)
         if out is None and formats == ("text",):
             print_report(report, console())

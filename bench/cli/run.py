@@ -83,4 +83,4 @@ def run_command(
         return 130
     except (BadFile, NotComparable) as error:
         raise UserError(str(error)) from None
-    return 0 if all(record.done for record in finished) else 1
+    return 0 if len(finished) == cells and all(record.done for record in finished) else 1

@@ -1,5 +1,6 @@
 """How architectures get their names, and how strangers bring theirs."""
 
+import dataclasses
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -7,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from bench.architectures import Architecture, Autoregressive, all_architectures, get, load_plugin, register, registry
+from bench.architectures import (
+    Architecture,
+    Autoregressive,
+    Config,
+    all_architectures,
+    get,
+    load_plugin,
+    register,
+    registry,
+)
 from bench.architectures.lstm import LSTM
 
 
@@ -100,6 +110,13 @@ def test_missing_attribute_is_refused(missing: str) -> None:
     with pytest.raises(ValueError, match=f"architecture Mine lacks {missing}$"):
         register(type("Mine", (Autoregressive,), attributes(**{missing: None})))
     assert "mine" not in all_architectures()
+
+
+def test_a_setting_of_several_values_is_refused() -> None:
+    """Plan and record, which are JSON, would give a list back, and the run would not know itself again."""
+    config = dataclasses.make_dataclass("Wide", [("sizes", tuple[int, ...], (3, 5))], bases=(Config,), frozen=True)
+    with pytest.raises(ValueError, match="'mine': setting 'sizes' has no number, text, true, false or None"):
+        register(type("Mine", (Autoregressive,), attributes(Config=config)))
 
 
 @pytest.mark.parametrize("name", ["", "Mine", "mine_2", "a/b", "..", "a b", "2a", "ü"])

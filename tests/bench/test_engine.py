@@ -1,13 +1,17 @@
-"""What starts the process of a cell."""
+"""What starts the process of a cell, and who may write beside whom."""
 
 import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from bench.engine import start_deaf
+from bench import locks
+from bench.errors import UserError
+from bench.locks import Held, holding, writing_tables
+from bench.starting import answered_signals, start_deaf
 
 SIGNALS = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -54,3 +58,39 @@ def test_an_interrupt_of_the_terminal_is_for_neither_while_a_process_starts() ->
     process = HalfStarted(signal.SIGINT)
     start_deaf(process)
     assert process.whole
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
+def test_what_nohup_has_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert signal.SIGHUP not in answered_signals()
+        process = HalfStarted(signal.SIGHUP)
+        start_deaf(process)
+        assert process.whole
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert signal.SIGHUP in answered_signals()
+
+
+def test_tables_that_another_process_keeps_are_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "TABLES_SECONDS", 0.05)
+    with (
+        holding(tmp_path / locks.TABLES_LOCK),
+        pytest.raises(UserError, match="another process keeps writing its tables; end it"),
+        writing_tables(tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [(b"process 7 on here", "process 7 on here"), (b"\xff\x1b[2Jx", "\ufffd[2Jx"), (b"", "another process")],
+)
+def test_whoever_holds_a_lock_is_named_whatever_its_note_says(note: bytes, said: str, tmp_path: Path) -> None:
+    with holding(tmp_path / "lock"):
+        (tmp_path / "lock.holder").write_bytes(note)
+        with pytest.raises(Held) as held, holding(tmp_path / "lock"):
+            pass
+    assert str(held.value) == said

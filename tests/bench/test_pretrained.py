@@ -25,7 +25,7 @@ from bench.cli.options import RunOptions
 from bench.engine import work_of
 from bench.errors import UserError
 from bench.estimate import training_seconds
-from bench.plan import Entry, Plan, missing_lines, resolve
+from bench.plan import Entry, Plan, frame, missing_lines, resolve
 from bench.results.collect import collect
 from bench.results.comparable import held_equal
 from bench.results.contents import contents
@@ -94,16 +94,16 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path, folder: Path
 
 
 def test_all_leaves_it_out_until_a_model_is_named_and_says_so(tiny_path: Path, folder: Path) -> None:
-    without = resolve(options(tiny_path, arch="all"))
-    assert "pretrained" not in [entry.name for entry in without.entries]
-    assert without.left_out == ("pretrained",)
-    [line] = missing_lines(without.left_out)
+    plan, without = frame(options(tiny_path, arch="all"))
+    assert "pretrained" not in [cls.name for cls in without]
+    assert plan.left_out == ("pretrained",)
+    [line] = missing_lines(plan.left_out)
     assert line == "--arch all leaves out pretrained, which needs --set pretrained.model=..."
-    named = planned(tiny_path, folder, arch="all")
-    assert [*(entry.name for entry in without.entries), "pretrained"] == sorted(
-        (entry.name for entry in named.entries), key=lambda name: name == "pretrained"
+    plan, named = frame(options(tiny_path, f"pretrained.model={folder}", arch="all"))
+    assert [*(cls.name for cls in without), "pretrained"] == sorted(
+        (cls.name for cls in named), key=lambda name: name == "pretrained"
     )
-    assert named.left_out == ()
+    assert plan.left_out == ()
 
 
 def test_without_a_model_one_line_says_how_to_name_one(tiny_path: Path) -> None:
@@ -399,6 +399,7 @@ def smollm2_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
 def test_smollm2_reads_writes_and_learns(smollm2_cache: None, tmp_path: Path) -> None:
     suite = tmp_path / "few.toml"
     lines = ['name = "few"', "version = 1", 'summary = "a few sums"', 'operations = ["+"]', 'digits = ["1x1"]']
+    lines += ['signs = ["++"]']
     lines += [
         "[evaluation]",
         "per_stratum = 2",

@@ -4,6 +4,7 @@ import gzip
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from calling import call, one_by_one
+from dying import die
 
+from bench.architectures import registry
 from bench.cell import Work, run_cell
 from bench.cli.options import RunOptions
 from bench.cli.report import report_command
@@ -24,6 +28,7 @@ from bench.errors import UserError
 from bench.plan import Plan, resolve
 from bench.results import records
 from bench.results.collect import collect
+from bench.results.files import write_bytes
 from bench.results.runs import cell_directory, open_run, write_plan
 from bench.rundir import prepare
 
@@ -85,7 +90,14 @@ def test_every_cell_is_done_with_the_same_data_and_size(finished: tuple[Path, st
 def test_every_format_and_every_chart_is_written_where_asked(
     finished: tuple[Path, str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def empty(chart: object, path: Path) -> list[Path]:
+        paths = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
+        for one in paths:
+            write_bytes(one, b"")
+        return paths
+
     monkeypatch.setattr("bench.results.html._vega", str)  # a megabyte, and seconds
+    monkeypatch.setattr("bench.results.html.write_picture", empty)  # tests/results/test_html.py looks at them
     report_command(finished[0], format="html,latex,csv", out=tmp_path / "out")
     paths = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert [path.name for path in paths[:3]] == ["report.html", "report.tex", "report.csv"]
@@ -148,8 +160,11 @@ def test_the_plan_states_what_was_run(finished: tuple[Path, str]) -> None:
     assert sum(stratum["test"] for stratum in plan["strata"]) == pd.read_csv(finished[0] / "cells.csv")["total"][0]
 
 
-def test_the_same_plan_gives_the_same_bytes(finished: tuple[Path, str], tmp_path: Path, tiny_path: Path) -> None:
-    """Another folder, another choice of architectures."""
+def test_the_same_plan_gives_the_same_bytes(
+    finished: tuple[Path, str], tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another folder, another choice of architectures, and no process for each cell."""
+    monkeypatch.setattr("bench.engine.run_tasks", one_by_one)
     plan = plan_of(tiny_path, "lstm,encoder-decoder")
     prepare(plan, tmp_path / "again", "test")
     run_plan(plan, tmp_path / "again", Silent())
@@ -163,7 +178,10 @@ def test_the_same_plan_gives_the_same_bytes(finished: tuple[Path, str], tmp_path
     )
 
 
-def test_finished_cells_are_skipped_and_new_ones_added(finished: tuple[Path, str], tiny_path: Path) -> None:
+def test_finished_cells_are_skipped_and_new_ones_added(
+    finished: tuple[Path, str], tiny_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.engine.run_tasks", one_by_one)
     directory, _ = finished
     before = {path: path.stat().st_mtime_ns for path in directory.glob("cells/*/record.json")}
     plan = plan_of(tiny_path, "lstm", seeds="2")
@@ -206,6 +224,13 @@ def test_a_joined_plan_keeps_the_command_that_runs_all_its_cells(tiny_path: Path
     assert plan["command"] == "bench run --out here --arch lstm,transformer --seeds 0,1,4"
     assert plan["plan_hash"] == plan_of(tiny_path, "lstm,transformer", seeds="0,1,4").hash
     assert plan["suite"]["source"] == str(tiny_path)
+
+
+def test_plans_joined_under_other_settings_keep_both_commands(tiny_path: Path, tmp_path: Path) -> None:
+    commands = ["bench run --arch lstm --set lstm.lr=0.01 --out here", "bench run --arch gru --out here"]
+    prepare(plan_of(tiny_path, "lstm", set=("lstm.lr=0.01",)), tmp_path, commands[0])
+    prepare(plan_of(tiny_path, "gru"), tmp_path, commands[1])
+    assert open_run(tmp_path).plan["command"] == " && ".join(commands)
 
 
 def test_a_plan_that_run_did_not_write_is_refused(tiny_path: Path, tmp_path: Path) -> None:
@@ -309,10 +334,53 @@ def test_a_cell_whose_process_dies_is_a_row_with_its_reason(
 ) -> None:
     plan = plan_of(tiny_path)
     prepare(plan, tmp_path, "test")
-    monkeypatch.setattr("bench.engine.main", os.abort)  # takes no argument: the child fails before it starts
+    monkeypatch.setattr("bench.engine.main", die)
     [record] = run_plan(plan, tmp_path, Silent())
-    assert record.status == "failed"
-    assert "exit status 1" in record.reason
+    assert (record.status, record.reason) == (
+        "out-of-memory",
+        "its process was killed (SIGKILL): most likely no memory was left",
+    )
+
+
+def test_a_failed_cell_is_a_row_of_the_tables_and_exit_status_1(
+    tiny_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("a bug\nof two lines")
+
+    monkeypatch.setattr("bench.engine.run_tasks", one_by_one)
+    monkeypatch.setattr("bench.training.train", fail)
+    monkeypatch.setattr("bench.results.html._vega", str)
+    monkeypatch.chdir(tmp_path)
+    arguments = ("run", "--arch", "lstm", "--suite", str(tiny_path), "--out", "out", *SETTINGS)
+    status, out, err = call(capsys, monkeypatch, *arguments)
+    assert (status, err) == (1, "")
+    assert "Cells without a result" in out
+    assert re.search(r"lstm seed 0 +failed +RuntimeError: a bug of two lines", out)
+
+
+def test_a_plug_in_in_bfloat16_runs_into_the_folder_of_its_plan_and_goes_on_there(
+    tiny_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.engine.run_tasks", one_by_one)
+    monkeypatch.setattr("bench.results.html._vega", str)
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry, "_plugins", set(registry._plugins))
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "architectures" / "plugins")
+    monkeypatch.chdir(tmp_path)
+    arguments = ("run", "--arch", "tiny-gru", "--suite", str(tiny_path), *SETTINGS, "--plugin", "tiny_gru")
+    written = []
+    for _ in range(2):
+        status, out, err = call(capsys, monkeypatch, *arguments, "--precision", "bf16")
+        assert (status, err) == (0, "")
+        [directory] = Path("runs").glob("tiny-*")
+        [record] = open_run(directory).records
+        assert (record.architecture, record.precision, record.done) == ("tiny-gru", "bf16", True)
+        assert str(directory) in out
+        written.append((cell_directory(directory, "tiny-gru", 0) / "record.json").stat().st_mtime_ns)
+    assert written[0] == written[1]
+    verified = call(capsys, monkeypatch, "verify", str(directory), "--plugin", "tiny_gru")
+    assert verified[0] == 0, verified[1]
 
 
 def test_a_death_is_told_by_its_signal() -> None:

@@ -366,6 +366,7 @@ def test_another_folder_a_second_process_and_a_broken_journal_are_refused(
     search = search_of(tiny_path, 1, "lstm")
     with pytest.raises(UserError, match=r"holds no tune\.json"):
         prepare(search, tiny_path.parent, "test")
+    (tmp_path / ".tune.json.7.tmp").write_text("of a search that was killed at once")
     prepare(search, tmp_path, "test")
     with holding(tmp_path / RUN_LOCK), pytest.raises(UserError, match="another process searches here"):
         run_search(search, tmp_path, Silent())

@@ -1,6 +1,8 @@
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -10,8 +12,8 @@ from bench.results.conclusion import all_pairs, by_budget, conclusion, told_apar
 from bench.results.contents import Contents
 from bench.results.entries import NO_VALUE
 from bench.results.error_tables import error_shares, error_tables
-from bench.results.records import Record
-from bench.results.runs import open_run, write_plan
+from bench.results.records import Record, write_record
+from bench.results.runs import cell_directory, open_run, write_plan
 from bench.results.scores import Scores
 
 UNKNOWN = "The ranking under equal FLOPs is not known: no run under a budget of FLOPs is in this report."
@@ -80,9 +82,7 @@ def test_one_seed_tells_nothing_and_the_words_say_so(scores_of: Callable[..., Sc
 def test_all_that_cannot_be_told_from_the_best_stand_in_one_sentence(scores_of: Callable[..., Scores]) -> None:
     scores = scores_of(lstm=20, transformer=80, gru=50)
     _, line, *_ = conclusion(scores, all_pairs(scores))
-    assert line.startswith(
-        "Cannot tell with 1 seed, after Holm over its 2 comparisons, whether it is better than gru ("
-    )
+    assert line.startswith("Cannot tell with 1 seed, after Holm over all 3 pairs, whether it is better than gru (")
     assert " or lstm (" in line
 
 
@@ -117,6 +117,78 @@ def test_many_pairs_are_asked_at_once(report: Contents) -> None:
     alone = replace(pair, rows=[first])
     assert told_apart([alone]) == [True]
     assert told_apart([alone, alone, alone]) == [False, False, False]  # 3 x 0.02
+
+
+def test_the_best_is_told_by_all_pairs_not_by_its_own(scores_of: Callable[..., Scores]) -> None:
+    """It was picked by the same figures. After Holm 0.02 counts 2 x among two pairs, and 3 x among three."""
+    scores = scores_of(lstm=20, transformer=80, gru=50)
+    comparisons = [
+        replace(pair, rows=[replace(pair.rows[0], p=0.02 if pair.one == "transformer" else 0.9)])
+        for pair in all_pairs(scores)
+    ]
+    first, second, *_ = conclusion(scores, comparisons)
+    assert first.endswith("of the test problems.")
+    assert second.startswith("Cannot tell with 1 seed, after Holm over all 3 pairs, whether it is better than gru (")
+
+
+@pytest.fixture
+def of_seeds(
+    tmp_path: Path,
+    make_plan: Callable[..., dict[str, Any]],
+    make_record: Callable[..., Record],
+    write_cell: Callable[..., Record],
+    predictions: pd.DataFrame,
+) -> Callable[..., Scores]:
+    """Scores of six seeds: name -> share right in percent of each; None where it was not run, nan where it diverged."""
+
+    def build(**cells: list[float | None]) -> Scores:
+        write_plan(tmp_path, make_plan(architectures=list(cells), seeds=list(range(6))))
+        for name, percents in cells.items():
+            for seed, percent in enumerate(percents):
+                if percent is None:
+                    continue
+                if math.isnan(percent):
+                    record = make_record(architecture=name, seed=seed, status="diverged", reason="loss is nan")
+                    write_record(cell_directory(tmp_path, name, seed), record)
+                    continue
+                answers = predictions.assign(right=(predictions["item"] % 100 < percent).astype(int))
+                write_cell(tmp_path, answers, architecture=name, seed=seed, data_hash=f"d{seed}")
+        return Scores(open_run(tmp_path))
+
+    return build
+
+
+GRU = [60, 62, 61, 95, 96, 94]
+
+
+def test_the_best_of_other_seeds_is_not_called_better_where_it_is_not(of_seeds: Callable[..., Scores]) -> None:
+    scores = of_seeds(gru=GRU, lstm=[70, 72, 72, None, None, None])
+    first, second, third, *_ = conclusion(scores, all_pairs(scores))
+    assert first.startswith("gru is right most often, on ")
+    assert first.endswith("of the test problems.")
+    assert second.startswith("On the seeds that both have, it is right less often than lstm (")
+    assert second.endswith(", 3 seeds): run all with the same seeds.")
+    assert "lstm" in third
+    assert "before gru" in third
+    assert "before lstm" not in third
+
+
+def test_a_diverged_seed_counts_as_none_right(of_seeds: Callable[..., Scores]) -> None:
+    nan = math.nan
+    scores = of_seeds(gru=GRU, lstm=[70, 72, 72, nan, nan, nan], transformer=[nan] * 6)
+    lstm = scores.share_right("lstm", "all", "all")
+    assert lstm.n == 6
+    assert lstm.mean == pytest.approx(fmean(record.exact_match or 0 for record in scores.of("lstm")) / 2)
+    assert scores.digits_right("lstm").n == 6
+    assert scores.architectures == ["gru", "lstm"]  # no seed of the third ended
+    [pair] = all_pairs(scores)
+    assert (pair.seeds, pair.left_out) == (list(range(6)), [])
+    assert pair.rows[0].solved_other is not None
+    assert pair.rows[0].solved_other.n == 6
+    assert [row.only_other_right for row in pair.mcnemar][3:] == [0, 0, 0]
+    assert error_shares(scores)["lstm"]["no end token"].mean == pytest.approx(0.5, abs=0.02)
+    examples = error_tables(scores, error_shares(scores))[1]
+    assert {row[-1].text for row in examples.rows if row[0].text == "lstm"} <= set("012")
 
 
 def test_the_kinds_of_errors_add_up_to_all_errors(report: Contents) -> None:

@@ -167,11 +167,11 @@ def test_failed_and_missing_cells_are_shown_and_are_in_no_figure(
     _replace(run_directory, make_record, architecture="lstm", seed=1, **failed)
     tables = tables_of(run_directory)
     assert texts(tables["Summary"])["lstm"]["seeds"] == "2 of 3"
-    assert texts(tables["Summary"])["lstm"]["exact match % (n = 288)"].count("[") == 0
+    match = texts(tables["Summary"])["lstm"]["exact match % (n = 288)"]
+    assert float(match.split()[0]) < 60  # two of three seeds, which are right on some 60 %
     assert texts(tables["Summary"])["gru"]["seeds"] == "0 of 3"
     assert texts(tables["Summary"])["gru"]["exact match % (n = 288)"] == "-"
-    assert "2 seeds: no interval (that takes 3 seeds)." in tables["Summary"].notes
-    rows = texts(tables["Cells without a result, in no figure here"])
+    rows = texts(tables["Cells without a result"])
     expected = {"cell": "lstm seed 1", "status": "diverged", "reason": "the loss is nan at step 12"}
     assert rows["lstm seed 1"] == expected
     assert rows["gru seed 2"]["status"] == "not run"
@@ -183,7 +183,7 @@ def test_a_run_without_a_finished_cell_has_a_report_too(
 ) -> None:
     write_plan(tmp_path, make_plan())
     tables = tables_of(tmp_path)
-    assert list(tables) == ["Summary", "Cells without a result, in no figure here"]
+    assert list(tables) == ["Summary", "Cells without a result"]
     assert set(texts(tables["Summary"])["lstm"].values()) == {"lstm", "-", "0 of 3"}
 
 

@@ -2,13 +2,13 @@
 
 import contextlib
 import io
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from calling import one_by_one
 
 from bench.__main__ import main
 
@@ -27,21 +27,6 @@ parameters = 5_000
 seeds = 2
 batch = 32
 """
-
-ALL_CELLS_IN_ONE_PROCESS = """
-from bench import engine
-from bench.__main__ import main
-
-def one_by_one(tasks, at_once, grace_seconds):
-    for task in tasks:
-        work, job = task.begin()
-        job(work, task.event)
-        task.end(0)
-
-engine.run_tasks = one_by_one
-main()
-"""
-"""Importing torch takes longer than training these cells, so it is done once."""
 
 
 class Outcome(NamedTuple):
@@ -80,6 +65,7 @@ def run_arguments(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 def trained(run_arguments: list[str]) -> Path:
     """The folder of the run, all cells done."""
     directory = Path(run_arguments[3]).with_name("run")
-    command = [sys.executable, "-c", ALL_CELLS_IN_ONE_PROCESS, "run", *run_arguments, "--out", str(directory)]
-    subprocess.run(command, check=True, capture_output=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.engine.run_tasks", one_by_one)
+        assert _call("run", *run_arguments, "--out", str(directory)).status == 0
     return directory

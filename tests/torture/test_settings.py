@@ -166,6 +166,7 @@ KEYS: dict[str, st.SearchStrategy[object]] = {
             {"per_stratum": 3, "seen": 0},
             {"per_stratum": 0},
             {"per_stratum": 10**5},
+            {"per_stratum": 2000},
             {"extra_digits": ["3x3"]},
             {"extra_digits": ["1x1"]},
             {"perstratum": 3},
