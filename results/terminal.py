@@ -32,9 +32,7 @@ def tables_text(tables: list[Table]) -> str:
 
 
 def print_report(report: Contents, console: Console) -> None:
-    """The tables, where the files are, and how to go on. As wide as the terminal; 120 or more where there is none."""
-    if not console.is_terminal:
-        console = Console(file=console.file, width=max(WIDTH, console.width), color_system=None)
+    """The tables, where the files are, and how to go on."""
     _print(console, report, detail=False)
     runs = [run for part in report.parts for run in part.scores.runs]
     for name, value in _next(*runs) if len(runs) == 1 else []:

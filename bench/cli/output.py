@@ -18,10 +18,15 @@ NARROWEST = 120
 """Columns when standard output is no terminal, so that nothing is cut in a file or a pipe."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise  # rich calls this where it has caught the error, and would exit with 1; `main` knows better
+
+
 def console() -> Console:
     """Standard output, never narrower than tables need where it is no terminal."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=max(found.width, NARROWEST))
+    found = _Console(highlight=False)
+    return found if found.is_terminal else _Console(highlight=False, width=max(found.width, NARROWEST))
 
 
 def name_broken(runs: list[Run]) -> int:

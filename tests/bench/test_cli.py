@@ -1,6 +1,7 @@
 """The command line as a user meets it: what it prints where, exit status, and how bad input is met."""
 
 import json
+import os
 import re
 import shlex
 import signal
@@ -8,13 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
+from shutil import copytree
 
 import pytest
 from calling import call
 
 from bench.__main__ import _ask_again, _interrupt
 from bench.cli import COMMANDS
+from bench.cli.output import console
+from bench.locks import TABLES_LOCK, holding
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
@@ -293,21 +296,49 @@ def test_check_says_in_one_line_what_cannot_run_here(
     assert (status, out, err) == (2, "", "bench: lstm: cannot run here: no memory left\n")
 
 
-def test_a_run_that_may_only_be_read_is_reported_without_writing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_may_only_be_read_or_is_at_work_is_reported_without_writing(
+    trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written: list[object] = []
-    monkeypatch.setattr(
-        "bench.results.runs.open_run", lambda path: SimpleNamespace(records=[1], broken={}, directory=path)
-    )
-    monkeypatch.setattr("bench.results.contents.contents", lambda _: None)
-    monkeypatch.setattr("bench.results.terminal.print_report", lambda *_: None)
-    monkeypatch.setattr("bench.results.collect.collect", written.append)
-    assert call(capsys, monkeypatch, "report", str(tmp_path))[0] == 0
-    assert written == [tmp_path]
-    monkeypatch.setattr("os.access", lambda path, mode: False)
-    assert call(capsys, monkeypatch, "report", str(tmp_path))[0] == 0
-    assert written == [tmp_path]
+    run = tmp_path / "run"
+    copytree(trained_run, run)
+
+    def tables() -> list[str]:
+        status, out, err = call(capsys, monkeypatch, "report", str(run))
+        assert (status, err) == (0, "")
+        assert "Exact match %, by operation" in out
+        return [path.name for path in sorted(run.glob("*.csv"))]
+
+    with holding(run / TABLES_LOCK):
+        assert tables() == []
+    with monkeypatch.context() as patch:
+        patch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
+        assert tables() == []
+    assert tables() == ["cells.csv", "results.csv"]
+
+
+def test_where_nobody_watches_the_width_of_a_terminal_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert console().width == 120
+    monkeypatch.setenv("COLUMNS", "200")
+    assert console().width == 200
+
+
+def test_a_reader_that_has_enough_is_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "bench", "list", "suites"]
+    done = subprocess.run(command, cwd=Path(__file__).parents[2], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_terminal_that_lacks_letters_is_one_line(trained_run: Path, tmp_path: Path) -> None:
+    copytree(trained_run, tmp_path / "runs" / "é")
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "bench", "list", "runs", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("bench: standard output: '\\xe9' cannot be written as ascii; set PYTHONIOENCODING=")
 
 
 def test_an_interrupt_that_python_cannot_raise_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,8 @@
-"""A real run, killed again and again at random moments, ends with the bytes of one that was left alone."""
+"""A real run, killed again and again at random moments, ends with the bytes of one that was left alone.
+
+Every other kill comes soon after a new checkpoint, amid training; the others at any moment of a run, most of which is
+starting two processes.
+"""
 
 import os
 import random
@@ -6,10 +10,20 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
+
+from bench.cell import run_cell
+from bench.checkpoints import PATTERN
+from bench.cli.options import RunOptions
+from bench.engine import work_of
+from bench.plan import resolve
+from bench.results.collect import collect
+from bench.results.runs import cell_directory
+from bench.rundir import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = """
@@ -29,7 +43,9 @@ batch = 32
 """
 COMMAND = ("run", "--arch", "lstm,transformer", "--threads", "1", "--set", "batch=16", "--checkpoint-every", "0.02")
 LONGEST = 9.0
-"""Seconds after which the latest kill comes: longer than two processes take to start."""
+"""Seconds after which the latest kill of those at any moment comes."""
+SOON = 0.5
+"""Seconds after a new checkpoint within which a kill amid training comes."""
 
 
 def start(suite: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
@@ -42,14 +58,29 @@ def start(suite: Path, out: Path, *more: str) -> subprocess.Popen[bytes]:
     )
 
 
-def kill_now_and_then(suite: Path, out: Path, moments: random.Random, kills: int) -> int:
-    """Run to the end, killing it at most so many times; how many times it was."""
-    killed = 0
+def wait_for_a_checkpoint(process: subprocess.Popen[bytes], out: Path, since_ns: int) -> bool:
+    """Whether a checkpoint was written before the run ended."""
+    while process.poll() is None:
+        for path in out.glob(f"cells/*/{PATTERN}"):
+            with suppress(FileNotFoundError):  # a newer one has taken its place
+                if path.stat().st_mtime_ns > since_ns:
+                    return True
+        time.sleep(0.005)
+    return False
+
+
+def kill_now_and_then(suite: Path, out: Path, moments: random.Random, kills: int) -> tuple[int, int]:
+    """Run to the end, killing it at most so many times; how many times it was, and how many of them amid training."""
+    killed = amid = 0
     while True:
+        begun_ns = time.time_ns()
         process = start(suite, out, *(("--cells-at-once", "2") if moments.random() < 0.5 else ()))
+        training = killed < kills and killed % 2 == 0 and wait_for_a_checkpoint(process, out, begun_ns)
         try:
-            _, said = process.communicate(timeout=moments.uniform(0, LONGEST) if killed < kills else None)
+            longest = SOON if training else LONGEST
+            _, said = process.communicate(timeout=moments.uniform(0, longest) if killed < kills else None)
         except subprocess.TimeoutExpired:
+            amid += training
             how = moments.choice(["parent", "all", "term", "interrupt"])
             if how == "all":
                 os.killpg(process.pid, signal.SIGKILL)
@@ -61,7 +92,7 @@ def kill_now_and_then(suite: Path, out: Path, moments: random.Random, kills: int
             assert b"Traceback" not in said, said.decode()
             continue
         assert (process.returncode, said) == (0, b"")
-        return killed
+        return killed, amid
 
 
 def same(one: Path, other: Path) -> None:
@@ -84,14 +115,18 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
 ) -> None:
     suite, straight = tmp_path / "short.toml", tmp_path / "straight"
     suite.write_text(SUITE % examples, encoding="utf-8")
-    process = start(suite, straight)
-    assert process.communicate() == (None, b"")
-    assert process.returncode == 0
-    moments, killed, rounds = random.Random(kills), 0, 0
+    plan = resolve(RunOptions(arch="lstm,transformer", suite=str(suite), threads=1, set=("batch=16",)))
+    prepare(plan, straight, "test")
+    for entry in plan.entries:
+        run_cell(work_of(plan, entry, 0, cell_directory(straight, entry.name, 0)), lambda event: None)
+    collect(straight)
+    moments, killed, amid, rounds = random.Random(kills), 0, 0, 0
     started = time.monotonic()
     while killed < kills:
         out = tmp_path / str(rounds)
-        killed += kill_now_and_then(suite, out, moments, kills - killed)
+        counts = kill_now_and_then(suite, out, moments, kills - killed)
+        killed, amid = killed + counts[0], amid + counts[1]
         same(straight, out)
         rounds += 1
-    print(f"{killed} kills, {rounds} runs, {time.monotonic() - started:.0f} s")
+    print(f"{killed} kills, {amid} amid training, {rounds} runs, {time.monotonic() - started:.0f} s")
+    assert amid >= kills // 4
