@@ -59,8 +59,9 @@ class TuneOptions:
     """Suite by name (`list suites`), or the path of a TOML file of your own."""
     trials: int = 12
     """Trials of each architecture."""
-    finalists: int = 2
-    """How many of its best trials are trained once more, with the whole budget; the best of these is taken."""
+    finalists: int | None = None
+    """How many of its best trials, one of each depth first, are trained once more, with the whole budget; the best of
+    these is taken. Default: 4, or all of fewer trials."""
     budget: str | None = None
     """Training of each trial, a quarter of what the settings are for. Default: a quarter of the suite's."""
     params: str | None = None

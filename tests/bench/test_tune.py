@@ -38,6 +38,7 @@ from bench.tune import (
     Trial,
     _settings,
     best_of,
+    finalists,
     importances,
     prepare,
     ranked,
@@ -451,7 +452,8 @@ def test_the_best_few_are_trained_once_more_and_the_best_of_them_is_taken(
     assert watcher.started[-2:] == [("lstm", "final", 2), ("transformer", "final", 2)]
     for name, trials in found.items():
         first, finals = ranked(trials), [trial for trial in trials if trial.stage == "final"]
-        assert [trial.settings for trial in finals] == [trial.settings for trial in first[:3]]
+        assert [trial.settings for trial in finals] == [trial.settings for trial in finalists(trials)[:3]]
+        assert finals[0].settings == first[0].settings
         assert {work.budget for work in made.works if work.architecture == name} == {"examples=150", "examples=600"}
         best = best_of(trials)
         assert best is not None
@@ -460,6 +462,18 @@ def test_the_best_few_are_trained_once_more_and_the_best_of_them_is_taken(
         assert tomllib.loads((tmp_path / BEST).read_text())[name]["lr"] == best.settings["lr"]
     table = pd.read_csv(tmp_path / TRIALS)
     assert list(table["stage"]) == 2 * (8 * ["search"] + 3 * ["final"])
+
+
+def test_the_best_of_each_depth_comes_before_the_second_of_any() -> None:
+    def trial(number: int, layers: int, correct: int | None) -> Trial:
+        facts: dict[str, Any] = {"architecture": "lstm", "stage": "search", "number": number, "params": {}}
+        cost = {"reason": "", "total": 10, "examples": 1, "flops": 1, "train_seconds": 1.0}
+        settings = {"layers": layers}
+        return Trial(**facts, settings=settings, state="pruned" if correct is None else "done", correct=correct, **cost)
+
+    found = [(2, 5), (4, 9), (4, 8), (1, 4), (2, 6), (6, None)]
+    trials = [trial(number, layers, correct) for number, (layers, correct) in enumerate(found)]
+    assert [trial.number for trial in finalists(trials)] == [1, 4, 3, 2, 0]
 
 
 def test_finals_follow_an_interrupted_search_as_if_nothing_had_happened(
