@@ -62,8 +62,10 @@ def test_an_interrupt_of_the_terminal_is_for_neither_while_a_process_starts() ->
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
 def test_what_nohup_has_ignored_stays_ignored() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
+        assert signal.SIGHUP in answered_signals()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         assert signal.SIGHUP not in answered_signals()
         process = HalfStarted(signal.SIGHUP)
         start_deaf(process)
@@ -71,7 +73,6 @@ def test_what_nohup_has_ignored_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
-    assert signal.SIGHUP in answered_signals()
 
 
 def test_tables_that_another_process_keeps_are_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,10 @@ import pytest
 import torch
 from calling import call
 from safetensors.torch import load_file, save_file
+from stranger import unknown_plugin
 
 from bench import architectures, exporting
-from bench.architectures import Architecture, Autoregressive, MaskedInfilling, registry
+from bench.architectures import Architecture, Autoregressive, MaskedInfilling
 from bench.datasets.stream import Stream
 from bench.datasets.suites import Suite
 from bench.errors import UserError
@@ -116,20 +117,9 @@ class Exported:
 @pytest.fixture(scope="module")
 def plugin() -> Iterator[ModuleType]:
     """An architecture from outside the project, for as long as this module is tested."""
-    folder = str(Path(__file__).parents[1] / "architectures" / "plugins")
-    sys.path.append(folder)
-    before = dict(registry._registered)
-    registry._plugins.discard("tiny_gru")
-    sys.modules.pop("tiny_gru", None)  # imported by tests of the architectures, which took its name out again
-    try:
-        architectures.load_plugin("tiny_gru")
-        yield sys.modules["tiny_gru"]
-    finally:
-        sys.path.remove(folder)
-        registry._plugins.discard("tiny_gru")
-        sys.modules.pop("tiny_gru", None)
-        registry._registered.clear()
-        registry._registered.update(before)
+    with unknown_plugin() as name:
+        architectures.load_plugin(name)
+        yield sys.modules[name]
 
 
 @pytest.fixture(scope="module")

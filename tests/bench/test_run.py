@@ -17,8 +17,8 @@ import pandas as pd
 import pytest
 from calling import call, one_by_one
 from dying import die
+from stranger import unknown_plugin
 
-from bench.architectures import registry
 from bench.cell import Work, run_cell
 from bench.cli.options import RunOptions
 from bench.cli.report import report_command
@@ -364,22 +364,20 @@ def test_a_plug_in_in_bfloat16_runs_into_the_folder_of_its_plan_and_goes_on_ther
 ) -> None:
     monkeypatch.setattr("bench.engine.run_tasks", one_by_one)
     monkeypatch.setattr("bench.results.html._vega", str)
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
-    monkeypatch.setattr(registry, "_plugins", set(registry._plugins))
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "architectures" / "plugins")
     monkeypatch.chdir(tmp_path)
-    arguments = ("run", "--arch", "tiny-gru", "--suite", str(tiny_path), *SETTINGS, "--plugin", "tiny_gru")
     written = []
-    for _ in range(2):
-        status, out, err = call(capsys, monkeypatch, *arguments, "--precision", "bf16")
-        assert (status, err) == (0, "")
-        [directory] = Path("runs").glob("tiny-*")
-        [record] = open_run(directory).records
-        assert (record.architecture, record.precision, record.done) == ("tiny-gru", "bf16", True)
-        assert str(directory) in out
-        written.append((cell_directory(directory, "tiny-gru", 0) / "record.json").stat().st_mtime_ns)
+    with unknown_plugin() as plugin:
+        arguments = ("run", "--arch", "tiny-gru", "--suite", str(tiny_path), *SETTINGS, "--plugin", plugin)
+        for _ in range(2):
+            status, out, err = call(capsys, monkeypatch, *arguments, "--precision", "bf16")
+            assert (status, err) == (0, "")
+            [directory] = Path("runs").glob("tiny-*")
+            [record] = open_run(directory).records
+            assert (record.architecture, record.precision, record.done) == ("tiny-gru", "bf16", True)
+            assert str(directory) in out
+            written.append((cell_directory(directory, "tiny-gru", 0) / "record.json").stat().st_mtime_ns)
+        verified = call(capsys, monkeypatch, "verify", str(directory), "--plugin", plugin)
     assert written[0] == written[1]
-    verified = call(capsys, monkeypatch, "verify", str(directory), "--plugin", "tiny_gru")
     assert verified[0] == 0, verified[1]
 
 
