@@ -18,8 +18,8 @@ class Sampler:
     """Draws problems of one split from strata.
 
     Strata that are small enough are listed once and picked from; the others are drawn from the box of their operands
-    until the draw is a problem of the stratum and of the split. Both are uniform over the problems of the stratum.
-    Exact division too large to list is not quite: there the divisor is drawn first, then one of its dividends.
+    (exact division from divisors and their dividends) until the draw is a problem of the stratum and of the split. Both
+    are uniform over the problems of the stratum.
 
     Raises:
         ValueError: a stratum has no problem in this split.
@@ -36,6 +36,8 @@ class Sampler:
         self._span = np.array(
             [[s.a_range[1] - s.a_range[0], s.b_range[1] - s.b_range[0]] for s in strata], dtype=self.dtype
         ).T
+        exact = division.rule == "exact"
+        self._most = np.array([_most_pairs(s, division) if exact and s.operation == "/" else 1.0 for s in strata])
         listed = [list_split(s, division, split, self.dtype) if s.is_listed(division) else NO_PROBLEMS for s in strata]
         for stratum, problems in zip(strata, listed, strict=True):
             if stratum.is_listed(division) and not len(problems):
@@ -90,25 +92,46 @@ class Sampler:
         """Dividends and divisors whose quotient terminates, and whether that came out.
 
         What 10**places and b have in common decides: b = 40 divides with two places every a that is a multiple of 2, as
-        gcd(40, 100) is 20. The common factor is drawn first, all being about equally frequent among the problems.
+        gcd(40, 100) is 20. The common factor is drawn first, then b, then a; the fewer there were to choose from, the
+        more seldom the pair is kept, so that all are kept equally often.
         """
         first_a, first_b = self._first[:, chosen]
         span_a, span_b = self._span[:, chosen]
         unit = 10**self._division.places
-        powers = range(self._division.places + 1)
-        factors = np.array([2**two * 5**five for two in powers for five in powers], dtype=self.dtype)
+        factors = np.array(_factors(unit), dtype=self.dtype)
         common = factors[counter.below(np.full(len(chosen), len(factors)))]
-        b, some_b = _multiple(common, first_b, span_b, counter)
-        a, some_a = _multiple(b // common, first_a, span_a, counter)
-        keep = some_a & some_b & (np.gcd(b, unit) == common).astype(bool)
+        b, of_b = _multiple(common, first_b, span_b, counter)
+        a, of_a = _multiple(b // common, first_a, span_a, counter)
+        chance = np.maximum(of_a, 0).astype(float) * np.maximum(of_b, 0).astype(float) / self._most[chosen]
+        keep = counter.below(np.full(len(chosen), 2**53)) < chance * 2**53
+        keep &= (np.gcd(b, unit) == common).astype(bool)
         return np.where(keep, a, first_a), np.where(keep, b, first_b), keep
 
 
-def _multiple(unit: Integers, first: Integers, span: Integers, counter: Counter) -> tuple[Integers, NDArray[np.bool_]]:
-    """A uniform multiple of `unit` in [first, first + span), and whether there is one."""
+def _factors(unit: int) -> list[int]:
+    """The factors of a power of ten."""
+    powers = range(len(str(unit)))
+    return [2**two * 5**five for two in powers for five in powers]
+
+
+def _most_pairs(stratum: Stratum, division: Division) -> float:
+    """The most pairs that `Sampler._exact_pair` can choose from once it has a common factor: so many b, times so many a
+    for the b that has most of them, or a little more.
+    """
+    (first_a, end_a), (first_b, end_b) = stratum.a_range, stratum.b_range
+    most = 1
+    for factor in _factors(10**division.places):
+        lowest, highest = -(-first_b // factor), (end_b - 1) // factor
+        if lowest <= highest:
+            most = max(most, (highest - lowest + 1) * ((end_a - first_a - 1) // max(lowest, 1) + 1))
+    return float(most)
+
+
+def _multiple(unit: Integers, first: Integers, span: Integers, counter: Counter) -> tuple[Integers, Integers]:
+    """A uniform multiple of `unit` in [first, first + span), and how many there are; below 1 if none."""
     lowest = -(-first // unit)
     count = (first + span - 1) // unit - lowest + 1
-    return (lowest + counter.below(np.maximum(count, 1))) * unit, (count > 0).astype(bool)
+    return (lowest + counter.below(np.maximum(count, 1))) * unit, count
 
 
 def list_split(stratum: Stratum, division: Division, split: str, dtype: np.dtype[Any]) -> Problems:

@@ -1,5 +1,6 @@
 """Strata and draws: exactly the problems a stratum names, each as often as the next."""
 
+import math
 from collections import Counter as Tally
 from fractions import Fraction
 from itertools import product
@@ -204,11 +205,22 @@ def test_a_drawn_stratum_without_problems_is_refused(monkeypatch: pytest.MonkeyP
     ],
     ids=str,
 )
-def test_exact_draws_reach_every_problem_and_no_other(stratum: Stratum, division: Division, split: str) -> None:
-    possible = all_texts(list_split(stratum, division, split, INT64))
-    tally = Tally(all_texts(draw([stratum], division, split, 100 * len(possible))))
-    assert set(tally) == set(possible)
-    assert max(tally.values()) < 1000  # not even, but none is asked ten times as often as it should be
+def test_exact_draws_are_as_uniform(stratum: Stratum, division: Division, split: str) -> None:
+    possible = list_split(stratum, division, split, INT64)
+    n = 30 * len(possible)
+    assert_uniform(draw([stratum], division, split, n), possible, n)
+
+
+def test_long_exact_draws_have_as_many_large_divisors_as_there_are() -> None:
+    """All 81 million pairs of four digits, counted: 30.4 % of the problems have a divisor below 2,000."""
+    stratum = Stratum("/", 4, 4, "++", 0)
+    assert not stratum.is_listed(EXACT)
+    problems = draw([stratum], EXACT, "train", 20_000)
+    # The divisors' multiples of 1/100 of themselves: those that share g with 100 divide every (b / g)-th dividend.
+    counts = [9999 * (g := math.gcd(b, 100)) // b - 999 * g // b for b in range(1000, 10_000)]
+    assert sum(counts[:1000]) / sum(counts) == pytest.approx(0.304, abs=0.001)
+    assert (problems.b < 2000).mean() == pytest.approx(sum(counts[:1000]) / sum(counts), abs=0.015)
+    assert (problems.a >= problems.b).mean() == pytest.approx(0.728, abs=0.015)
 
 
 @pytest.mark.parametrize(
