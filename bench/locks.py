@@ -3,8 +3,8 @@
 import os
 import platform
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,23 +19,25 @@ TABLES_SECONDS = 60.0
 """Far longer than anyone takes to write them."""
 
 
-class Held(Exception):
+class Held(UserError):
     """Another process holds the lock. The message says who."""
 
 
 @contextmanager
-def holding(path: Path, patience: float = 0.0, sign: bool = False) -> Iterator[None]:
+def holding(
+    path: Path, patience: float = 0.0, sign: bool = False, refusal: Callable[[str], str] = str
+) -> Iterator[None]:
     """A context that holds the lock of this file, made where it is missing and left there; `sign` says who holds it.
 
     Raises:
-        Held: another process still holds it after `patience` seconds.
+        Held: another process still holds it after `patience` seconds; `refusal` makes the message of who does.
     """
     # thread_local: a cell is trained in one thread and watched from another.
     lock = FileLock(path, timeout=patience, thread_local=False)
     try:
         lock.acquire(poll_interval=0.02)
     except Timeout:
-        raise Held(_holder(path)) from None
+        raise Held(refusal(_holder(path))) from None
     try:
         if sign:
             now = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -45,21 +47,14 @@ def holding(path: Path, patience: float = 0.0, sign: bool = False) -> Iterator[N
         lock.release()
 
 
-@contextmanager
-def writing_tables(directory: Path) -> Iterator[None]:
+def writing_tables(directory: Path) -> AbstractContextManager[None]:
     """A context in which no other process writes the plan of this run, or what is made from all its cells.
 
     Raises:
-        UserError: another one does, and goes on.
+        Held: another one does, and goes on.
     """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(holding(directory / TABLES_LOCK, TABLES_SECONDS))
-        except Held:
-            raise UserError(
-                f"{directory}: another process keeps writing its tables; end it, and run this again"
-            ) from None
-        yield
+    wrong = f"{directory}: another process keeps writing its tables; end it, and run this again"
+    return holding(directory / TABLES_LOCK, TABLES_SECONDS, refusal=lambda _: wrong)
 
 
 def _note(path: Path) -> Path:

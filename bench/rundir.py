@@ -3,12 +3,12 @@
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.locks import RUN_LOCK, Held, holding, writing_tables
+from bench.locks import RUN_LOCK, holding, writing_tables
 from bench.plan import Plan, plan_hash
 from bench.results.files import BadFile
 from bench.results.runs import PLAN, open_run, write_plan
@@ -24,15 +24,11 @@ def prepared(plan: Plan, directory: Path, command: str, join: bool) -> Iterator[
     """
     refuse_difference(plan, directory)  # before a lock is left in a folder that is no run's
     make_folder(directory)
-    with ExitStack() as stack:
-        if not join:
-            try:
-                stack.enter_context(holding(directory / RUN_LOCK, sign=True))
-            except Held as held:
-                raise UserError(
-                    f"--out {directory}: {held} runs here; wait for it or end it, or add --join to take cells that it "
-                    "does not"
-                ) from None
+    advice = "wait for it or end it, or add --join to take cells that it does not"
+    lock = holding(
+        directory / RUN_LOCK, sign=True, refusal=lambda holder: f"--out {directory}: {holder} runs here; {advice}"
+    )
+    with nullcontext() if join else lock:
         prepare(plan, directory, command)
         yield
 

@@ -17,8 +17,6 @@ import hashlib
 import importlib.util
 import json
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,7 +31,7 @@ from bench.cell import Work, run_trial
 from bench.cli.options import RunOptions, TuneOptions
 from bench.engine import Job, death, run_tasks, work_of
 from bench.errors import UserError
-from bench.locks import RUN_LOCK, Held, holding
+from bench.locks import RUN_LOCK, holding
 from bench.plan import Entry, Plan, entry_of, frame
 from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
 from bench.rundir import make_folder
@@ -225,7 +223,8 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
         Interrupted: by the user; finished trials are kept.
         UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked.
     """
-    with _alone(directory):
+    advice = "searches here; wait for it or end it first"
+    with holding(directory / RUN_LOCK, sign=True, refusal=lambda other: f"--out {directory}: {other} {advice}"):
         (directory / JOURNAL).touch()
         storage = _open_journal(directory)
         asked = {"search": search.trials, "final": search.finalists}
@@ -517,21 +516,6 @@ def _trial(architecture: str, stage: str, number: int, frozen: FrozenTrial) -> T
         params=frozen.params,
         **outcome,
     )
-
-
-@contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """A context that keeps other searches out of the folder.
-
-    Raises:
-        UserError: another process searches there.
-    """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(holding(directory / RUN_LOCK, sign=True))
-        except Held as other:
-            raise UserError(f"--out {directory}: {other} searches here; wait for it or end it first") from None
-        yield
 
 
 def _open_journal(directory: Path) -> JournalStorage:

@@ -13,6 +13,7 @@ from bench.errors import UserError
 from bench.locks import Held, holding, writing_tables
 from bench.starting import answered_signals, start_deaf
 
+not_on_windows = pytest.mark.skipif(os.name == "nt", reason="os.kill ends a process of Windows")
 SIGNALS = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -43,7 +44,7 @@ def number(request: pytest.FixtureRequest) -> Iterator[int]:
     signal.signal(number, before)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="os.kill ends a process of Windows")
+@not_on_windows
 def test_a_signal_is_answered_after_the_start_not_amid_it(number: int) -> None:
     process = HalfStarted(number)
     handlers = [signal.getsignal(each) for each in (signal.SIGINT, number)]
@@ -53,26 +54,22 @@ def test_a_signal_is_answered_after_the_start_not_amid_it(number: int) -> None:
     assert [signal.getsignal(each) for each in (signal.SIGINT, number)] == handlers
 
 
-@pytest.mark.skipif(os.name == "nt", reason="os.kill ends a process of Windows")
+@not_on_windows
 def test_an_interrupt_of_the_terminal_is_for_neither_while_a_process_starts() -> None:
     process = HalfStarted(signal.SIGINT)
     start_deaf(process)
     assert process.whole
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP here")
-def test_what_nohup_has_ignored_stays_ignored() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    try:
-        assert signal.SIGHUP in answered_signals()
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        assert signal.SIGHUP not in answered_signals()
-        process = HalfStarted(signal.SIGHUP)
-        start_deaf(process)
-        assert process.whole
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+@not_on_windows
+def test_what_nohup_has_ignored_stays_ignored(number: int) -> None:
+    assert number in answered_signals()
+    signal.signal(number, signal.SIG_IGN)
+    assert number not in answered_signals()
+    process = HalfStarted(number)
+    start_deaf(process)
+    assert process.whole
+    assert signal.getsignal(number) is signal.SIG_IGN
 
 
 def test_tables_that_another_process_keeps_are_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
