@@ -239,7 +239,10 @@ class Autoregressive(Architecture):
         return self.logits(prompt, answer)[:, 0], (prompt, answer, 0)
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """(B,) the symbol just written -> logits (B, V) of the next, and the new state."""
+        """(B,) the symbol just written -> logits (B, V) of the next, and the new state.
+
+        The state given is used up: what it holds may be written over.
+        """
         prompt, answer, column = state
         answer = answer.clone()
         answer[:, column] = symbol

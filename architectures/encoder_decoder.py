@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, in_all_tensors
 from bench.architectures.registry import register
 
 KeysValues = tuple[Tensor, Tensor]
-"""Of all symbols that are looked at, (B, H, S, K) each."""
+"""Of all symbols that are looked at, (B, H, S, K) each; while answers are written, (S, H, K, B)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +112,21 @@ class Attention(nn.Module):
         out_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(-2))
         return out_BTD
 
+    def look(self, x_BD: Tensor, kv: KeysValues, bias_SHB: Tensor) -> Tensor:
+        """As `forward` for one query a problem, with keys and values in (S, H, K, B): (B, D) -> (B, D).
+
+        Spelt out, since a fused kernel's cost for each head of each problem is more than the work of one query; with
+        the batch innermost, the processor's vectors are full.
+        """
+        query_HKB = self.turned(self.query, x_BD) * (x_BD.shape[1] // self.heads) ** -0.5
+        share_SHB = ((kv[0] * query_HKB).sum(2) + bias_SHB).softmax(0)
+        out_BD: Tensor = self.out((kv[1] * share_SHB[:, :, None]).sum(0).flatten(0, 1).t())
+        return out_BD
+
+    def turned(self, linear: nn.Linear, x_BD: Tensor) -> Tensor:
+        """(B, D) -> (1, H, K, B), what a linear layer makes of it."""
+        return (linear.weight @ x_BD.t()).view(1, self.heads, -1, len(x_BD))
+
     def _split(self, x_BTD: Tensor) -> Tensor:
         """(B, T, D) -> (B, H, T, K)."""
         return x_BTD.view(*x_BTD.shape[:2], self.heads, -1).transpose(1, 2)
@@ -159,17 +174,23 @@ class DecoderBlock(nn.Module):
         self.norm_3, self.feedforward = nn.RMSNorm(config.width, eps=1e-6), FeedForward(config)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(
-        self, x_BAD: Tensor, bias_1HAS: Tensor, memory_kv: KeysValues, pads_B11P: Tensor, cache: KeysValues | None
-    ) -> tuple[Tensor, KeysValues]:
-        """Returns the output and the keys and values of all answer symbols so far."""
+    def forward(self, x_BAD: Tensor, bias_1HAA: Tensor, memory_kv: KeysValues, pads_B11P: Tensor) -> Tensor:
         normed_BAD = self.norm_1(x_BAD)
-        kv = self.attention.keys_and_values(normed_BAD)
-        if cache is not None:
-            kv = torch.cat([cache[0], kv[0]], dim=2), torch.cat([cache[1], kv[1]], dim=2)
-        x_BAD = x_BAD + self.drop(self.attention(normed_BAD, kv, bias_1HAS))
+        x_BAD = x_BAD + self.drop(self.attention(normed_BAD, self.attention.keys_and_values(normed_BAD), bias_1HAA))
         x_BAD = x_BAD + self.drop(self.cross(self.norm_2(x_BAD), memory_kv, pads_B11P))
-        return x_BAD + self.drop(self.feedforward(self.norm_3(x_BAD))), kv
+        out_BAD: Tensor = x_BAD + self.drop(self.feedforward(self.norm_3(x_BAD)))
+        return out_BAD
+
+    def step(
+        self, x_BD: Tensor, bias_SH1: Tensor, memory_kv: KeysValues, pads_P1B: Tensor, cache: KeysValues
+    ) -> tuple[Tensor, KeysValues]:
+        """As `forward` for the next symbol alone; also the longer cache."""
+        normed_BD, attention = self.norm_1(x_BD), self.attention
+        key, value = (attention.turned(linear, normed_BD) for linear in (attention.key, attention.value))
+        cache = torch.cat([cache[0], key]), torch.cat([cache[1], value])
+        x_BD = x_BD + self.attention.look(normed_BD, cache, bias_SH1)
+        x_BD = x_BD + self.cross.look(self.norm_2(x_BD), memory_kv, pads_P1B)
+        return x_BD + self.feedforward(self.norm_3(x_BD)), cache
 
 
 @register
@@ -208,17 +229,37 @@ class EncoderDecoder(Autoregressive):
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         memory_kv, pads_B11P = self._encode(prompt)
-        first_B1 = answer.new_full((len(answer), 1), self.spec.bos)
-        return self._decode(torch.cat([first_B1, answer[:, :-1]], dim=1), memory_kv, pads_B11P)[0]
+        symbols_BA = torch.cat([answer.new_full((len(answer), 1), self.spec.bos), answer[:, :-1]], dim=1)
+        x_BAD = self.drop(self.symbols(symbols_BA))
+        places_A = torch.arange(symbols_BA.shape[1], device=symbols_BA.device)
+        ahead_AA = places_A > places_A[:, None]
+        bias_1HAA = self.decoder_bias(places_A, len(places_A)).masked_fill(ahead_AA, torch.finfo(x_BAD.dtype).min)
+        for block, kv in zip(self.decoder, memory_kv, strict=True):
+            x_BAD = block(x_BAD, bias_1HAA, kv, pads_B11P)
+        logits_BAV: Tensor = self.head(self.drop(self.decoder_norm(x_BAD)))
+        return logits_BAV
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
         memory_kv, pads_B11P = self._encode(prompt)
-        return self.advance(prompt.new_full((len(prompt),), self.spec.bos), (memory_kv, pads_B11P, None))
+        memory_kv = in_all_tensors(lambda x_BHSK: x_BHSK.permute(2, 1, 3, 0).contiguous(), memory_kv)
+        pads_P1B = pads_B11P[:, 0].permute(2, 1, 0).contiguous()
+        nothing = [(keys[:0], values[:0]) for keys, values in memory_kv]
+        return self.advance(prompt.new_full((len(prompt),), self.spec.bos), (memory_kv, pads_P1B, nothing))
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
-        memory_kv, pads_B11P, caches = state
-        logits_B1V, caches = self._decode(symbol[:, None], memory_kv, pads_B11P, caches)
-        return logits_B1V[:, 0], (memory_kv, pads_B11P, caches)
+        memory_kv, pads_P1B, caches = state
+        x_BD = self.symbols(symbol)
+        past = len(caches[0][0])
+        bias_SH1 = self.decoder_bias(torch.tensor([past], device=symbol.device), past + 1).permute(3, 1, 2, 0)[..., 0]
+        kept = []
+        blocks = cast(Iterable[DecoderBlock], self.decoder)
+        for block, kv, cache in zip(blocks, memory_kv, caches, strict=True):
+            x_BD, cache = block.step(x_BD, bias_SH1, kv, pads_P1B, cache)
+            kept.append(cache)
+        return self.head(self.decoder_norm(x_BD)), (memory_kv, pads_P1B, kept)
+
+    def keep(self, rows: Tensor, state: Any) -> Any:
+        return in_all_tensors(lambda tensor: tensor.index_select(-1, rows), state)
 
     def _encode(self, prompt: Tensor) -> tuple[list[KeysValues], Tensor]:
         """Prompt -> keys and values for each decoder block's cross-attention, and the bias that hides pads."""
@@ -232,24 +273,3 @@ class EncoderDecoder(Autoregressive):
         memory_BPD = self.drop(self.encoder_norm(x_BPD))
         blocks = cast(Iterable[DecoderBlock], self.decoder)
         return [block.cross.keys_and_values(memory_BPD) for block in blocks], pads_B11P
-
-    def _decode(
-        self,
-        symbols_BA: Tensor,
-        memory_kv: list[KeysValues],
-        pads_B11P: Tensor,
-        caches: list[KeysValues] | None = None,
-    ) -> tuple[Tensor, list[KeysValues]]:
-        """Symbols after those in `caches` -> logits (B, A, V) of what follows each, and the longer caches."""
-        past = 0 if caches is None else caches[0][0].shape[2]
-        x_BAD = self.drop(self.symbols(symbols_BA))
-        places_A = torch.arange(past, past + symbols_BA.shape[1], device=symbols_BA.device)
-        keys = past + len(places_A)
-        ahead_AS = torch.arange(keys, device=places_A.device) > places_A[:, None]
-        bias_1HAS = self.decoder_bias(places_A, keys).masked_fill(ahead_AS, torch.finfo(x_BAD.dtype).min)
-        kept = []
-        for number, block in enumerate(self.decoder):
-            cache = None if caches is None else caches[number]
-            x_BAD, cache = block(x_BAD, bias_1HAS, memory_kv[number], pads_B11P, cache)
-            kept.append(cache)
-        return self.head(self.drop(self.decoder_norm(x_BAD))), kept

@@ -28,7 +28,11 @@ from bench.architectures.base import Autoregressive, Config, SequenceSpec
 from bench.architectures.registry import register
 
 Cache = tuple[Tensor, Tensor]
-"""A block's keys and values of earlier symbols, (B, H, S, K) each."""
+"""A block's keys and values of earlier symbols, (B, H, C, K) each, of which the last columns may be free."""
+ROOM = 8
+"""Columns that a cache gets at once, since each time it is copied."""
+LANES = 16
+"""Keys that the CPU's attention handles at a time; what is beyond a multiple of it, one after the other."""
 Rotation = tuple[Tensor, Tensor]
 """Cosines and sines of the angles by which rotary positions turn queries and keys, (S, K) each."""
 Positions = Literal["learned", "rotary", "none", "abacus"]
@@ -106,11 +110,20 @@ def attend(
     q_BHSK, k_BHSK, v_BHSK = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in qkv_BSE.chunk(3, dim=-1))
     if rotation is not None:
         q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
-    if cache is not None:
-        k_BHSK, v_BHSK = torch.cat([cache[0], k_BHSK], dim=2), torch.cat([cache[1], v_BHSK], dim=2)
+    if cache is None:
+        cache = k_BHSK, v_BHSK
+    else:
+        last = mask_B1TS.shape[3]
+        first = last - k_BHSK.shape[2]
+        if cache[0].shape[2] < last:
+            cache = F.pad(cache[0], (0, 0, 0, ROOM)), F.pad(cache[1], (0, 0, 0, ROOM))
+        cache[0][:, :, first:last], cache[1][:, :, first:last] = k_BHSK, v_BHSK
+        looked_at = max(last, min(LANES, cache[0].shape[2]))
+        k_BHSK, v_BHSK = cache[0][:, :, :looked_at], cache[1][:, :, :looked_at]
+        mask_B1TS = F.pad(mask_B1TS, (0, looked_at - last))
     q_BHTK = q_BHSK[:, :, -mask_B1TS.shape[2] :]
     mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, mask_B1TS, dropout_p=dropout)
-    return mixed_BHTK.transpose(1, 2).flatten(-2), (k_BHSK, v_BHSK)
+    return mixed_BHTK.transpose(1, 2).flatten(-2), cache
 
 
 def draw_normal(module: nn.Module) -> None:
@@ -226,7 +239,7 @@ class Transformer(Autoregressive):
         prompt, written, caches = state
         written = torch.cat([written, symbol[:, None]], dim=1)
         places = self._places(prompt, written)[..., -1:]
-        mask_B11S = self._mask(prompt, prompt.shape[1] + written.shape[1])[:, :, -1:]
+        mask_B11S = F.pad(prompt != self.spec.pad, (0, written.shape[1]), value=True)[:, None, None]
         logits_B1V, caches = self._run(symbol[:, None], places, mask_B11S, 1, caches)
         return logits_B1V[:, 0], (prompt, written, caches)
 

@@ -113,19 +113,19 @@ class TransformerLSTM(Autoregressive):
         states_BPD, _ = nn.utils.rnn.pad_packed_sequence(packed_states, batch_first=True, total_length=prompt.shape[1])
         mask_B1PP = self._mask(prompt, prompt.shape[1])
         logits_B1V, caches = self._attend(_roll_right(states_BPD, pads_B1), mask_B1PP, 1)
-        return logits_B1V[:, 0], (prompt, state, caches)
+        return logits_B1V[:, 0], (prompt != self.spec.pad, state, caches)
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
-        prompt, lstm_state, caches = state
+        visible_BS, lstm_state, caches = state
         x_B1D, lstm_state = self.cells(self.symbols(symbol[:, None]), lstm_state)
-        mask_B11S = self._mask(prompt, caches[0][0].shape[2] + 1)[:, :, -1:]
-        logits_B1V, caches = self._attend(x_B1D, mask_B11S, 1, caches)
-        return logits_B1V[:, 0], (prompt, lstm_state, caches)
+        visible_BS = F.pad(visible_BS, (0, 1), value=True)
+        logits_B1V, caches = self._attend(x_B1D, visible_BS[:, None, None], 1, caches)
+        return logits_B1V[:, 0], (visible_BS, lstm_state, caches)
 
     def keep(self, rows: Tensor, state: Any) -> Any:
-        prompt, lstm_state, caches = state
-        prompt, caches = super().keep(rows, (prompt, caches))
-        return prompt, keep_cells(rows, lstm_state), caches
+        visible_BS, lstm_state, caches = state
+        visible_BS, caches = super().keep(rows, (visible_BS, caches))
+        return visible_BS, keep_cells(rows, lstm_state), caches
 
     def _mask(self, prompt: Tensor, length: int) -> Tensor:
         """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt."""
