@@ -21,7 +21,7 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 PACKAGE_FOLDERS = {name: ROOT / folder for name, folder in SETUPTOOLS["package-dir"].items()}
 
 SEALED = ("bench.architectures", "bench.datasets", "bench.results")  # rooms that know only themselves
-EXPORTED = ("bench.exported",)  # copied to where transformers is at hand; nothing of the program imports it
+EXPORTED = ("bench.sharing.exported",)  # copied to where transformers is at hand; nothing of the program imports it
 BARE = ("architectures", "datasets", "results")  # names that are free for other packages, inside as outside
 UNPICKLERS = ("pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve")
 IMPORTED_AS = {"vl-convert-python": "vl-convert"}  # where a distribution's module is called otherwise
@@ -190,7 +190,7 @@ def test_module_keeps_the_rules(package: str, path: Path) -> None:
         ("bench.results", "import pandas as pd\npd.read_pickle('x')"),
         ("bench", "import flask"),
         ("bench", "import transformers"),
-        ("bench.exported", "import hypothesis"),
+        ("bench.sharing.exported", "import hypothesis"),
         ("bench", "def f():\n    import django"),
         ("bench", "import pytest"),
         ("bench", "def f():\n    import hypothesis"),
@@ -207,7 +207,7 @@ def test_broken_rule_is_seen(package: str, source: str) -> None:
         ("bench.cli", "from ..datasets import suites\nfrom bench.results.tables import show"),
         ("bench.architectures", "import torch\nfrom .base import Architecture\nfrom bench.architectures import base"),
         ("bench.datasets", "import numpy as np\nfrom . import split\nnp.load('x')"),
-        ("bench.exported", "from transformers import PreTrainedModel"),
+        ("bench.sharing.exported", "from transformers import PreTrainedModel"),
         ("bench.results", "from . import datasets\nimport json, scipy.stats\nload = json.load"),
         ("tests", "import pytest\nfrom bench.datasets import split\nimport pickle"),
     ],

@@ -33,7 +33,7 @@ def export_command(
     """
     from bench.amounts import parse_names
     from bench.cli.output import console
-    from bench.exporting import auto_class, brings_its_own_classes, chosen_model, export, refuse_used
+    from bench.sharing.exporting import auto_class, brings_its_own_classes, chosen_model, export, refuse_used
 
     refuse_used(to)
     plugins = parse_names(plugin, "--plugin") if plugin is not None else ()

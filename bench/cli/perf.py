@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from bench.perf import Setting, Told
     from bench.plan import Plan
     from bench.results.entries import Entry, Table
+    from bench.speed.contenders import Setting
+    from bench.speed.perf import Told
 
 JSON_FILE = "perf.json"
 MOST_ROUNDS = 10_000
@@ -76,11 +77,11 @@ def perf_command(
     from bench.cli.options import RunOptions
     from bench.cli.output import console, print_json
     from bench.errors import UserError
-    from bench.perf import setting_of
     from bench.plan import resolve
     from bench.results.terminal import print_tables
     from bench.rundir import make_folder
     from bench.settings import parse_assignments
+    from bench.speed.contenders import setting_of
 
     examples = parse_count(batch, "--batch")
     if examples > 2**20:
@@ -132,14 +133,16 @@ def _progress() -> Iterator[Told]:
 
 def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) -> list[dict[str, Any]]:
     """The rows of ours and of the peers; those left out last."""
-    from bench import perf
     from bench.numerics import as_in_a_cell
+    from bench.speed import perf
+    from bench.speed.contenders import Design, OwnDesign, peer_designs
+    from bench.speed.probes import bytes_moved
 
-    designs: list[perf.Design] = [perf.OwnDesign(entry) for entry in plan.entries]
+    designs: list[Design] = [OwnDesign(entry) for entry in plan.entries]
     left_out: dict[str, str] = {}
     with as_in_a_cell(setting.threads, setting.device):
         if peers:
-            found, left_out = perf.peer_designs(plan.entries, setting)
+            found, left_out = peer_designs(plan.entries, setting)
             designs += found
         contenders, failed = perf.build(designs, setting, told)
         designs = [design for design in designs if design.name in contenders]
@@ -147,7 +150,7 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) 
         moved = {}
         for name, contender in contenders.items():
             with contender.numerics():
-                moved[name] = perf.bytes_moved(contender.train)
+                moved[name] = bytes_moved(contender.train)
     memory_mb = {}
     for design in designs:
         told(f"{design.name}: memory")
@@ -160,8 +163,8 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) 
 
 def _growth(plan: Plan, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
     from bench.errors import UserError, reason_of
-    from bench.growth import grow
     from bench.numerics import as_in_a_cell
+    from bench.speed.growth import grow
 
     curves = []
     with as_in_a_cell(setting.threads, setting.device):
@@ -184,8 +187,8 @@ def _write(found: list[dict[str, Any]], growth: bool, directory: Path) -> None:
 
 
 def _speed_tables(rows: list[dict[str, Any]]) -> list[Table]:
-    from bench.perf import DECODED_WIDTH
     from bench.results.entries import Entry, Table, number_entry
+    from bench.speed.contenders import DECODED_WIDTH
 
     columns = ["model", "parameters", "train tokens/s", "train examples/s", "decode/s", "decode/s alone", "peak MB"]
     columns += ["FLOPs/token", "FLOPs/byte", "share of peak %"]
@@ -248,8 +251,8 @@ def _ratio_tables(rows: list[dict[str, Any]]) -> list[Table]:
 
 
 def _growth_table(curves: list[dict[str, Any]]) -> Table:
-    from bench.growth import MARGIN, TIME
     from bench.results.entries import NO_VALUE, Entry, Table, number_entry
+    from bench.speed.growth import MARGIN, TIME
 
     lines = []
     for curve in curves:

@@ -40,8 +40,8 @@ def push_command(
 
     from bench.amounts import parse_names
     from bench.cli.output import console
-    from bench.exporting import chosen_model, write_files
-    from bench.uploading import check_repository, going, token, upload
+    from bench.sharing.exporting import chosen_model, write_files
+    from bench.sharing.uploading import check_repository, going, token, upload
 
     check_repository(repo)
     key = None if dry_run else token()

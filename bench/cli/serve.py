@@ -38,8 +38,8 @@ def serve_command(
     import sys
 
     from bench.amounts import parse_chosen_seeds, parse_names
-    from bench.serving import bound, check_options, server_of, site_of
-    from bench.site import LOOPBACK
+    from bench.serving.server import bound, check_options, server_of, site_of
+    from bench.serving.site import LOOPBACK
     from bench.trained import trained_models
 
     check_options(port, rate)

@@ -9,7 +9,8 @@ from bench.cli.options import TuneOptions
 
 if TYPE_CHECKING:
     from bench.progress import ProgressView
-    from bench.tune import Search, Trial
+    from bench.tuning.search import Search
+    from bench.tuning.trials import Trial
 
 
 def tune_command(options: TuneOptions) -> int:
@@ -23,7 +24,8 @@ def tune_command(options: TuneOptions) -> int:
     from bench.cli.output import console
     from bench.engine import Interrupted
     from bench.progress import ProgressView
-    from bench.tune import BEST, TRIALS, best_of, prepare, resolve_search, run_search
+    from bench.tuning.search import BEST, prepare, resolve_search, run_search
+    from bench.tuning.trials import TRIALS, best_of
 
     search = resolve_search(options)
     directory = options.out or search.directory
@@ -51,7 +53,7 @@ def tune_command(options: TuneOptions) -> int:
 
 def _run_words(options: TuneOptions, search: Search, directory: Path) -> list[str]:
     """The options of a run that the settings are tuned for."""
-    from bench.tune import BEST
+    from bench.tuning.search import BEST
 
     words = ["--arch", options.arch, "--suite", options.suite, "--set-file", str(directory / BEST)]
     words += ["--budget", str(search.for_budget), "--params", str(search.plan.parameters)]
@@ -88,14 +90,14 @@ def _name(architecture: str, stage: str, number: int) -> str:
 def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
     from bench.amounts import short_count
     from bench.cli.output import console, print_rows
-    from bench.tune import best_of, importances, ranked
+    from bench.tuning.trials import best_of, importances, ranked
 
     rows, mattered = [], {}
     for cls in search.classes:
         trials = found[cls.name]
         best, states = best_of(trials), [trial.state for trial in trials]
         first = next(iter(ranked(trials)), None)
-        mattered[cls.name] = importances(search, cls, trials)
+        mattered[cls.name] = importances(search.spaces[cls.name], trials)
         rows.append(
             {
                 "architecture": cls.name,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from bench.audit import Check
+    from bench.verifying.cell import Check
 
 
 def verify_command(
@@ -41,7 +41,7 @@ def verify_command(
     from bench.amounts import parse_names
     from bench.cli.output import console, print_json
     from bench.errors import UserError
-    from bench.verify import verify_run
+    from bench.verifying.run import verify_run
 
     if rerun < 0:
         raise UserError(f"--rerun {rerun}: expected a number of cells from 0 on")

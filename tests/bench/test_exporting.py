@@ -18,17 +18,18 @@ from calling import call
 from safetensors.torch import load_file, save_file
 from stranger import unknown_plugin
 
-from bench import architectures, exporting
+from bench import architectures
 from bench.architectures import Architecture, Autoregressive, MaskedInfilling
 from bench.datasets.stream import Stream
 from bench.datasets.suites import Suite
 from bench.errors import UserError
-from bench.exporting import auto_class, chosen_model, export, sources
 from bench.plan import sequence_spec
 from bench.results.files import sha256_of
 from bench.results.predictions import PREDICTIONS, write_predictions
 from bench.results.records import RECORD, write_record
 from bench.results.runs import cell_directory, open_run, write_plan
+from bench.sharing import exporting
+from bench.sharing.exporting import auto_class, chosen_model, export, sources
 from bench.trained import WEIGHTS, TrainedModel, trained_models
 
 PROBLEMS = 1000

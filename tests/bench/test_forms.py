@@ -10,16 +10,17 @@ import pandas as pd
 import pytest
 import torch
 
-from bench import audit
 from bench.architectures import Batch, from_scratch, get
 from bench.baselines import baseline_frame
 from bench.datasets.suites import Suite
 from bench.datasets.tokenizers import EOS, PAD
 from bench.evaluation import Answered, answer, digits_right, predictions
-from bench.expected import Expected
 from bench.plan import sequence_spec
 from bench.results.anatomy import classify
 from bench.results.predictions import read_predictions, write_predictions
+from bench.verifying.answers import answers
+from bench.verifying.cell import Wrong
+from bench.verifying.expected import Expected
 
 FORMS: dict[str, dict[str, Any]] = {
     "latex": {"notation": "latex", "answer": "plain"},
@@ -102,20 +103,20 @@ def test_an_edited_score_of_workings_is_found() -> None:
 
     def checked(predictions: pd.DataFrame) -> str:
         cell: Any = SimpleNamespace(record=record, predictions=predictions, expected=expected)
-        return audit.answers(cell)
+        return answers(cell)
 
     assert checked(frame).startswith(f"{record.correct:,} right of")
     edited = frame["workings_right"].mask(frame.index == 0, 1)
-    with pytest.raises(audit.Wrong, match=r"workings_right of .* is 1, by the symbols generated \(9:9\) it is 0"):
+    with pytest.raises(Wrong, match=r"workings_right of .* is 1, by the symbols generated \(9:9\) it is 0"):
         checked(frame.assign(workings_right=edited))
-    with pytest.raises(audit.Wrong, match="has no column workings_right"):
+    with pytest.raises(Wrong, match="has no column workings_right"):
         checked(frame.drop(columns="workings_right"))
     plain: Any = SimpleNamespace(suite=suite_in("latex"), all_right=answered_with(suite_in("latex"), {})[0])
     cell: Any = SimpleNamespace(record=record, predictions=plain.all_right.assign(workings_right=1), expected=plain)
-    with pytest.raises(audit.Wrong, match="has a column workings_right, and the suite's answers have no workings"):
-        audit.answers(cell)
+    with pytest.raises(Wrong, match="has a column workings_right, and the suite's answers have no workings"):
+        answers(cell)
     wrong = frame["raw"].mask(frame.index == 1, targets[1] + "1")
-    with pytest.raises(audit.Wrong, match="edited prediction"):
+    with pytest.raises(Wrong, match="edited prediction"):
         checked(frame.assign(raw=wrong))
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import growth, perf
 from bench.cli.options import RunOptions
 from bench.plan import Plan, resolve
+from bench.speed import contenders, growth
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def test_the_slope_is_the_power() -> None:
 
 
 def test_each_curve_grows_in_one_thing_alone(plan: Plan) -> None:
-    setting = perf.setting_of(plan, 64)
+    setting = contenders.setting_of(plan, 64)
     for entry in plan.entries:
         for against in growth.AXES:
             curve = [point for point in growth.points(entry, setting) if point.against == against]
@@ -36,7 +36,7 @@ def test_what_rises_faster_than_its_flops_is_named(plan: Plan, monkeypatch: pyte
     """Time grows with the square of the batch, memory in proportion; nothing else moves."""
     monkeypatch.setattr(growth, "timed", lambda job, _: float(job.__self__.setting.batch) ** 2)
     monkeypatch.setattr(growth, "peak_memory_mb", lambda _, setting: 3.0 * setting.batch)
-    curves = growth.grow(plan.entries[1], perf.setting_of(plan, 16), 2, lambda _: None)
+    curves = growth.grow(plan.entries[1], contenders.setting_of(plan, 16), 2, lambda _: None)
     found = {(curve["cost"], curve["against"]): curve for curve in curves}
     time, memory = found[growth.TIME, "batch"], found[growth.MEMORY, "batch"]
     assert time["values"] == [2, 4, 8, 16]
@@ -53,6 +53,6 @@ def test_what_rises_faster_than_its_flops_is_named(plan: Plan, monkeypatch: pyte
 def test_memory_that_nobody_tells_is_no_curve(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(growth, "peak_memory_mb", lambda *_: None)
     curve = growth.memory_curve(
-        plan.entries[0], growth.points(plan.entries[0], perf.setting_of(plan, 8)), lambda _: None
+        plan.entries[0], growth.points(plan.entries[0], contenders.setting_of(plan, 8)), lambda _: None
     )
     assert (curve["cost"], curve["medians"], curve["slope"], curve["exception"]) == (growth.MEMORY, [], None, False)

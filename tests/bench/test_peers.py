@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.architectures import SequenceSpec
-from bench.peers import (
+from bench.speed.peers import (
     BERT,
     GPT2,
     PEERS,

@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench import perf
 from bench.__main__ import main
 from bench.cli.options import RunOptions
 from bench.numerics import as_in_a_cell, deterministic
 from bench.plan import Plan, resolve
 from bench.sizing import count_flops, count_parameters
+from bench.speed import contenders, perf, probes
 from bench.timing import quartiles
 
 
@@ -28,35 +28,37 @@ def plan(tiny_path: Path) -> Plan:
 
 
 @pytest.fixture(scope="module")
-def setting(plan: Plan) -> perf.Setting:
-    return dataclasses.replace(perf.setting_of(plan, 4), problems=3, alone=2)
+def setting(plan: Plan) -> contenders.Setting:
+    return dataclasses.replace(contenders.setting_of(plan, 4), problems=3, alone=2)
 
 
 def silent(_: str) -> None: ...
 
 
-def test_problems_are_full_and_without_special_symbols(setting: perf.Setting) -> None:
-    examples = perf.random_problems(setting.spec, 500)
+def test_problems_are_full_and_without_special_symbols(setting: contenders.Setting) -> None:
+    examples = contenders.random_problems(setting.spec, 500)
     assert examples.prompt.shape == (500, 10)
     assert examples.answer.shape == (500, 6)
     assert (examples.tokens == setting.tokens).all()
     assert examples.prompt.min() == 4
     assert examples.prompt.max() == setting.spec.vocabulary - 1
-    assert (perf.random_problems(setting.spec, 500).prompt == examples.prompt).all()
+    assert (contenders.random_problems(setting.spec, 500).prompt == examples.prompt).all()
 
 
-def test_answers_are_at_full_width_for_no_symbol_ends_them(plan: Plan, setting: perf.Setting) -> None:
-    problems = perf.random_problems(setting.decoded_spec, 20)
+def test_answers_are_at_full_width_for_no_symbol_ends_them(plan: Plan, setting: contenders.Setting) -> None:
+    problems = contenders.random_problems(setting.decoded_spec, 20)
     for entry in plan.entries:
         model = entry.cls(entry.config, setting.decoded_spec)
-        written = model.generate(torch.from_numpy(problems.prompt), perf.DECODED_WIDTH)
+        written = model.generate(torch.from_numpy(problems.prompt), contenders.DECODED_WIDTH)
         with torch.no_grad():
             assert torch.equal(model.logits(torch.from_numpy(problems.prompt), written).argmax(-1), written)
 
 
-def test_a_training_step_moves_the_model_and_its_flops_are_those_of_sizing(plan: Plan, setting: perf.Setting) -> None:
+def test_a_training_step_moves_the_model_and_its_flops_are_those_of_sizing(
+    plan: Plan, setting: contenders.Setting
+) -> None:
     for entry in plan.entries:
-        contender = perf.OwnDesign(entry).build(setting)
+        contender = contenders.OwnDesign(entry).build(setting)
         first = float(contender.train())
         for _ in range(10):
             last = float(contender.train())
@@ -87,7 +89,9 @@ class Stub:
     def decode(self, problems: Any) -> None: ...
 
 
-def test_shares_and_ratios_are_taken_within_a_round(setting: perf.Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shares_and_ratios_are_taken_within_a_round(
+    setting: contenders.Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The machine halves its speed round by round; shares and ratios don't move, and warm-up is left out."""
     stubs: dict[str, Any] = {"ours": Stub(True, 400), "theirs": Stub(False, 100)}
     clock = {"round": -perf.WARMUP_ROUNDS}  # the first counted one is number 1
@@ -130,14 +134,14 @@ def test_shares_and_ratios_are_taken_within_a_round(setting: perf.Setting, monke
 
 def test_bytes_moved_are_what_is_read_and_written() -> None:
     one, other = torch.ones(1000), torch.ones(1000)
-    assert perf.bytes_moved(lambda: one + other) == 3 * 4000
-    assert perf.bytes_moved(lambda: one.add_(other)) == 3 * 4000
-    assert perf.bytes_moved(lambda: one.view(10, 100)) == 0
+    assert probes.bytes_moved(lambda: one + other) == 3 * 4000
+    assert probes.bytes_moved(lambda: one.add_(other)) == 3 * 4000
+    assert probes.bytes_moved(lambda: one.view(10, 100)) == 0
     scalar = torch.zeros(1)
-    assert perf.bytes_moved(lambda: scalar.expand(1000) + other) == 4 + 2 * 4000  # as often as it is stored
+    assert probes.bytes_moved(lambda: scalar.expand(1000) + other) == 4 + 2 * 4000  # as often as it is stored
 
 
-def test_torch_is_put_back_as_it_was(setting: perf.Setting) -> None:
+def test_torch_is_put_back_as_it_was(setting: contenders.Setting) -> None:
     def state() -> tuple[Any, ...]:
         options: Any = torch.utils.deterministic
         tf32, deterministic = torch.backends.cudnn.allow_tf32, torch.are_deterministic_algorithms_enabled()
@@ -151,10 +155,10 @@ def test_torch_is_put_back_as_it_was(setting: perf.Setting) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="read from Linux's /proc")
-def test_peak_memory_is_that_of_the_model_in_a_process_of_its_own(plan: Plan, setting: perf.Setting) -> None:
+def test_peak_memory_is_that_of_the_model_in_a_process_of_its_own(plan: Plan, setting: contenders.Setting) -> None:
     entry = plan.entries[1]
     large = dataclasses.replace(setting, batch=4096)
-    peak = perf.peak_memory_mb(perf.OwnDesign(entry), large)
+    peak = perf.peak_memory_mb(contenders.OwnDesign(entry), large)
     assert peak is not None
     # What backward needs of each block at least: its inputs, queries, keys, values, and the feed-forward twice.
     kept = entry.config.layers * (1 + 3 + 2 * 4) * entry.config.width * 4096 * 15 * 4 / 1e6
@@ -164,8 +168,10 @@ def test_peak_memory_is_that_of_the_model_in_a_process_of_its_own(plan: Plan, se
 @pytest.fixture
 def tiny_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little to decode, and no process for memory."""
-    of = perf.setting_of
-    monkeypatch.setattr(perf, "setting_of", lambda *arguments: dataclasses.replace(of(*arguments), problems=4, alone=1))
+    of = contenders.setting_of
+    monkeypatch.setattr(
+        contenders, "setting_of", lambda *arguments: dataclasses.replace(of(*arguments), problems=4, alone=1)
+    )
     monkeypatch.setattr(perf, "peak_memory_mb", lambda *_: 12.5)
 
 
@@ -184,7 +190,7 @@ TINY = "--params 5k --batch 4 --rounds 2 --threads 1 --device cpu"
 def test_json_and_files_have_what_is_promised(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(perf, "installed", lambda peer: peer.module == "torch")
+    monkeypatch.setattr(contenders, "installed", lambda peer: peer.module == "torch")
     line = f"--arch lstm,transformer --peers --json --out {tmp_path / 'out'} {TINY}"
     status, out, err = call(capsys, monkeypatch, line)
     assert (status, err) == (0, "")
@@ -218,12 +224,12 @@ def test_json_and_files_have_what_is_promised(
 def test_the_tables_name_every_figure_and_whoever_is_left_out(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(perf, "installed", lambda peer: peer.module == "torch")
+    monkeypatch.setattr(contenders, "installed", lambda peer: peer.module == "torch")
 
     def broken(*_: object) -> int:
         raise RuntimeError("no such\noperator")
 
-    monkeypatch.setattr("bench.peers.TorchEncoder.loss", broken)
+    monkeypatch.setattr("bench.speed.peers.TorchEncoder.loss", broken)
     status, out, _ = call(
         capsys, monkeypatch, f"--arch lstm,transformer,bitnet --peers --set lstm.optimizer=muon {TINY}"
     )
@@ -241,5 +247,5 @@ def test_ours_that_cannot_run_is_one_line(capsys: pytest.CaptureFixture[str], mo
     def broken(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(perf, "build_optimizers", broken)
+    monkeypatch.setattr(contenders, "build_optimizers", broken)
     assert call(capsys, monkeypatch, f"--arch lstm {TINY}") == (2, "", "bench: lstm: cannot run here: no memory left\n")

@@ -36,7 +36,7 @@ from bench.results.report import FILE_NAMES, render
 from bench.results.runs import cell_directory, open_run
 from bench.rundir import prepare
 from bench.trained import trained_models
-from bench.verify import verify_run
+from bench.verifying.run import verify_run
 
 
 @pytest.fixture(autouse=True)

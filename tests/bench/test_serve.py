@@ -23,13 +23,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from bench import serving
-from bench.asker import Asker
 from bench.asking import Reply, Symbol, ask, read_problem
 from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
-from bench.report_page import ReportPage, policy_of
-from bench.site import LOOPBACK, MOST_BYTES, WEB, Limit, Site, create_app
+from bench.serving import server as serving
+from bench.serving.asker import Asker
+from bench.serving.report_page import ReportPage, policy_of
+from bench.serving.site import LOOPBACK, MOST_BYTES, WEB, Limit, Site, create_app
 from bench.trained import WEIGHTS, TrainedModel, trained_models
 
 MANY = 1_000_000

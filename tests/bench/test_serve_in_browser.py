@@ -20,7 +20,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from bench.asking import ask, read_problem
-from bench.site import MOST_BYTES
+from bench.serving.site import MOST_BYTES
 from bench.trained import trained_models
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -28,24 +28,9 @@ from bench.plan import entry_of, resolve
 from bench.results.records import read_record
 from bench.rundir import RUN_LOCK
 from bench.training import CURVE_POINTS
-from bench.tune import (
-    BEST,
-    DESIGN,
-    FINISHED,
-    JOURNAL,
-    TRIALS,
-    Search,
-    Trial,
-    _settings,
-    best_of,
-    finalists,
-    importances,
-    prepare,
-    ranked,
-    resolve_search,
-    run_search,
-    search_space,
-)
+from bench.tuning.search import BEST, Search, prepare, resolve_search, run_search
+from bench.tuning.space import DESIGN, search_space, settings_of
+from bench.tuning.trials import FINISHED, JOURNAL, TRIALS, Trial, best_of, finalists, importances, ranked
 
 
 class Silent:
@@ -108,7 +93,7 @@ def no_flops(monkeypatch: pytest.MonkeyPatch) -> None:
 def formula(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Formula]:
     def put(right: Callable[[dict[str, Any]], int] = near, outcome: dict[str, Any] | None = None) -> Formula:
         made = Formula(right, outcome)
-        monkeypatch.setattr("bench.tune.run_tasks", made)
+        monkeypatch.setattr("bench.tuning.search.run_tasks", made)
         return made
 
     return put
@@ -193,7 +178,7 @@ def test_settings_that_make_no_model_of_the_size_are_a_trial_too(
             raise UserError("cannot be met")
         return entry_of(plan, cls, base, asked, assignments)
 
-    monkeypatch.setattr("bench.tune.entry_of", refuse)
+    monkeypatch.setattr("bench.tuning.search.entry_of", refuse)
     [trials] = searched(search_of(tiny_path, 8, "transformer"), tmp_path).values()
     refused = [trial for trial in trials if trial.settings["batch"] == 128]
     assert {(trial.state, trial.reason, trial.examples) for trial in refused} == {("pruned", "cannot be met", 0)}
@@ -205,7 +190,7 @@ def test_what_the_suite_settles_is_not_searched(tmp_path: Path, tiny_path: Path)
     suite.write_text(tiny_path.read_text() + '[defaults.settings]\noptimizer = "sgd"\nlayers = 2\n', encoding="utf-8")
     plan = search_of(suite, budget="steps=9").plan
     assert list(search_space(plan, get("transformer"))) == ["lr", "outer_lr", "warmup", "weight_decay", "heads"]
-    assert _settings(plan, {"lr": 0.5}) == {"lr": 0.025}
+    assert settings_of(plan, {"lr": 0.5}) == {"lr": 0.025}
 
 
 def test_depth_is_searched_as_far_as_it_is_possible(tiny_path: Path) -> None:
@@ -427,13 +412,13 @@ def test_importances_name_what_mattered(tiny_path: Path, tmp_path: Path, formula
     formula()
     search = search_of(tiny_path, 30, "lstm")
     trials = searched(search, tmp_path)["lstm"]
-    shares = importances(search, get("lstm"), trials)
+    shares = importances(search.spaces["lstm"], trials)
     assert shares is not None
     assert next(iter(shares)) in ("lr", "optimizer")  # the optimiser decides which rates are drawn
     assert sum(shares.values()) == pytest.approx(1)
-    assert importances(search, get("lstm"), trials[:3]) is None
+    assert importances(search.spaces["lstm"], trials[:3]) is None
     alike = [dataclasses.replace(trial, state="done", correct=0) for trial in trials]
-    assert importances(search, get("lstm"), alike) is None
+    assert importances(search.spaces["lstm"], alike) is None
 
 
 # --- finals -----------------------------------------------------------------------------------------------------------

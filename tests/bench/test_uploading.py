@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from calling import call
 
-from bench import uploading
-from bench.exporting import chosen_model, export
+from bench.sharing import uploading
+from bench.sharing.exporting import chosen_model, export
 
 
 class Hub(ThreadingHTTPServer):

@@ -19,16 +19,14 @@ import torch
 from calling import one_by_one
 from safetensors.torch import load_file, save_file
 
-from bench import architectures, audit, verify
+from bench import architectures
 from bench.architectures import Batch
-from bench.audit import Cell, Check
 from bench.cli.options import RunOptions
 from bench.cli.verify import verify_command
 from bench.datasets.suites import Suite
 from bench.engine import run_plan
 from bench.errors import UserError
 from bench.evaluation import answer
-from bench.expected import Expected
 from bench.plan import plan_hash, resolve, sequence_spec
 from bench.results.collect import collect
 from bench.results.curves import CURVE, read_curve, write_curve
@@ -39,6 +37,10 @@ from bench.results.runs import PLAN, cell_directory
 from bench.rundir import prepare
 from bench.sizing import count_flops
 from bench.trained import WEIGHTS
+from bench.verifying import run as verify
+from bench.verifying.answers import MOST_EXCESS, excess_on_test
+from bench.verifying.cell import Cell, Check, Wrong
+from bench.verifying.expected import Expected
 
 NAME = "lstm-s0"
 EXAMPLES = 3000  # two whole blocks of the stream and a part of another
@@ -70,7 +72,7 @@ def honest(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Counting FLOPs takes most of the time of a check of so small a run."""
-    monkeypatch.setattr("bench.expected.count_flops", COUNTED)
+    monkeypatch.setattr("bench.verifying.expected.count_flops", COUNTED)
 
 
 @pytest.fixture
@@ -621,7 +623,7 @@ def test_training_again_tells_an_honest_cell_from_one_trained_otherwise(honest: 
     record = read_record(cell_of(run))
     cell = Cell(cell_of(run), record, plan["entries"]["lstm"], expected)
     original = read_record(cell_of(honest))
-    with pytest.raises(audit.Wrong, match="other weights or answers, though machine, threads"):
+    with pytest.raises(Wrong, match="other weights or answers, though machine, threads"):
         verify._compare(cell, original, [cell])
     elsewhere = replace(record, versions=record.versions | {"torch": "1.0"})
     cell = Cell(cell_of(run), elsewhere, plan["entries"]["lstm"], expected)
@@ -631,7 +633,7 @@ def test_training_again_tells_an_honest_cell_from_one_trained_otherwise(honest: 
     cell = Cell(cell_of(run), by_chance, plan["entries"]["lstm"], expected)
     assert "gives other bits each time" in verify._compare(cell, original, [cell])
     far = replace(original, correct=original.total, exact_match=1.0)
-    with pytest.raises(audit.Wrong, match="points are allowed"):
+    with pytest.raises(Wrong, match="points are allowed"):
         verify._compare(cell, far, [cell])
 
 
@@ -640,7 +642,7 @@ def test_test_and_validation_answers_of_equal_quality_are_no_peeking(honest: Pat
     expected = Expected(json.loads((honest / PLAN).read_text()))
     generator = np.random.default_rng(0)
     sizes = len(expected.test), len(expected.validation)
-    excesses = [audit.excess_on_test(expected, *(generator.random(n) < 0.6 for n in sizes)) for _ in range(200)]
+    excesses = [excess_on_test(expected, *(generator.random(n) < 0.6 for n in sizes)) for _ in range(200)]
     assert abs(np.mean(excesses)) < 0.2
     assert 0.8 < np.std(excesses) < 1.2
-    assert audit.excess_on_test(expected, np.ones(sizes[0], bool), generator.random(sizes[1]) < 0.1) > audit.MOST_EXCESS
+    assert excess_on_test(expected, np.ones(sizes[0], bool), generator.random(sizes[1]) < 0.1) > MOST_EXCESS

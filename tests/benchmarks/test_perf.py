@@ -15,12 +15,15 @@ from typing import Any
 import pytest
 import torch
 
-from bench import machine, perf
+from bench import machine
 from bench.architectures import from_scratch
 from bench.cli.options import RunOptions
 from bench.numerics import as_in_a_cell
-from bench.peers import PEERS, Peer, get_peer
 from bench.plan import Plan, resolve
+from bench.speed.contenders import Design, OwnDesign, Setting, peer_designs, random_problems, setting_of
+from bench.speed.peers import PEERS, Peer, get_peer
+from bench.speed.perf import WARMUP_ROUNDS, peak_memory_mb
+from bench.speed.probes import CopyProbe, MatrixProbe
 
 ROUNDS = 20
 DECODING = tuple(peer.name for peer in PEERS if peer.generate is not Peer.generate)
@@ -31,13 +34,13 @@ def plan(architecture: str) -> Plan:
     return resolve(RunOptions(arch=architecture, device="cpu", threads=machine.cores(), set=("optimizer=adamw",)))
 
 
-def built(name: str) -> tuple[perf.Design, perf.Setting]:
+def built(name: str) -> tuple[Design, Setting]:
     """An architecture or a peer by name, and the default work."""
     if name in from_scratch():
-        return perf.OwnDesign(plan(name).entries[0]), perf.setting_of(plan(name), 256)
+        return OwnDesign(plan(name).entries[0]), setting_of(plan(name), 256)
     mine = plan(get_peer(name).counterpart)
-    setting = perf.setting_of(mine, 256)
-    designs, _ = perf.peer_designs(mine.entries, setting)
+    setting = setting_of(mine, 256)
+    designs, _ = peer_designs(mine.entries, setting)
     return next(design for design in designs if design.name == name), setting
 
 
@@ -48,12 +51,12 @@ def test_training_step(benchmark: Any, name: str) -> None:
     with as_in_a_cell(setting.threads, setting.device):
         contender = design.build(setting)
         with contender.numerics():
-            loss = benchmark.pedantic(contender.train, rounds=ROUNDS, warmup_rounds=perf.WARMUP_ROUNDS)
+            loss = benchmark.pedantic(contender.train, rounds=ROUNDS, warmup_rounds=WARMUP_ROUNDS)
     benchmark.extra_info |= {
         "parameters": contender.parameters,
         "tokens": setting.batch * setting.tokens,
         "flops": contender.flops,
-        "peak_memory_mb": perf.peak_memory_mb(design, setting),
+        "peak_memory_mb": peak_memory_mb(design, setting),
     }
     assert torch.isfinite(loss)
 
@@ -63,7 +66,7 @@ def test_training_step(benchmark: Any, name: str) -> None:
 @pytest.mark.parametrize("name", [*from_scratch(), *DECODING])
 def test_answers(benchmark: Any, name: str, alone: bool) -> None:
     design, setting = built(name)
-    problems = perf.random_problems(setting.decoded_spec, 1 if alone else setting.problems)
+    problems = random_problems(setting.decoded_spec, 1 if alone else setting.problems)
     with as_in_a_cell(setting.threads, setting.device):
         contender = design.build(setting)
         with contender.numerics():
@@ -72,7 +75,7 @@ def test_answers(benchmark: Any, name: str, alone: bool) -> None:
 
 
 @pytest.mark.benchmark(group="probe")
-@pytest.mark.parametrize("probe", [perf.MatrixProbe, perf.CopyProbe])
+@pytest.mark.parametrize("probe", [MatrixProbe, CopyProbe])
 def test_probe(benchmark: Any, probe: Any) -> None:
     with as_in_a_cell(machine.cores(), "cpu"):
         rate = benchmark.pedantic(probe(torch.device("cpu")).rate, rounds=ROUNDS, warmup_rounds=2)

@@ -17,9 +17,7 @@ import mutations
 import pytest
 import torch
 
-from bench.audit import Cell, files
 from bench.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from bench.expected import Expected
 from bench.results.baselines import read_baselines
 from bench.results.curves import read_curve
 from bench.results.files import BadFile, checksum
@@ -27,6 +25,9 @@ from bench.results.predictions import read_predictions
 from bench.results.records import read_record
 from bench.results.runs import open_run
 from bench.results.slices import slice_predictions
+from bench.verifying.cell import Cell
+from bench.verifying.checks import files
+from bench.verifying.expected import Expected
 
 Call = Callable[..., Any]
 

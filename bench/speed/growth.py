@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from bench.errors import UserError
-from bench.perf import OwnContender, OwnDesign, Setting, Told, peak_memory_mb
 from bench.plan import Entry
+from bench.speed.contenders import OwnContender, OwnDesign, Setting
+from bench.speed.perf import Told, peak_memory_mb
 from bench.timing import quartiles, timed
 
 FACTORS = (1, 2, 4, 8)

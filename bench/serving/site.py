@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import architectures
-from bench.asker import Asker
 from bench.asking import read_problem, reply_table, whether_seen
 from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
 from bench.errors import UserError
-from bench.report_page import ReportPage
 from bench.results.terminal import tables_text
+from bench.serving.asker import Asker
+from bench.serving.report_page import ReportPage
 
 if TYPE_CHECKING:
     from flask import Flask, Response

@@ -22,12 +22,12 @@ from safetensors.torch import save_file
 from bench import __version__, architectures
 from bench.architectures import Architecture, Autoregressive, MaskedInfilling
 from bench.architectures.pretrained import Pretrained
-from bench.card import model_card
 from bench.datasets.forms import TEXTS, WORKINGS_END
 from bench.datasets.tokenizers import DIGITS, SPECIAL, BytePair
 from bench.errors import UserError
 from bench.results.files import write_text
 from bench.results.runs import Run, open_run
+from bench.sharing.card import model_card
 from bench.trained import WEIGHTS, TrainedModel, trained_models
 
 MODELING = "modeling_arithbench"
@@ -322,7 +322,7 @@ def _home(name: str) -> str:
 
 def _licence() -> str:
     """The text of the project's licence, which goes along with its sources."""
-    beside = Path(__file__).parent.parent / "LICENSE"
+    beside = Path(__file__).parents[2] / "LICENSE"
     if beside.is_file():
         return beside.read_text(encoding="utf-8")
     files = importlib.metadata.files("arithbench") or []

@@ -12,13 +12,11 @@ import pandas as pd
 
 from bench import architectures, machine
 from bench.amounts import parse_budget
-from bench.audit import Cell, Check, Wrong, audit, outcome
 from bench.baselines import baseline_frame
 from bench.cell import Work, run_cell
 from bench.datasets.suites import load_suite, suite_names
 from bench.engine import Job, run_tasks
 from bench.errors import UserError
-from bench.expected import Expected
 from bench.plan import plan_hash, strata_of
 from bench.results.baselines import BASELINES
 from bench.results.collect import CELLS, RESULTS, cells_frame, results_frame
@@ -28,6 +26,9 @@ from bench.results.predictions import PREDICTIONS
 from bench.results.records import RECORD, Record, read_record, verify_schema
 from bench.results.runs import PLAN, cell_directory, wrong_in_plan
 from bench.trained import WEIGHTS
+from bench.verifying.cell import Cell, Check, Wrong, outcome
+from bench.verifying.checks import audit
+from bench.verifying.expected import Expected
 
 REMEDY = "restore it, or run again into another folder"
 

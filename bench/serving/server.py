@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.asker import Asker
 from bench.asking import read_problem
 from bench.errors import UserError
-from bench.report_page import ReportMaker
-from bench.site import MOST_HEADER_BYTES, Site, create_app
+from bench.serving.asker import Asker
+from bench.serving.report_page import ReportMaker
+from bench.serving.site import MOST_HEADER_BYTES, Site, create_app
 from bench.trained import TrainedModel
 
 if TYPE_CHECKING:

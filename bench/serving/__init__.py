@@ -1,0 +1,1 @@
+"""`serve`: the trained models of a run on a web page and behind a JSON API."""

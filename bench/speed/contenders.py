@@ -1,0 +1,287 @@
+"""What is measured: models of ours and of other libraries, ready for the same work.
+
+The work is the same for all: random symbols of a fixed seed, none padded, each of prompt and answer a token. A training
+step is the one of `training` (loss, backward, clipping, update), without the making of data; a peer's is plain fused
+AdamW. Answers are greedy and at full width, since no symbol ends them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.architectures import Architecture, Batch, SequenceSpec
+from bench.datasets.encoding import Encoded
+from bench.datasets.tokenizers import BOS, EOS, MASK, PAD
+from bench.evaluation import BATCH as ANSWERED_AT_ONCE
+from bench.evaluation import answer
+from bench.numerics import deterministic
+from bench.optimizers import build_optimizers
+from bench.plan import Entry, Plan, sequence_spec
+from bench.sizing import count_flops, count_parameters
+from bench.speed.peers import (
+    LEARNING_RATE,
+    PEERS,
+    Peer,
+    PeerSize,
+    count_peer_flops,
+    count_peer_parameters,
+    fit_peer,
+    get_peer,
+    installed,
+)
+from bench.training import autocast, update
+
+PROMPT_WIDTH, ANSWER_WIDTH, DECODED_WIDTH = 10, 6, 8
+"""Symbols of a prompt, of an answer in training, and of an answer that is written."""
+NO_SYMBOL = -1
+"""An end token that is never written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """Where and on what all contenders are measured."""
+
+    spec: SequenceSpec
+    """of training"""
+    batch: int
+    """examples a training step"""
+    device: str
+    precision: str
+    threads: int
+    plugins: tuple[str, ...] = ()
+    problems: int = 2_000
+    """answered as evaluation answers them, some hundred at once"""
+    alone: int = 8
+    """answered one at a time"""
+
+    @property
+    def tokens(self) -> int:
+        """Symbols of an example."""
+        return self.spec.prompt_width + self.spec.answer_width
+
+    @property
+    def decoded_spec(self) -> SequenceSpec:
+        """Of a model that answers."""
+        return dataclasses.replace(self.spec, answer_width=DECODED_WIDTH)
+
+
+def setting_of(plan: Plan, batch: int) -> Setting:
+    """The default work under the device, precision and threads of a plan; its suite gives the symbols alone."""
+    spec = dataclasses.replace(
+        sequence_spec(plan.suite), prompt_width=PROMPT_WIDTH, answer_width=ANSWER_WIDTH, eos=NO_SYMBOL
+    )
+    return Setting(
+        spec=spec,
+        batch=batch,
+        device=plan.device,
+        precision=plan.precision,
+        threads=plan.threads,
+        plugins=plan.plugins,
+    )
+
+
+def random_problems(spec: SequenceSpec, count: int) -> Encoded:
+    """Problems of random symbols at full width, none of them special; always the same."""
+    symbols = [number for number in range(spec.vocabulary) if number not in (PAD, BOS, EOS, MASK)]
+    rng = np.random.default_rng(0)
+    return Encoded(
+        rng.choice(symbols, (count, spec.prompt_width)),
+        rng.choice(symbols, (count, spec.answer_width)),
+    )
+
+
+class Contender(ABC):
+    """A model, built and ready to be measured."""
+
+    deterministic: ClassVar[bool]
+    """whether torch is told to take deterministic algorithms, as cells do on the CPU"""
+    optimizer: str
+    decodes: bool
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.device = setting, torch.device(setting.device)
+        examples = random_problems(setting.spec, setting.batch)
+        self.batch = Batch(*(torch.from_numpy(ids).to(self.device) for ids in (examples.prompt, examples.answer)))
+
+    @property
+    @abstractmethod
+    def parameters(self) -> int:
+        """All trainable parameters of the model that is trained."""
+
+    @property
+    @abstractmethod
+    def flops(self) -> int:
+        """Of one training step, matrix products alone."""
+
+    def numerics(self) -> AbstractContextManager[None]:
+        """A context in which torch computes as this contender's users have it."""
+        return deterministic(self.deterministic and self.device.type == "cpu")
+
+    @abstractmethod
+    def train(self) -> Tensor:
+        """One training step; () its loss."""
+
+    @abstractmethod
+    def decode(self, problems: Encoded) -> None:
+        """Answer problems."""
+
+
+class Design(Protocol):
+    """What it takes to build a contender, here or in another process."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def counterpart(self) -> str: ...
+    def build(self, setting: Setting) -> Contender: ...
+    def tiny(self) -> Design:
+        """The same in small, which loads all code that the large one needs."""
+
+
+@dataclass(frozen=True)
+class OwnDesign:
+    """An architecture of ours, as a plan resolved it."""
+
+    entry: Entry
+
+    @property
+    def name(self) -> str:
+        return self.entry.name
+
+    @property
+    def counterpart(self) -> str:
+        """Of the architecture itself, since it is the peers that stand beside it."""
+        return ""
+
+    def build(self, setting: Setting) -> Contender:
+        return OwnContender(self.entry, setting)
+
+    def tiny(self) -> OwnDesign:
+        return OwnDesign(dataclasses.replace(self.entry, config=self.entry.cls.Config(**self.entry.cls.debug)))
+
+
+class OwnContender(Contender):
+    deterministic = True
+    decodes = True
+
+    def __init__(self, entry: Entry, setting: Setting) -> None:
+        super().__init__(setting)
+        self._entry, self.optimizer = entry, entry.training.optimizer
+        self._model = entry.cls(entry.config, setting.spec).to(self.device).train()
+        self._optimizers = build_optimizers(self._model, entry.training)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=setting.precision == "16")
+        self._steps = 0
+
+    @cached_property
+    def parameters(self) -> int:
+        return count_parameters(self._entry.cls, self._entry.config, self.setting.spec)[0]
+
+    @cached_property
+    def flops(self) -> int:
+        return self.setting.batch * count_flops(self._entry.cls, self._entry.config, self.setting.spec)
+
+    @cached_property
+    def _answering(self) -> Architecture:
+        return self._entry.cls(self._entry.config, self.setting.decoded_spec).to(self.device)
+
+    def train(self) -> Tensor:
+        with autocast(self.device, self.setting.precision):
+            loss = self._model.loss(self.batch, torch.Generator().manual_seed(self._steps))
+        update(self._model, loss, self._optimizers, self._scaler, self._entry.training.clip)
+        self._steps += 1
+        return loss.mean.detach()
+
+    def decode(self, problems: Encoded) -> None:
+        answer(self._answering, problems, self.device, self.setting.precision)
+
+
+@dataclass(frozen=True)
+class PeerDesign:
+    """A model of another library, in the size of its counterpart."""
+
+    name: str
+    size: PeerSize
+
+    @property
+    def counterpart(self) -> str:
+        return get_peer(self.name).counterpart
+
+    def build(self, setting: Setting) -> Contender:
+        return PeerContender(get_peer(self.name), self.size, setting)
+
+    def tiny(self) -> PeerDesign:
+        return PeerDesign(self.name, dataclasses.replace(self.size, width=2 * self.size.heads, feedforward=None))
+
+
+class PeerContender(Contender):
+    deterministic, optimizer = False, "adamw"
+
+    def __init__(self, peer: type[Peer], size: PeerSize, setting: Setting) -> None:
+        super().__init__(setting)
+        self._peer, self._size = peer, size
+        self._model = peer(size, setting.spec).to(self.device).train()
+        self._optimizer = torch.optim.AdamW(self._model.parameters(), lr=LEARNING_RATE, fused=True)
+        self._scaler = torch.amp.GradScaler(self.device.type, enabled=setting.precision == "16")
+        self.decodes = peer.generate is not Peer.generate
+
+    @cached_property
+    def parameters(self) -> int:
+        return count_peer_parameters(self._peer, self._size, self.setting.spec)
+
+    @cached_property
+    def flops(self) -> int:
+        return self.setting.batch * count_peer_flops(self._peer, self._size, self.setting.spec)
+
+    @cached_property
+    def _answering(self) -> Peer:
+        return self._peer(self._size, self.setting.decoded_spec).to(self.device).eval()
+
+    def train(self) -> Tensor:
+        self._optimizer.zero_grad(set_to_none=True)
+        with autocast(self.device, self.setting.precision):
+            loss = self._model.loss(self.batch.prompt, self.batch.answer)
+        self._scaler.scale(loss).backward()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        return loss.detach()
+
+    def decode(self, problems: Encoded) -> None:
+        with torch.no_grad(), autocast(self.device, self.setting.precision):
+            parts = [
+                self._answering.generate(torch.from_numpy(prompt).to(self.device), DECODED_WIDTH)
+                for prompt in np.split(problems.prompt, range(ANSWERED_AT_ONCE, len(problems.prompt), ANSWERED_AT_ONCE))
+            ]
+            torch.cat([part for part in parts if part is not None]).cpu()
+
+
+def peer_designs(entries: Sequence[Entry], setting: Setting) -> tuple[list[PeerDesign], dict[str, str]]:
+    """The peers of these architectures, and those whose package is missing: name -> what to do."""
+    by_name = {entry.name: entry for entry in entries}
+    found, left_out = [], {}
+    for peer in PEERS:
+        entry = by_name.get(peer.counterpart)
+        if entry is None:
+            continue
+        if not installed(peer):
+            package = peer.module.replace("_", "-")
+            left_out[peer.name] = f"{package} is not installed here: pip install -c constraints.txt -e '.[peers]'"
+            continue
+        base = PeerSize(
+            layers=getattr(entry.config, "layers", 1),
+            heads=getattr(entry.config, "heads", 4),
+            experts=getattr(entry.config, "experts", 1),
+            width=1,
+        )
+        parameters = count_parameters(entry.cls, entry.config, setting.spec)[0]
+        found.append(PeerDesign(peer.name, fit_peer(peer, base, setting.spec, parameters)))
+    return found, left_out

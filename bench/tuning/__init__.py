@@ -1,0 +1,1 @@
+"""`tune`: an equal search for the settings of every architecture."""

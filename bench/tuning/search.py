@@ -1,0 +1,333 @@
+"""Equal tuning: for every architecture as many trials, in the same space, at the same budget, scored on validation.
+
+A trial is one training run with settings of its own, in a process of its own, that never makes a test problem. Its
+settings are a function of the search's seed, its number and the trials before it: a search that was interrupted goes on
+exactly as if nothing had happened. The first trials are the same for all architectures: the defaults, then a design of
+depths, batches, rates and other choices of own options. From then on Optuna's TPE (Bergstra et al., "Algorithms for
+Hyper-Parameter Optimization", 2011; multivariate after Falkner et al., "BOHB", 2018) draws near the better ones. A
+trial that lies behind the median of the finished ones at the same share of the budget ends there, and counts; none does
+before half of the budget, since arithmetic is often learnt late and at once. What is best at a share of the budget need
+not be so at the whole: the best few are trained once more with all of it, and the best of these is taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.util
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from bench import architectures, machine
+from bench.amounts import Budget
+from bench.architectures import Architecture
+from bench.cell import Work, run_trial
+from bench.cli.options import RunOptions, TuneOptions
+from bench.engine import Job, death, run_tasks, work_of
+from bench.errors import UserError
+from bench.locks import RUN_LOCK, holding
+from bench.plan import Entry, Plan, entry_of, frame
+from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
+from bench.rundir import make_folder
+from bench.settings import Tuned, field_names
+from bench.training import curve_point
+from bench.tuning.space import DESIGN, designed, search_space, settings_of
+from bench.tuning.trials import (
+    JOURNAL,
+    Trial,
+    all_trials,
+    best_of,
+    counted,
+    finalists,
+    open_journal,
+    settle_interrupted,
+    study_of,
+    tell,
+    write_trials,
+)
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.storages import JournalStorage
+    from optuna.trial import Trial as OptunaTrial
+
+SCHEMA = 4
+"""Version of tune.json, and of all that makes a search what it is: space, sampler, pruner."""
+SEARCH, BEST = "tune.json", "tune.toml"
+"""Files of a search: what it is, and the best settings."""
+FINALISTS = 4
+"""Of each architecture, where the command does not say otherwise."""
+SHARE = 4
+"""A trial has a quarter of the budget that the settings are searched for."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """A resolved search: what all of its trials share."""
+
+    plan: Plan
+    """without entries; its budget is that of a trial, its one seed that of the search and of each trial"""
+    classes: list[type[Architecture]]
+    trials: int
+    finalists: int
+    """how many of the best trials of an architecture are trained once more, at `for_budget`"""
+    for_budget: Budget
+    """of the runs that the settings are searched for"""
+    spaces: dict[str, dict[str, BaseDistribution]]
+    """architecture -> setting -> what it is drawn from"""
+
+    @property
+    def seed(self) -> int:
+        return self.plan.seeds[0]
+
+    def settings(self) -> dict[str, Any]:
+        """What two searches must share to lie in one folder: all but architectures and numbers of trials."""
+        return self.plan.settings() | {"for_budget": str(self.for_budget), "seed": self.seed}
+
+    @property
+    def directory(self) -> Path:
+        """Where the search goes when the command does not say: tune/SUITE-HASH."""
+        digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
+        return Path("tune") / f"{self.plan.suite.name}-{digest[:10]}"
+
+
+class Watcher(Protocol):
+    """Whoever wants to see a search go on."""
+
+    def start(self, architecture: str, stage: str, number: int) -> None: ...
+    def event(self, architecture: str, stage: str, number: int, event: dict[str, Any]) -> None: ...
+    def finish(self, trial: Trial) -> None: ...
+
+
+def resolve_search(options: TuneOptions) -> Search:
+    """Check every option and decide everything.
+
+    Raises:
+        UserError: an option is unknown, impossible, or at odds with another; or Optuna is not installed.
+    """
+    if importlib.util.find_spec("optuna") is None:
+        raise UserError("tune needs Optuna, which is not installed here: pip install 'optuna>=5,<6'")
+    if not 1 <= options.trials <= 10_000:
+        raise UserError(f"--trials {options.trials}: expected 1 to 10,000 trials of each architecture")
+    few = min(FINALISTS, options.trials) if options.finalists is None else options.finalists
+    if not 0 <= few <= options.trials:
+        raise UserError(f"--finalists {few}: expected 0 to {options.trials}, the number of trials")
+    if not 0 <= options.seed < 2**31:
+        raise UserError(f"--seed {options.seed}: expected 0 to 2147483647")
+    alone = ("trials", "finalists", "seed")
+    shared = {name: getattr(options, name) for name in field_names(TuneOptions) if name not in alone}
+    plan, classes = frame(RunOptions(**shared, seeds=f"{options.seed},"))
+    if options.budget is None:
+        for_budget = plan.budget
+        plan = dataclasses.replace(plan, budget=Budget(for_budget.unit, -(-for_budget.amount // SHARE)))
+    else:
+        for_budget = Budget(plan.budget.unit, SHARE * plan.budget.amount)
+    return Search(
+        plan=plan,
+        classes=classes,
+        trials=options.trials,
+        finalists=few,
+        for_budget=for_budget,
+        spaces={cls.name: search_space(plan, cls) for cls in classes},
+    )
+
+
+def prepare(search: Search, directory: Path, command: str) -> None:
+    """Make the folder of a search, or take over the one that lies there.
+
+    Raises:
+        UserError: the folder cannot be written, is not a search's, or holds one that differs in more than
+            architectures and trials.
+    """
+    path = directory / SEARCH
+    if not path.exists():
+        if directory.exists() and (not directory.is_dir() or any(directory.glob("[!.]*"))):
+            raise UserError(f"--out {directory}: is there and holds no {SEARCH}; choose an empty or a new folder")
+        make_folder(directory)
+        about = {"versions": machine.versions(), "machine": machine.description(), "git": machine.git_state()}
+        write_checked_json(path, {"schema": SCHEMA, "command": command, "settings": search.settings()} | about)
+        return
+    remedy = "restore it, or choose another folder"
+    try:
+        there = verify_checksum(path, read_checked_json(path, remedy), remedy)
+    except BadFile as error:
+        raise UserError(str(error)) from None
+    for key, mine in {"schema": SCHEMA, **search.settings()}.items():
+        theirs = there.get("settings", {}).get(key) if key != "schema" else there.get(key)
+        if theirs != mine:
+            raise UserError(
+                f"--out {directory}: holds a search with {key.replace('_', ' ')} {theirs}, not {mine}; only "
+                f"architectures and trials may be added to a folder: choose another one"
+            )
+
+
+def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int = 1) -> dict[str, list[Trial]]:
+    """Run every trial that is missing and write the files of the search; all trials of each architecture asked for.
+
+    Trial by trial, architectures within, so that a drifting machine meets all architectures alike; so many at once,
+    each of another architecture.
+
+    Raises:
+        Interrupted: by the user; finished trials are kept.
+        UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked.
+    """
+    advice = "searches here; wait for it or end it first"
+    with holding(directory / RUN_LOCK, sign=True, refusal=lambda other: f"--out {directory}: {other} {advice}"):
+        (directory / JOURNAL).touch()
+        storage = open_journal(directory)
+        asked = {"search": search.trials, "final": search.finalists}
+        studies = {(cls.name, stage): study_of(storage, cls.name, stage) for cls in search.classes for stage in asked}
+        for (name, stage), study in studies.items():
+            settle_interrupted(study)
+            if (there := len(counted(study))) > asked[stage]:
+                option, kind = {"search": ("--trials", "trials"), "final": ("--finalists", "finals")}[stage]
+                raise UserError(
+                    f"{option} {asked[stage]}: {directory} holds {there} {kind} of {name}; ask for as many or more"
+                )
+        for stage, most in asked.items():
+            for number in range(most):
+                tasks = [
+                    _TrialTask(search, cls, stage, number, studies, storage, directory, watcher)
+                    for cls in search.classes
+                ]
+                run_tasks(tasks, at_once)
+        _write_best(search, storage, directory)
+        return {name: all_trials(storage)[name] for name in (cls.name for cls in search.classes)}
+
+
+def best_entry(search: Search, cls: type[Architecture], best: Trial) -> Entry:
+    """An architecture as its best trial trained it."""
+    return entry_of(search.plan, cls, ({}, ""), [(best.settings, f"trial {best.number}")], {})
+
+
+@dataclass
+class _TrialTask:
+    """One trial: its settings are drawn, it trains with them, and its study is told how it went."""
+
+    search: Search
+    cls: type[Architecture]
+    stage: str
+    number: int
+    studies: dict[tuple[str, str], Study]
+    storage: JournalStorage
+    directory: Path
+    watcher: Watcher
+
+    @property
+    def study(self) -> Study:
+        return self.studies[self.cls.name, self.stage]
+
+    def begin(self) -> tuple[Work, Job] | None:
+        if len(ended := counted(self.study)) > self.number:
+            self.watcher.finish(ended[self.number])
+            return None
+        params = self._params()
+        if params is None:
+            return None
+        self.outcome: dict[str, Any] = {"status": "pruned", "reason": "", "correct": None, "total": None}
+        self.outcome |= {"examples": 0, "flops": 0, "train_seconds": 0.0}
+        self.last: dict[str, Any] = {}
+        self.trial = self._ask(params)
+        settings = settings_of(self.search.plan, self.trial.params)
+        self.trial.set_user_attr("settings", settings)
+        self.watcher.start(self.cls.name, self.stage, self.number)
+        plan = self.search.plan
+        if self.stage == "final":
+            plan = dataclasses.replace(plan, budget=self.search.for_budget)
+        try:
+            entry = entry_of(plan, self.cls, ({}, ""), [(settings, f"trial {self.number}")], {})
+        except UserError as error:  # settings that make no model of the size asked
+            self.outcome["reason"] = str(error)
+            self._tell()
+            return None
+        errors = self.directory / "errors" / f"{self.cls.name}-{self.stage}-{self.number}"
+        return work_of(plan, entry, self.search.seed, errors), run_trial
+
+    def event(self, event: dict[str, Any]) -> bool:
+        self.watcher.event(self.cls.name, self.stage, self.number, event)
+        if event["kind"] == "validation":
+            figures = ("correct", "total", "examples", "flops", "train_seconds")
+            self.outcome.update({key: event[key] for key in figures})
+            self.trial.report(event["correct"] / event["total"], curve_point(event["share"]))
+            if self.stage == "search" and event["share"] < 1 and self.trial.should_prune():
+                share = f"{event['share']:.0%} of the budget"
+                self.outcome["reason"] = f"behind the median of the finished trials at {share}"
+                return False
+        elif event["kind"] == "outcome":
+            self.last.update(event)
+        return True
+
+    def end(self, exit_code: int | None) -> None:
+        if exit_code is not None:  # else it was ended for lying behind
+            found = self.last or death(exit_code)
+            self.outcome.update({key: value for key, value in found.items() if key != "kind"})
+        if self.outcome["status"] in ("diverged", "out-of-memory"):
+            self.outcome |= {"status": "pruned", "reason": f"{self.outcome['status']}: {self.outcome['reason']}"}
+        self._tell()
+
+    def _params(self) -> dict[str, Any] | None:
+        """What to enqueue: nothing where the sampler draws. None where there is no finalist of this rank."""
+        if self.stage == "search":
+            space = self.search.spaces[self.cls.name]
+            return designed(self.number, space, self.cls) if self.number < len(DESIGN) else {}
+        best = finalists(counted(self.studies[self.cls.name, "search"]))
+        return best[self.number].params if self.number < len(best) else None
+
+    def _ask(self, params: dict[str, Any]) -> OptunaTrial:
+        from optuna.samplers import TPESampler
+        from optuna.trial import TrialState
+
+        # A new one for each trial: its random numbers then depend on the trial's number alone, resumed or not.
+        seed = int(np.random.SeedSequence([self.search.seed, self.number]).generate_state(1)[0])
+        self.study.sampler = TPESampler(seed=seed, n_startup_trials=len(DESIGN), multivariate=True)
+        if params and not self.study.get_trials(states=(TrialState.WAITING,)):
+            self.study.enqueue_trial(params)
+        return self.study.ask(self.search.spaces[self.cls.name])
+
+    def _tell(self) -> None:
+        self.trial.set_user_attr("outcome", self.outcome)
+        tell(self.study, self.trial.number, self.outcome)
+        write_trials(self.storage, self.directory)
+        self.watcher.finish(counted(self.study)[self.number])
+
+
+def _write_best(search: Search, storage: JournalStorage, directory: Path) -> None:
+    """tune.toml: the best settings of each architecture that has had as many trials, in full, for `run --set-file`."""
+    plan = search.plan
+    header = Tuned(
+        suite=plan.suite.name,
+        suite_hash=plan.suite.hash,
+        parameters=plan.parameters,
+        match=plan.match,
+        budget=str(search.for_budget),
+        training_problems=plan.training_problems,
+        precision=plan.precision,
+        trials=search.trials,
+        trial_budget=str(plan.budget),
+        finalists=search.finalists or None,
+    )
+    tables = {"tuned": {key: value for key, value in asdict(header).items() if value is not None}}
+    known = architectures.all_architectures()
+    for name, trials in all_trials(storage).items():
+        best = best_of(trials)
+        searched = sum(trial.stage == "search" for trial in trials)
+        if best is not None and searched == search.trials and name in known:
+            entry = best_entry(search, known[name], best)
+            # The size is fitted anew by whoever takes the file.
+            config = {key: value for key, value in asdict(entry.config).items() if key not in entry.config.size_fields}
+            tables[name] = asdict(entry.training) | config
+    text = "# The best settings of a search; `python -m bench run --set-file` takes this file.\n"
+    for name, table in tables.items():
+        lines = [f"{key} = {_as_toml(value)}" for key, value in table.items()]
+        text += "\n".join(["", f"[{name}]", *lines, ""])
+    write_text(directory / BEST, text)
+
+
+def _as_toml(value: Any) -> str:
+    """A plain value as TOML; there is no null, and `none` is what settings take for it."""
+    return '"none"' if value is None else json.dumps(value, ensure_ascii=False)

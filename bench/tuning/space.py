@@ -1,0 +1,118 @@
+"""What is searched: the common space, the options of an architecture's own, and the design of the first trials."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from bench.architectures import Architecture, Config
+from bench.errors import UserError
+from bench.plan import Plan, entry_of
+from bench.settings import TrainingSettings, suggest
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+DEPTHS = (1, 6)
+"""Fewest and most layers; an architecture that cannot have them all has those of them that it can."""
+BATCHES = (64, 128, 256)
+"""Choices of the batch size. A step of a smaller one takes nearly as long: its time would buy far fewer examples."""
+USUAL_LR = {"muon": 0.02, "adamw": 0.008, "sgd": 0.05}
+"""What `lr` of the space is a multiple of: one range then suits all optimisers, and is one dimension to the sampler."""
+DEPTH, OWN = "depth", "own"
+DESIGN: tuple[dict[str, Any], ...] = (
+    {},
+    {"batch": 64, DEPTH: 3},
+    {"batch": 64, DEPTH: 4, "lr": 0.5},
+    {"batch": 64, DEPTH: 1},
+    {"batch": 64, DEPTH: 2, OWN: 0},
+    {"batch": 64, DEPTH: 6, "lr": 0.5},
+    {"batch": 64, DEPTH: 3, "optimizer": "adamw"},
+    {"batch": 64, DEPTH: 4, OWN: 1},
+)
+"""What the first trials change of the defaults: `lr` as a multiple of the usual one, depth as far as it is possible,
+and the own option with that number, where there is one: its first choice that is not the default. Of a dozen trials in
+eight dimensions, random ones would waste most (`results/LOG.md`)."""
+OWN_OPTIONS = 2
+"""Most options that an architecture may have of its own."""
+
+
+def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribution]:
+    """What is searched for an architecture: the common space, less what the suite settles, and its own options.
+
+    Raises:
+        UserError: depth or own options are not as `Config` asks, or no depth meets the size.
+    """
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    own, depth = cls.Config.search, cls.Config.depth_field
+    defaults = asdict(cls.Config())
+    if depth not in defaults and depth != Config.depth_field:
+        raise UserError(f"{cls.name}: `depth_field` of its config is '{depth}'; {suggest(depth, list(defaults))}")
+    wrong = [name for name, choices in own.items() if name not in defaults or defaults[name] not in choices]
+    wrong += [name for name in own if name in (depth, *cls.Config.size_fields)]
+    if wrong or len(own) > OWN_OPTIONS:
+        raise UserError(
+            f"{cls.name}: `search` of its config holds {', '.join(wrong or own)}; expected at most {OWN_OPTIONS} "
+            f"fields, neither depth nor size, each with choices that hold its default"
+        )
+    least, most = _depths(plan, cls)
+    space: dict[str, BaseDistribution] = {
+        "optimizer": CategoricalDistribution(("muon", "adamw")),
+        "lr": FloatDistribution(1 / 4, 2, log=True),
+        "outer_lr": FloatDistribution(0.002, 0.016, log=True),
+        "batch": CategoricalDistribution(BATCHES),
+        "warmup": FloatDistribution(0, 0.1),
+        "weight_decay": FloatDistribution(0, 0.1),
+        **({depth: IntDistribution(least, most)} if depth in defaults else {}),
+        **{name: CategoricalDistribution(choices) for name, choices in own.items()},
+    }
+    settled = plan.suite.defaults.settings.keys() | ({"batch"} if plan.budget.unit == "steps" else set())
+    return {name: distribution for name, distribution in space.items() if name not in settled}
+
+
+def _depths(plan: Plan, cls: type[Architecture]) -> tuple[int, int]:
+    """The least and the greatest depth at which a model of this architecture meets the size.
+
+    Raises:
+        UserError: none does.
+    """
+    possible, why = [], ""
+    depth = cls.Config.depth_field
+    for layers in range(DEPTHS[0], DEPTHS[1] + 1):
+        # Where the suite settles the depth, or there is none, all turns are alike.
+        values = {} if depth in plan.suite.defaults.settings else {depth: layers}
+        try:
+            entry_of(plan, cls, ({}, ""), [(values, f"{depth} {layers}")], {})
+        except UserError as error:
+            why = str(error)
+        else:
+            possible.append(layers)
+    if not possible:
+        raise UserError(why)
+    return min(possible), max(possible)
+
+
+def designed(number: int, space: dict[str, BaseDistribution], cls: type[Architecture]) -> dict[str, Any]:
+    """A trial of the design: defaults of training and architecture with its changes, as the sampler sees them."""
+    from optuna.distributions import IntDistribution
+
+    depth = cls.Config.depth_field
+    changes = {depth if name == DEPTH else name: value for name, value in DESIGN[number].items() if name != OWN}
+    values = asdict(cls.Config()) | asdict(TrainingSettings()) | {"lr": 1.0} | changes
+    possible = space.get(depth)  # none, where the suite settles the depth
+    if isinstance(possible, IntDistribution):
+        values[depth] = min(max(values[depth], possible.low), possible.high)
+    if (place := DESIGN[number].get(OWN, OWN_OPTIONS)) < len(cls.Config.search):
+        name, choices = list(cls.Config.search.items())[place]
+        values[name] = next((choice for choice in choices if choice != values[name]), values[name])
+    return {name: values[name] for name in space}
+
+
+def settings_of(plan: Plan, params: dict[str, Any]) -> dict[str, Any]:
+    """What a trial trains with: as sampled, numbers to three digits, `lr` no longer relative."""
+    values = dict(params)
+    if "lr" in values:
+        optimizer = values.get("optimizer", plan.suite.defaults.settings.get("optimizer", TrainingSettings.optimizer))
+        values["lr"] *= USUAL_LR[optimizer]
+    return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in values.items()}

@@ -1,0 +1,1 @@
+"""`verify`: a run held against what its plan implies, without trusting whoever made it."""

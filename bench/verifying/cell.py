@@ -1,0 +1,126 @@
+"""A cell as `verify` sees it: what it claims, on disk, and what its plan implies."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from bench.architectures import Architecture
+from bench.datasets.encoding import Encoded
+from bench.evaluation import Answered, answer
+from bench.results.comparable import SHOWN_HASH
+from bench.results.curves import read_curve
+from bench.results.files import BadFile
+from bench.results.predictions import read_predictions
+from bench.results.records import Record
+from bench.trained import as_in_its_cell, load_model
+from bench.verifying.expected import Expected
+
+
+class Wrong(Exception):
+    """A check failed. Its text is one line: what is unfair, the figure found, the figure recomputed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """The outcome of one check."""
+
+    check: str
+    """what was checked"""
+    cell: str
+    """such as 'lstm-s0'; '' where it is of the whole run"""
+    ok: bool | None
+    """None: a note; there was nothing to decide"""
+    detail: str
+    """what was found, in one line"""
+
+
+def outcome(check: str, cell: str, function: Callable[[], str]) -> Check:
+    """Runs one check: `function` returns what it found, or raises Wrong.
+
+    Whatever else it raises comes from a file that says something impossible, and fails the check too.
+    """
+    try:
+        return Check(check=check, cell=cell, ok=True, detail=function())
+    except (Wrong, BadFile) as error:
+        detail = str(error)
+    except Exception as error:
+        detail = f"cannot be recomputed from what the files say: {type(error).__name__}: {error}"
+    return Check(check=check, cell=cell, ok=False, detail=" ".join(detail.split()))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell on disk, and what its plan says of it."""
+
+    directory: Path
+    record: Record
+    entry: dict[str, Any]
+    """of its architecture, in run.json"""
+    expected: Expected
+
+    @property
+    def name(self) -> str:
+        return f"{self.record.architecture}-s{self.record.seed}"
+
+    @property
+    def examples(self) -> int:
+        assert self.record.examples is not None  # no record of a finished cell lacks it, nor the next two
+        return self.record.examples
+
+    @property
+    def steps(self) -> int:
+        assert self.record.steps is not None
+        return self.record.steps
+
+    @property
+    def train_seconds(self) -> float:
+        assert self.record.train_seconds is not None
+        return self.record.train_seconds
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        return read_predictions(self.directory)
+
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        return read_curve(self.directory)
+
+    @cached_property
+    def model(self) -> Architecture:
+        """The model that the record's config describes, with the weights of the folder. Raises BadFile."""
+        return load_model(self.directory, self.record, self.expected.suite)
+
+    @cached_property
+    def answered(self) -> Answered:
+        """What that model answers to test and `seen` problems."""
+        return ask(self, self.model, self.expected.asked)
+
+    @cached_property
+    def validated(self) -> Answered:
+        """What it answers to the validation problems."""
+        return ask(self, self.model, self.expected.validation_items)
+
+
+def ask(cell: Cell, model: Architecture, problems: Encoded) -> Answered:
+    """What a model answers under the conditions of the cell."""
+    with as_in_its_cell(cell.record) as precision:
+        return answer(model, problems, torch.device("cpu"), precision)
+
+
+def problem_of(frame: pd.DataFrame, row: int) -> str:
+    """As a message names it."""
+    return f"{frame['a'][row]} {frame['op'][row]} {frame['b'][row]}"
+
+
+def and_more(rows: list[int]) -> str:
+    """The end of a message that names the first of some rows."""
+    return f", and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+
+
+def short(digest: str | None) -> str:
+    return str(digest)[:SHOWN_HASH]
