@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 import pandas as pd
 
@@ -182,6 +183,7 @@ def examples(predictions: Mapping[tuple[str, int], pd.DataFrame], k: int = 10) -
     return pd.concat(chosen, ignore_index=True)[columns] if chosen else pd.DataFrame(columns=columns)
 
 
+@lru_cache(maxsize=2**17)  # both tables ask of the same answers, and seeds err alike
 def _class_of(wrong: WrongAnswer) -> str:
     return next(name for name, fits in CLASSES.items() if fits(wrong))
 

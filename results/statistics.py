@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from statistics import fmean, median, stdev
 from typing import Literal
 
@@ -53,6 +54,7 @@ class Estimate:
 # --- shares and means -------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=2**14)  # the same few seeds, slice after slice
 def wilson(correct: int, total: int) -> Estimate:
     """Share right of one trained model, with the Wilson score interval over items (Wilson 1927).
 
