@@ -12,6 +12,7 @@ from bench.baselines import baseline_frame, complete_baselines
 from bench.cli.options import RunOptions
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
+from bench.locks import TABLES_LOCK, holding
 from bench.plan import Plan, resolve
 from bench.results.baselines import BASELINES, read_baselines
 from bench.results.files import BadFile
@@ -43,6 +44,23 @@ def naive_nearest_right(suite: Suite, known: list[str], split: Any) -> int:
         nearest = min(known, key=lambda other: sum(x != y for x, y in zip(asked, other, strict=True)))
         count += abs(value(nearest) - value(asked)) < 1e-9
     return count
+
+
+def test_the_tables_are_free_while_baselines_are_computed(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(plan, tmp_path, "test")
+    free = []
+
+    def watched(*arguments: Any) -> pd.DataFrame:
+        with holding(tmp_path / TABLES_LOCK):
+            free.append(True)
+        return baseline_frame(*arguments)
+
+    monkeypatch.setattr(module, "baseline_frame", watched)
+    complete_baselines(plan, tmp_path)
+    assert free == [True]
+    assert set(read_baselines(tmp_path)["seed"]) == {0}
 
 
 @pytest.mark.parametrize("training_problems", [None, 40])

@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it prints where, exit status, and how bad input is met."""
 
+import importlib
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from shutil import copytree
 
 import pytest
 from calling import call
+from stranger import unknown_plugin
 
 from bench.__main__ import _ask_again, _interrupt
 from bench.cli import COMMANDS
@@ -185,6 +187,30 @@ def test_a_clone_that_was_not_installed_says_how_to() -> None:
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("bench: cyclopts is not installed; in the folder of arithbench: pip ")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a folder that somebody works in cannot be deleted")
+def test_a_working_folder_that_was_deleted_takes_nothing_from_who_needs_none(tmp_path: Path) -> None:
+    program = "import os; os.rmdir(os.getcwd()); from bench.__main__ import main; main()"
+    command = [sys.executable, "-c", program, "list", "suites"]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "quick" in done.stdout
+
+
+def test_a_mistake_of_a_plug_in_is_one_line_at_check(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise IndexError("too many\nindices")
+
+    with unknown_plugin() as plugin:
+        module = importlib.import_module(plugin)
+        monkeypatch.setattr(module.TinyGRU, "logits", broken)
+        status, out, err = call(capsys, monkeypatch, "check", "--arch", "tiny-gru", "--plugin", plugin)
+    assert (status, out) == (2, "")
+    assert err == "bench: tiny-gru: IndexError: too many indices\n"
 
 
 def test_an_interrupt_is_one_line_whatever_it_meets(

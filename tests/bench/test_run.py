@@ -19,12 +19,13 @@ from calling import call, one_by_one
 from dying import die
 from stranger import unknown_plugin
 
-from bench.cell import Work, run_cell
+from bench.cell import LOCK, Work, run_cell
 from bench.cli.options import RunOptions
 from bench.cli.report import report_command
 from bench.cli.run import run_command
 from bench.engine import Interrupted, Job, death, run_plan, run_tasks, work_of
 from bench.errors import UserError
+from bench.locks import holding
 from bench.plan import Plan, resolve
 from bench.results import records
 from bench.results.collect import collect
@@ -357,6 +358,24 @@ def test_a_failed_cell_is_a_row_of_the_tables_and_exit_status_1(
     assert (status, err) == (1, "")
     assert "Cells without a result" in out
     assert re.search(r"lstm seed 0 +failed +RuntimeError: a bug of two lines", out)
+
+
+def test_cells_left_to_another_process_are_missing_and_exit_status_1(
+    tiny_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.engine.run_tasks", one_by_one)
+    monkeypatch.setattr("bench.engine.ORPHAN_SECONDS", 0.05)
+    monkeypatch.setattr("bench.results.html._vega", str)
+    monkeypatch.chdir(tmp_path)
+    arguments = ("run", "--arch", "lstm", "--suite", str(tiny_path), "--out", "out", "--seeds", "2", *SETTINGS)
+    prepare(plan_of(tiny_path, seeds="2", set=("batch=30",)), Path("out"), "test")
+    others = cell_directory(Path("out"), "lstm", 1)
+    others.mkdir(parents=True)
+    with holding(others / LOCK):
+        status, out, err = call(capsys, monkeypatch, *arguments, "--join")
+    assert (status, err) == (1, "")
+    assert [(record.architecture, record.seed) for record in open_run(Path("out")).records] == [("lstm", 0)]
+    assert re.search(r"lstm seed 1 +not run", out)
 
 
 def test_a_plug_in_in_bfloat16_runs_into_the_folder_of_its_plan_and_goes_on_there(
