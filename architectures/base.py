@@ -343,7 +343,7 @@ class MaskedInfilling(Architecture):
         masked_BA = torch.ones_like(canvas_BA, dtype=torch.bool)
         likelihood_BA = torch.zeros_like(canvas_BA, dtype=torch.get_default_dtype())
         for number in range(1, passes + 1):
-            best = self.logits(prompt, canvas_BA).softmax(dim=-1).max(dim=-1)
+            best = _probabilities(self.logits(prompt, canvas_BA)).max(dim=-1)
             canvas_BA = torch.where(masked_BA, best.indices, canvas_BA)
             likelihood_BA = torch.where(masked_BA, best.values, likelihood_BA)
             again = columns * (passes - number) // passes
@@ -359,8 +359,12 @@ class MaskedInfilling(Architecture):
 
 def _likelihoods(logits_BAV: Tensor, answer_BA: Tensor) -> Tensor:
     """(B, A) probability of each symbol, in float32 at least."""
-    probability_BAV = logits_BAV.to(torch.promote_types(logits_BAV.dtype, torch.float32)).softmax(dim=-1)
-    return probability_BAV.gather(-1, answer_BA.unsqueeze(-1)).squeeze(-1)
+    return _probabilities(logits_BAV).gather(-1, answer_BA.unsqueeze(-1)).squeeze(-1)
+
+
+def _probabilities(logits_BAV: Tensor) -> Tensor:
+    """(B, A, V) of all symbols, in float32 at least: what is nearly sure would be a tie in less."""
+    return logits_BAV.to(torch.promote_types(logits_BAV.dtype, torch.float32)).softmax(dim=-1)
 
 
 def _nll_sum(logits_BAV: Tensor, answer_BA: Tensor, scored_BA: Tensor) -> Tensor:

@@ -21,12 +21,12 @@ from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
 from bench.architectures.registry import register
-from bench.architectures.transformer import Cache, Rotation, attend, causal_mask, rotation_at
+from bench.architectures.transformer import Cache, Rotation, attend, causal_mask, rotation_at, with_room
 
 SMALLEST = 1e-5
 """Least scale, so that zeros stay zeros."""
-State = tuple[int, Tensor, list[Cache | None]]
-"""The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache."""
+State = tuple[int, Tensor, list[Cache]]
+"""The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache, none at first."""
 Positions = Literal["rotary", "learned"]
 
 
@@ -188,8 +188,8 @@ class BitNet(Autoregressive):
         return self._run(symbols_BS, answer.shape[1], self._nothing(prompt))[0]
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
-        logits_B1V, state = self._run(prompt, 1, self._nothing(prompt))
-        return logits_B1V[:, 0], state
+        logits_B1V, (first, visible_BP, caches) = self._run(prompt, 1, self._nothing(prompt))
+        return logits_B1V[:, 0], (first, visible_BP, with_room(caches, width - 1))
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
         logits_B1V, state = self._run(symbol[:, None], 1, state)
@@ -198,7 +198,7 @@ class BitNet(Autoregressive):
     def _nothing(self, prompt: Tensor) -> State:
         """The state before the prompt."""
         first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
-        return first, (prompt != self.spec.pad)[:, :0], [None] * self.config.layers
+        return first, (prompt != self.spec.pad)[:, :0], []
 
     def _run(self, symbols_BS: Tensor, wanted: int, state: State) -> tuple[Tensor, State]:
         """Symbols after those in `state` -> logits (B, wanted, V) at the last of them, and the new state."""
@@ -215,8 +215,9 @@ class BitNet(Autoregressive):
         else:
             x_BSD = x_BSD + self.positions(places_S)
         x_BSD = self.drop(x_BSD)
-        kept: list[Cache | None] = []
-        for number, (block, cache) in enumerate(zip(self.blocks, caches, strict=True)):
+        kept = []
+        for number, block in enumerate(self.blocks):
+            cache = caches[number] if caches else None
             if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
                 mask = mask[:, :, -wanted:]
             x_BSD, longer = block(x_BSD, mask, rotation, cache)

@@ -44,7 +44,8 @@ def decayed_attention(
     if not keep:
         return out_BHCV, None
     whole_BH11 = sum_BHC1[:, :, -1:]
-    written_BHKV = (k_BHCK * (whole_BH11 - sum_BHC1).exp()).mT @ v_BHCV
+    # As exact as the decays in reduced precision too: a state is added to at every symbol.
+    written_BHKV = ((k_BHCK * (whole_BH11 - sum_BHC1).exp()).mT @ v_BHCV).to(whole_BH11.dtype)
     if state_BHKV is not None:
         written_BHKV.addcmul_(whole_BH11.exp(), state_BHKV)  # in place: a state is large, its memory slow to come by
     return out_BHCV, written_BHKV

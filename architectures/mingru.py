@@ -78,7 +78,7 @@ class MinGRU(nn.Module):
         self, x_BSD: Tensor, visible_BS1: Tensor, wanted: int, last_B1H: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Symbols after the state `last_B1H`, and which are no pads -> (B, T, D) the wanted last, and the new state."""
-        gate_BSH, candidate_BSH = self.gates(x_BSD).chunk(2, dim=-1)
+        gate_BSH, candidate_BSH = self.gates(x_BSD).to(x_BSD.dtype).chunk(2, dim=-1)
         decay_BSH = torch.sigmoid(-gate_BSH)
         positive_BSH = torch.where(candidate_BSH >= 0, candidate_BSH + 0.5, candidate_BSH.sigmoid())
         update_BSH = torch.sigmoid(gate_BSH) * positive_BSH * visible_BS1

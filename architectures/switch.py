@@ -22,10 +22,18 @@ from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
 from bench.architectures.registry import register
-from bench.architectures.transformer import Attention, Block, Cache, TransformerConfig, causal_mask, draw_as_gpt2
+from bench.architectures.transformer import (
+    Attention,
+    Block,
+    Cache,
+    TransformerConfig,
+    causal_mask,
+    draw_as_gpt2,
+    with_room,
+)
 
-State = tuple[int, Tensor, list[Cache | None]]
-"""The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache."""
+State = tuple[int, Tensor, list[Cache]]
+"""The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache, none at first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,8 +198,8 @@ class Switch(Autoregressive):
         return self.config.balance * uneven
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
-        logits_B1V, state, _ = self._run(prompt, 1, self._nothing(prompt))
-        return logits_B1V[:, 0], state
+        logits_B1V, (first, visible_BP, caches), _ = self._run(prompt, 1, self._nothing(prompt))
+        return logits_B1V[:, 0], (first, visible_BP, with_room(caches, width - 1))
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
         logits_B1V, state, _ = self._run(symbol[:, None], 1, state)
@@ -200,7 +208,7 @@ class Switch(Autoregressive):
     def _nothing(self, prompt: Tensor) -> State:
         """The state before the prompt."""
         first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
-        return first, (prompt != self.spec.pad)[:, :0], [None] * self.config.layers
+        return first, (prompt != self.spec.pad)[:, :0], []
 
     def _run(self, symbols_BS: Tensor, wanted: int, state: State) -> tuple[Tensor, State, Tensor]:
         """Symbols after those in `state` -> logits (B, wanted, V) at the last of them, the new state, and () how uneven
@@ -212,9 +220,10 @@ class Switch(Autoregressive):
         mask = causal_mask(visible_BS)[:, :, -length:]
         places = torch.arange(first, first + length, device=symbols_BS.device)
         x_BSD = self.drop(self.symbols(symbols_BS) + self.positions(places))
-        kept: list[Cache | None] = []
+        kept = []
         uneven = x_BSD.new_zeros(())
-        for number, (block, cache) in enumerate(zip(self.blocks, caches, strict=True)):
+        for number, block in enumerate(self.blocks):
+            cache = caches[number] if caches else None
             if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
                 mask = mask[:, :, -wanted:]
             if isinstance(block, SwitchBlock):

@@ -28,9 +28,7 @@ from bench.architectures.base import Autoregressive, Config, SequenceSpec
 from bench.architectures.registry import register
 
 Cache = tuple[Tensor, Tensor]
-"""A block's keys and values of earlier symbols, (B, H, C, K) each, of which the last columns may be free."""
-ROOM = 8
-"""Columns that a cache gets at once, since each time it is copied."""
+"""A block's keys and values of earlier symbols, (B, H, C, K) each, the columns of those to come still free."""
 LANES = 16
 """Keys that the CPU's attention handles at a time; what is beyond a multiple of it, one after the other."""
 Rotation = tuple[Tensor, Tensor]
@@ -69,11 +67,6 @@ class TransformerConfig(Config):
     def size_step(self) -> int:
         return 2 * self.heads if self.positions == "rotary" else self.heads
 
-    @property
-    def depth(self) -> int:
-        """Blocks that a symbol passes."""
-        return self.layers
-
 
 def rotation_at(places_S: Tensor, rates_R: Tensor, like: Tensor) -> Rotation:
     """Cosines and sines for heads of K = 2 R, in the precision of `like`: component i makes a pair with i + R, and the
@@ -103,7 +96,8 @@ def causal_mask(visible_BS: Tensor) -> Tensor:
 def attend(
     qkv_BSE: Tensor, heads: int, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None, dropout: float
 ) -> tuple[Tensor, Cache]:
-    """Multi-head attention of the last T symbols to those in `cache` and all of these: (B, T, D), and the longer cache.
+    """Multi-head attention of the last T symbols to those in `cache` and all of these: (B, T, D), and the cache with
+    these written into it (see `with_room`).
 
     E = 3 D: queries, keys and values side by side. `dropout` is the share of weights dropped.
     """
@@ -115,8 +109,6 @@ def attend(
     else:
         last = mask_B1TS.shape[3]
         first = last - k_BHSK.shape[2]
-        if cache[0].shape[2] < last:
-            cache = F.pad(cache[0], (0, 0, 0, ROOM)), F.pad(cache[1], (0, 0, 0, ROOM))
         cache[0][:, :, first:last], cache[1][:, :, first:last] = k_BHSK, v_BHSK
         looked_at = max(last, min(LANES, cache[0].shape[2]))
         k_BHSK, v_BHSK = cache[0][:, :, :looked_at], cache[1][:, :, :looked_at]
@@ -124,6 +116,14 @@ def attend(
     q_BHTK = q_BHSK[:, :, -mask_B1TS.shape[2] :]
     mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, mask_B1TS, dropout_p=dropout)
     return mixed_BHTK.transpose(1, 2).flatten(-2), cache
+
+
+def with_room(caches: list[Cache], symbols: int) -> list[Cache]:
+    """Caches of what has been read, with free columns for so many symbols: each is then written where it belongs, and
+    nothing is copied.
+    """
+    room = (0, 0, 0, symbols)
+    return [(F.pad(keys, room), F.pad(values, room)) for keys, values in caches]
 
 
 def draw_normal(module: nn.Module) -> None:
@@ -222,7 +222,7 @@ class Transformer(Autoregressive):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
-        draw_as_gpt2(self, config.depth)
+        draw_as_gpt2(self, config.layers)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
@@ -233,7 +233,7 @@ class Transformer(Autoregressive):
         written = prompt[:, :0]
         mask_B1PP = self._mask(prompt, prompt.shape[1])
         logits_B1V, caches = self._run(prompt, self._places(prompt, written), mask_B1PP, 1)
-        return logits_B1V[:, 0], (prompt, written, caches)
+        return logits_B1V[:, 0], (prompt, written, with_room(caches, width - 1))
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
         prompt, written, caches = state

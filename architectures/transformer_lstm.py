@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
 from bench.architectures.recurrent import keep_cells, open_forget_gates, roll_left, take
 from bench.architectures.registry import register
-from bench.architectures.transformer import Cache, attend, causal_mask
+from bench.architectures.transformer import Cache, attend, causal_mask, with_room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,7 +113,7 @@ class TransformerLSTM(Autoregressive):
         states_BPD, _ = nn.utils.rnn.pad_packed_sequence(packed_states, batch_first=True, total_length=prompt.shape[1])
         mask_B1PP = self._mask(prompt, prompt.shape[1])
         logits_B1V, caches = self._attend(_roll_right(states_BPD, pads_B1), mask_B1PP, 1)
-        return logits_B1V[:, 0], (prompt != self.spec.pad, state, caches)
+        return logits_B1V[:, 0], (prompt != self.spec.pad, state, with_room(caches, width - 1))
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
         visible_BS, lstm_state, caches = state
@@ -135,6 +135,7 @@ class TransformerLSTM(Autoregressive):
         self, x_BSD: Tensor, mask: Tensor, wanted: int, caches: list[Cache] | None = None
     ) -> tuple[Tensor, list[Cache]]:
         """The LSTM's states after those in `caches` -> logits (B, wanted, V) at the last of them; longer caches."""
+        x_BSD = x_BSD.to(self.norm.weight.dtype)  # in reduced precision too, what the blocks add to is exact
         kept = []
         for number, block in enumerate(self.blocks):
             if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere

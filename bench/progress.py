@@ -113,7 +113,7 @@ class ProgressView:
         return f"[{self._begun}/{self._cells}] {label}"
 
     def _print(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(line, soft_wrap=True)
 
 
 def _name(architecture: str, seed: int) -> str:

@@ -109,7 +109,7 @@ class Trackio(Tracker):
         # Some of its variables send figures elsewhere (a Space, a server, a webhook), and with a token of the Hub at
         # hand it asks there for the user's name. This process is its own: it finds none of them.
         for name in list(os.environ):
-            if name.startswith(("TRACKIO_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SPACE_", "SYSTEM")):
+            if name == "SYSTEM" or name.startswith(("TRACKIO_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SPACE_")):
                 del os.environ[name]
         os.environ |= {
             "TRACKIO_DIR": str(directory),

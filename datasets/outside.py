@@ -116,7 +116,10 @@ def detect(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
         raise ValueError("is empty")
-    header = [name.strip() for name in lines[0].split(",")]
+    try:
+        header = [name.strip() for _, fields in _rows(lines[0]) for name in fields]
+    except ValueError:
+        header = []
     if {"op", "prediction"} & set(header) or set(NEEDED) <= set(header):
         return "csv"
     if lines[0].lstrip().startswith("{"):
@@ -134,21 +137,15 @@ def shown(text: str) -> str:
 
 
 def _csv(text: str, needed: tuple[str, ...] = NEEDED) -> Iterator[_Entry]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header = [name.strip() for name in next(reader, [])]
+    rows = _rows(text)
+    header = [name.strip() for name in next(rows, (0, []))[1]]
     if missing := [name for name in needed if name not in header]:
         raise ValueError(f"has no column {', '.join(missing)}; its first line must name {', '.join(needed)}")
-    while True:
-        try:
-            fields = next(reader, None)
-        except csv.Error as error:
-            raise ValueError(f"line {reader.line_num}: is no CSV: {error}") from None
-        if fields is None:
-            return
+    for line, fields in rows:
         if not any(field.strip() for field in fields):
             continue
         if len(fields) != len(header):
-            yield _Entry(reader.line_num, ",".join(fields), f"has {len(fields)} fields, the header {len(header)}")
+            yield _Entry(line, ",".join(fields), f"has {len(fields)} fields, the header {len(header)}")
             continue
         row = {name: field.strip() for name, field in zip(header, fields, strict=True)}
         try:
@@ -158,7 +155,20 @@ def _csv(text: str, needed: tuple[str, ...] = NEEDED) -> Iterator[_Entry]:
         except ValueError as error:
             expression = str(error)
         problem = " ".join(row[name] for name in NEEDED)
-        yield _Entry(reader.line_num, problem, expression, row.get("answer", ""), row.get("prediction", ""))
+        yield _Entry(line, problem, expression, row.get("answer", ""), row.get("prediction", ""))
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    """(line where it ends, fields) of each row. Raises ValueError where one is none."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num}: is no CSV: {error}") from None
+        if fields is None:
+            return
+        yield reader.line_num, fields
 
 
 def _json_lines(text: str) -> Iterator[_Entry]:

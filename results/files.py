@@ -13,8 +13,12 @@ class BadFile(ValueError):
 
     def __init__(self, path: Path, wrong: str, remedy: str) -> None:
         line = " ".join(f"{path}: {wrong}; {remedy}".split())
-        # What a broken file holds is quoted in part, and must not be obeyed by a terminal.
-        super().__init__("".join(symbol if symbol.isprintable() else "?" for symbol in line))
+        super().__init__(printable(line))
+
+
+def printable(text: str) -> str:
+    """What no terminal obeys: every control character but a new line is '?'. A run may come from anywhere."""
+    return "".join(symbol if symbol.isprintable() or symbol == "\n" else "?" for symbol in text)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

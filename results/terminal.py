@@ -13,6 +13,7 @@ from rich.text import Text
 from bench.results.collect import CELLS, RESULTS
 from bench.results.contents import Contents
 from bench.results.entries import SHARED, Table
+from bench.results.files import printable
 from bench.results.runs import Run
 
 WIDTH = 120
@@ -37,22 +38,22 @@ def print_report(report: Contents, console: Console) -> None:
     runs = [run for part in report.parts for run in part.scores.runs]
     for name, value in _next(*runs) if len(runs) == 1 else []:
         # Never wrapped: a person copies these.
-        console.print(Text(f"{name:<16}{value}"), soft_wrap=True)
+        console.print(_plain(f"{name:<16}{value}"), soft_wrap=True)
 
 
 def print_tables(console: Console, head: list[str], tables: list[Table]) -> None:
     """Lines, then tables with their notes, each as wide as the console allows."""
     for line in head:
-        console.print(Text(line))
+        console.print(_plain(line))
     for table in tables:
         console.print()
-        console.print(Text(table.title, style="bold"))
+        console.print(_plain(table.title, "bold"))
         for number, columns in enumerate(fitting(table, console.width)):
             if number:
                 console.print()
             console.print(_rich(table, columns))
         for note in table.notes:
-            console.print(Text(note, style="dim"))
+            console.print(_plain(note, "dim"))
     console.print()
 
 
@@ -78,11 +79,11 @@ def _written(write: Callable[[Console], None]) -> str:
 
 def _print(console: Console, report: Contents, detail: bool) -> None:
     for warning in report.warnings:
-        console.print(Text(f"warning: {warning}"))
+        console.print(_plain(f"warning: {warning}"))
     for part in report.parts:
         if len(report.parts) > 1:
             console.print()
-            console.rule(Text(part.title, style="bold"))
+            console.rule(_plain(part.title, "bold"))
         print_tables(console, part.opening, [table for table in part.tables if detail or not table.detail])
 
 
@@ -107,8 +108,12 @@ def _rich(table: Table, columns: list[int]) -> RichTable:
     rich = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for number in columns:
         justify: Literal["left", "right"] = "left" if number in table.left else "right"
-        rich.add_column(Text(table.columns[number]), justify=justify, overflow="fold")
+        rich.add_column(_plain(table.columns[number]), justify=justify, overflow="fold")
     for row in table.rows:
         entries = [row[number] for number in columns]
-        rich.add_row(*(Text(entry.text, style="dim" if entry.text.startswith(SHARED) else "") for entry in entries))
+        rich.add_row(*(_plain(entry.text, "dim" if entry.text.startswith(SHARED) else "") for entry in entries))
     return rich
+
+
+def _plain(text: str, style: str = "") -> Text:
+    return Text(printable(text), style=style)

@@ -69,7 +69,7 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, 
     tables = [_differences(scores, comparison), _models(scores, comparison)]
     print_tables(target, [held_equal(records)], tables)
     for sentence in comparison.sentences:
-        target.print(sentence, markup=False)
+        target.print(sentence)
     return status
 
 

@@ -62,8 +62,11 @@ def data_command(
     if len(problems) < n:
         print(f"bench: the {split} set of {chosen.name} has {len(problems):,} problems; all are shown", file=sys.stderr)
     rows = _rows(chosen, problems.rows(slice(n)), split)
-    if json or csv:
-        (print_json if json else print_csv)([{key: row[key] for key in _FOR_PROGRAMS} for row in rows])
+    if json:
+        print_json([{key: row[key] for key in _FOR_PROGRAMS} for row in rows])
+        return
+    if csv:
+        print_csv(_FOR_PROGRAMS, [{key: row[key] for key in _FOR_PROGRAMS} for row in rows])
         return
     print_rows(
         f"{chosen.name}, {split}: {len(rows):,} problems ({_form(chosen)})",

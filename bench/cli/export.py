@@ -44,6 +44,5 @@ def export_command(
     console().print(
         f"{to}: {trained.architecture} seed {trained.seed} of {run}\n"
         f'{auto_class(cls)}.from_pretrained("{to}"{trusted}) loads it; README.md there shows how to ask it',
-        markup=False,
         soft_wrap=True,
     )

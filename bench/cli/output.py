@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from bench.results.files import printable
 
 if TYPE_CHECKING:
     from bench.results.runs import Run
@@ -19,14 +22,22 @@ NARROWEST = 120
 
 
 class _Console(Console):
+    """Prints what it is given: text is no markup, and holds nothing that a terminal would obey."""
+
+    def __init__(self, width: int | None = None) -> None:
+        super().__init__(width=width, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        return super().render_str(printable(text), **how)
+
     def on_broken_pipe(self) -> None:
         raise  # rich calls this where it has caught the error, and would exit with 1; `main` knows better
 
 
 def console() -> Console:
     """Standard output, never narrower than tables need where it is no terminal."""
-    found = _Console(highlight=False)
-    return found if found.is_terminal else _Console(highlight=False, width=max(found.width, NARROWEST))
+    found = _Console()
+    return found if found.is_terminal else _Console(width=max(found.width, NARROWEST))
 
 
 def name_broken(runs: list[Run]) -> int:
@@ -42,9 +53,9 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=1, ensure_ascii=False))
 
 
-def print_csv(rows: list[dict[str, Any]]) -> None:
-    """Rows with equal keys, the keys as header."""
-    writer = csv.DictWriter(sys.stdout, list(rows[0]), lineterminator="\n")
+def print_csv(columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
+    """Rows, their keys as header."""
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
 
@@ -61,7 +72,7 @@ def print_rows(title: str, rows: list[dict[str, Any]], empty: str = "none") -> N
         numeric = all(isinstance(row.get(column, 0), int | float) for row in rows)
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_shown(column, row.get(column, ""))) for column in columns))
+        table.add_row(*(Text(printable(_shown(column, row.get(column, "")))) for column in columns))
     target.print(table)
     target.print()
 

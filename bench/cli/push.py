@@ -26,7 +26,8 @@ def push_command(
     arch
         Architecture of the run.
     repo
-        Repository of the Hub, USER/NAME; made where there is none. What it holds already stays in its history.
+        Repository of the Hub, USER/NAME; made where there is none. What it holds stays: files of the same name in
+        its history, others beside the new ones.
     seed
         Seed of the run. Default: the lowest that is finished.
     plugin
@@ -50,7 +51,7 @@ def push_command(
     screen = console()
 
     def say(line: str) -> None:
-        screen.print(line, markup=False, soft_wrap=True)
+        screen.print(line, soft_wrap=True)
 
     with tempfile.TemporaryDirectory(prefix="arithbench-") as folder:
         write_files(trained, read, Path(folder), repo)
@@ -61,6 +62,7 @@ def push_command(
         say(f"{sum(file.size for file in files):>15,} bytes in all")
         if big := [file.name for file in files if file.is_big]:
             say(f"over 100 MB, which git hosts refuse and the Hub takes: {', '.join(big)}")
+        say("README.md among them shows the command of the run, the names of its folders too")
         if key is None:
             say("nothing was sent (--dry-run)")
         else:

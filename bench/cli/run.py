@@ -66,7 +66,7 @@ def run_command(
             tracked(view, trackers, plan, directory) as watcher,
         ):
             for line in [f"{about}; folder {directory}", *missing_lines(plan.left_out)]:
-                screen.print(line, highlight=False, soft_wrap=True)
+                screen.print(line, soft_wrap=True)
             finished = run_plan(
                 plan,
                 directory,

@@ -34,7 +34,6 @@ def tune_command(options: TuneOptions) -> int:
     screen.print(
         f"{search.plan.suite.name}: {len(search.classes)} architectures x {search.trials} trials, "
         f"{search.plan.budget} each, then {search.finalists} with {search.for_budget}; folder {directory}",
-        highlight=False,
         soft_wrap=True,
     )
     try:
@@ -128,7 +127,7 @@ def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
             text = ("" if best.score else "no trial had a right answer, so that the first is kept: ") + _pairs(
                 best.settings
             )
-        screen.print(f"{cls.name}: {text}", highlight=False, soft_wrap=True)
+        screen.print(f"{cls.name}: {text}", soft_wrap=True)
 
 
 def _share(share: float | None) -> str:

@@ -56,19 +56,18 @@ def verify_command(
     for check in verify_run(run, rerun, plugins):
         checks.append(check)
         if not json:
-            target.print(_line(check), markup=False, soft_wrap=True)
+            target.print(_line(check), soft_wrap=True)
     failed = [check for check in checks if check.ok is False]
     if json:
         print_json([asdict(check) for check in checks])
     else:
-        target.print(_summary(checks), markup=False, soft_wrap=True)
+        target.print(_summary(checks), soft_wrap=True)
     return 1 if failed else 0
 
 
 def _line(check: Check) -> str:
     word = {True: "ok", False: "FAILED", None: "note"}[check.ok]
-    text = f"{word:<6}  {check.cell or 'run'}  {check.check}: {check.detail}"
-    return "".join(symbol if symbol.isprintable() else "?" for symbol in text)  # nothing that a terminal would obey
+    return f"{word:<6}  {check.cell or 'run'}  {check.check}: {check.detail}"
 
 
 def _summary(checks: list[Check]) -> str:

@@ -29,8 +29,8 @@ class Asker:
         self._thread = threading.Thread(target=self._run, name="models", daemon=True)
         self._thread.start()
 
-    def ask(self, problem: Problems, patience_seconds: float = LONGEST_SECONDS) -> list[Reply]:
-        """As `asking.ask`, from any thread.
+    def ask(self, problem: Problems, patience_seconds: float | None = LONGEST_SECONDS) -> list[Reply]:
+        """As `asking.ask`, from any thread; with patience None it waits as long as it takes.
 
         Raises:
             UserError: none of the models can be asked.

@@ -7,6 +7,7 @@ import importlib.util
 import ipaddress
 import logging
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -74,7 +75,10 @@ def bound(host: str, port: int) -> Iterator[Place]:
     except (OSError, UnicodeError) as error:
         raise UserError(f"--host '{host}': is no address of this machine ({error})") from None
     with closing(socket.socket(family, kind, protocol)) as opened:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "win32":  # there others could share the port by the option that elsewhere frees it sooner
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+        else:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             opened.bind(address)
         except OSError as error:
@@ -91,7 +95,7 @@ def site_of(models: list[TrainedModel], run: Path, hosts: frozenset[str] | None,
         test = models[0].suite.evaluation_set("test").problems
         examples = ["".join(test.texts(row)) for row in range(0, len(test), -(-len(test) // EXAMPLES))]
         for expression in examples:  # the first answers in a process pay for waking the machine
-            asker.ask(read_problem(expression))
+            asker.ask(read_problem(expression), patience_seconds=None)
         yield Site(
             asker=asker,
             examples=examples,
@@ -103,17 +107,24 @@ def site_of(models: list[TrainedModel], run: Path, hosts: frozenset[str] | None,
 
 
 def server_of(site: Site, place: Place) -> MultiSocketServer | BaseWSGIServer:
-    """A server that listens, and answers from its `run()` on until Ctrl-C."""
+    """A server that listens, and answers from its `run()` on until Ctrl-C.
+
+    Raises:
+        UserError: another process has come to listen there since the place was taken.
+    """
     from waitress.server import create_server
 
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that some wait for an answer is no news
-    return create_server(
-        create_app(site),
-        sockets=[place.socket],
-        threads=THREADS,
-        connection_limit=CONNECTIONS,
-        channel_timeout=SILENT_SECONDS,
-        max_request_header_size=MOST_HEADER_BYTES,
-        max_request_body_size=MOST_BYTES_READ,
-        ident=None,
-    )
+    try:
+        return create_server(
+            create_app(site),
+            sockets=[place.socket],
+            threads=THREADS,
+            connection_limit=CONNECTIONS,
+            channel_timeout=SILENT_SECONDS,
+            max_request_header_size=MOST_HEADER_BYTES,
+            max_request_body_size=MOST_BYTES_READ,
+            ident=None,
+        )
+    except OSError as error:
+        raise UserError(f"--port {place.port}: {error.strerror}; name another with --port") from None

@@ -30,6 +30,9 @@ WEB = Path(__file__).parent / "web"
 MOST_BYTES = 16 * MOST_SYMBOLS
 """Of a request's body: an expression at its longest, however it is encoded."""
 MOST_HEADER_BYTES = 16_384
+MISDIRECTED = 421
+READ_FOR_EACH = 10
+"""Expressions that may be drawn for each one asked: the page draws while one is typed."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -121,16 +124,18 @@ def create_app(site: Site) -> Flask:
 
 def _guard(app: Flask, site: Site) -> None:
     """Who may ask how often, the headers of every answer, and what an error looks like."""
+    from flask import Response as FlaskResponse
     from flask import request
     from werkzeug.exceptions import HTTPException
 
-    limit = Limit(site.per_minute)
+    asking, reading = Limit(site.per_minute), Limit(READ_FOR_EACH * site.per_minute)
 
     @app.before_request
     def admit() -> None:
         named = _HOST.fullmatch(request.headers.get("Host", "").lower())
         if site.hosts is not None and (named is None or named[1] not in site.hosts):
-            raise Refused(421, f"This server answers to {', '.join(sorted(site.hosts))} only.")
+            raise Refused(MISDIRECTED, f"This server answers to {', '.join(sorted(site.hosts))} only.")
+        limit = reading if request.path == "/api/read" else asking
         if request.method == "POST" and (waiting := limit.wait(request.remote_addr or "")):
             seconds = math.ceil(waiting)
             said = f"Too many requests: at most {site.per_minute:,} a minute. Try again in {seconds} s."
@@ -158,7 +163,9 @@ def _guard(app: Flask, site: Site) -> None:
                 where = f"{request.method} {request.path!a}"
                 print(f"bench: {where}: {type(error).__name__}: {str(error)!a}", file=sys.stderr)
                 refused = Refused(500, "Something went wrong here; a line on the server's terminal says what.")
-        if request.path.startswith("/api/"):
+        if refused.status == MISDIRECTED:  # whoever came by another name reads nothing of the run
+            response = FlaskResponse(f"{refused.text}\n", refused.status, mimetype="text/plain")
+        elif request.path.startswith("/api/"):
             response = _json({"error": refused.text}, refused.status)
         else:
             response = _page("ask.html", refused.status, error=refused.text, **_front(site))

@@ -275,7 +275,7 @@ class _TrialTask:
         if self.stage == "search":
             space = self.search.spaces[self.cls.name]
             return designed(self.number, space, self.cls) if self.number < len(DESIGN) else {}
-        best = finalists(counted(self.studies[self.cls.name, "search"]))
+        best = finalists(counted(self.studies[self.cls.name, "search"]), self.cls.Config.depth_field)
         return best[self.number].params if self.number < len(best) else None
 
     def _ask(self, params: dict[str, Any]) -> OptunaTrial:

@@ -65,15 +65,15 @@ def ranked(trials: list[Trial]) -> list[Trial]:
     return sorted(done, key=lambda trial: -(trial.score or 0.0))
 
 
-def finalists(trials: list[Trial]) -> list[Trial]:
-    """The trials of the search that were done, the best of each depth before the second of any.
+def finalists(trials: list[Trial], depth: str) -> list[Trial]:
+    """The trials of the search that were done, the best of each depth before the second of any; `depth` is the setting.
 
     Part of the budget misjudges depth: recurrent models that led by it at 4 layers fell apart at the whole, where one
     layer did not (`results/LOG.md`).
     """
     best = ranked(trials)
-    of_depth = {trial.settings.get("layers"): trial for trial in reversed(best)}
-    firsts = [trial for trial in best if of_depth[trial.settings.get("layers")] is trial]
+    of_depth = {trial.settings.get(depth): trial for trial in reversed(best)}
+    firsts = [trial for trial in best if of_depth[trial.settings.get(depth)] is trial]
     return firsts + [trial for trial in best if trial not in firsts]
 
 

@@ -19,6 +19,7 @@ from stranger import unknown_plugin
 from bench.__main__ import _ask_again, _interrupt
 from bench.cli import COMMANDS
 from bench.cli.output import console
+from bench.datasets import suites
 from bench.locks import TABLES_LOCK, holding
 
 
@@ -187,6 +188,28 @@ def test_a_clone_that_was_not_installed_says_how_to() -> None:
     done = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("bench: cyclopts is not installed; in the folder of arithbench: pip ")
+
+
+def test_words_of_a_suite_are_words_and_no_markup(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = tmp_path / "odd.toml"
+    text = (Path(suites.__file__).parent / "suites" / "addition2.toml").read_text(encoding="utf-8")
+    suite.write_text(re.sub("summary = .*", r'summary = "[/b] :smile: \\u001b[2J"', text), encoding="utf-8")
+    status, out, err = call(
+        capsys, monkeypatch, "check", "--arch", "lstm", "--suite", str(suite), "--out", str(tmp_path / "of[lr]")
+    )
+    assert (status, err) == (0, "")
+    assert "[/b] :smile: ?[2J" in out
+    assert "of[lr]" in out
+
+
+def test_a_set_without_problems_is_a_table_without_rows(
+    tiny_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.cli.data._rows", lambda *_: [])
+    status, out, err = call(capsys, monkeypatch, "data", "--suite", str(tiny_path), "--csv")
+    assert (status, out, err) == (0, "a,op,b,answer,digits,signs,split,prompt,target\n", "")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a folder that somebody works in cannot be deleted")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import threading
 import time
 from base64 import b64encode
@@ -26,6 +27,7 @@ from werkzeug.test import TestResponse
 from bench.asking import Reply, Symbol, ask, read_problem
 from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
+from bench.errors import UserError
 from bench.serving import server as serving
 from bench.serving.asker import Asker
 from bench.serving.report_page import ReportPage, policy_of
@@ -225,8 +227,11 @@ def test_bad_input_is_told_what_is_wrong(path: str, sent: Any, status: int, says
 )
 def test_a_name_from_elsewhere_is_no_name_of_this_server(host: str, served: bool, site: Site, app: Flask) -> None:
     for path in ("/", "/api/models", "/static/page.js", "/none"):
-        refused = client_of(app).get(path, headers={"Host": host}).status_code == 421
-        assert refused is not served
+        response = client_of(app).get(path, headers={"Host": host})
+        assert (response.status_code == 421) is not served
+        # A page from elsewhere that has its own name point here may read what it gets.
+        assert served or response.text.startswith("This server answers to ")
+        assert served or site.run not in response.text
     anywhere = client_of(create_app(replace(site, hosts=None)))
     assert anywhere.get("/api/models", headers={"Host": host}).status_code == 200
 
@@ -239,9 +244,22 @@ def test_an_address_may_ask_so_often(site: Site) -> None:
     assert "at most 20 a minute" in described(response, "/api/ask")["error"]
     assert response.headers["Retry-After"] == "3"
     assert client.post("/", data={"expression": "1+1"}).status_code == 429
+    assert [client.post("/api/read", json={"expression": "1+1"}).status_code for _ in range(21)] == [200] * 20 + [429]
     assert client.get("/").status_code == 200
     elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
     assert client.post("/", data={"expression": "1+1"}, environ_base=elsewhere).status_code == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others refuse the second at once, or let both listen")
+def test_who_comes_second_to_a_port_is_told_so(site: Site) -> None:
+    with (
+        serving.bound("127.0.0.1", 0) as first,
+        serving.bound("127.0.0.1", first.port) as second,
+        closing(serving.server_of(site, first)),
+        pytest.raises(UserError) as refused,
+    ):
+        serving.server_of(site, second)
+    assert str(refused.value) == f"--port {first.port}: Address already in use; name another with --port"
 
 
 def test_the_limit_fills_again_and_forgets() -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -156,9 +157,26 @@ def test_the_history_is_kept_and_saved_on_a_click(opened: Opened) -> None:
     page.locator("#history li button").last.click()  # asks again
     expect(page.locator("#history li")).to_have_count(3)
     expect(page.locator("#result math")).to_have_attribute("alttext", "1+2 = 3")
+    expect(page.locator("#expression")).to_be_focused()  # the button that was clicked is no more
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"1\+2 = 3: \d of 2 right\."))
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#history")).to_be_hidden()
+    expect(page.locator("#expression")).to_be_focused()
     assert opened.complaints == []
+
+
+@with_a_browser
+def test_whoever_asks_anew_gets_the_new_answer_and_each_is_kept_as_it_was_asked(opened: Opened) -> None:
+    page = opened.page
+    page.route("**/", lambda route: route.fallback() if "2%2B3" in (route.request.post_data or "") else None)
+    ask_by_key(page, "1+1")  # its answer never comes
+    ask_by_key(page, "2+3")
+    page.locator("#expression").fill("7+7")  # typed meanwhile
+    expect(page.locator("#history li button")).to_have_text(["2+3 = 5"])
+    expect(page.locator("#result math")).to_have_attribute("alttext", "2+3 = 5")
+    page.locator("#history li button").click()
+    expect(page.locator("#expression")).to_have_value("2+3")
+    expect(page.locator("#history li button")).to_have_text(["2+3 = 5", "2+3 = 5"])
 
 
 @with_a_browser

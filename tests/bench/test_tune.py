@@ -437,7 +437,7 @@ def test_the_best_few_are_trained_once_more_and_the_best_of_them_is_taken(
     assert watcher.started[-2:] == [("lstm", "final", 2), ("transformer", "final", 2)]
     for name, trials in found.items():
         first, finals = ranked(trials), [trial for trial in trials if trial.stage == "final"]
-        assert [trial.settings for trial in finals] == [trial.settings for trial in finalists(trials)[:3]]
+        assert [trial.settings for trial in finals] == [trial.settings for trial in finalists(trials, "layers")[:3]]
         assert finals[0].settings == first[0].settings
         assert {work.budget for work in made.works if work.architecture == name} == {"examples=150", "examples=600"}
         best = best_of(trials)
@@ -458,7 +458,7 @@ def test_the_best_of_each_depth_comes_before_the_second_of_any() -> None:
 
     found = [(2, 5), (4, 9), (4, 8), (1, 4), (2, 6), (6, None)]
     trials = [trial(number, layers, correct) for number, (layers, correct) in enumerate(found)]
-    assert [trial.number for trial in finalists(trials)] == [1, 4, 3, 2, 0]
+    assert [trial.number for trial in finalists(trials, "layers")] == [1, 4, 3, 2, 0]
 
 
 def test_finals_follow_an_interrupted_search_as_if_nothing_had_happened(

@@ -105,6 +105,12 @@ def test_what_is_no_problem_is_kept_with_its_place_and_reason(tmp_path: Path) ->
     ]
 
 
+def test_names_of_columns_may_be_quoted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text('"a","op","b","answer"\n"1","+","2","3"\n', encoding="utf-8")
+    read = read_outside(tmp_path / "file")
+    assert (read.layout, read.answers) == ("csv", ["3"])
+
+
 def test_a_text_is_shown_as_one_short_line_that_no_terminal_obeys(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a,op,b\n" + '"\x1b[2Jx\ny' + "z" * 100 + '",+,1\n', encoding="utf-8")
     [unread] = read_outside(tmp_path / "file").unread
@@ -123,6 +129,8 @@ def test_a_text_is_shown_as_one_short_line_that_no_terminal_obeys(tmp_path: Path
         (b"a,op,b\n", None, "holds no problem"),
         (b"a,b\n1,2\n", "csv", "has no column op"),
         (b'a,op,b\n1,+,"1\n', None, "line 2: is no CSV"),
+        (b'"a" ,"op","b"\n1,+,1\n', "csv", "line 1: is no CSV"),
+        (b'"a" ,"op","b"\n1,+,1\n', None, "--layout csv|json-lines"),
         (b"{}", None, "a list `examples`"),
         (b"[" * 100_000, "big-bench", "a list `examples`"),
     ],

@@ -14,7 +14,7 @@ from bench.results.markdown import blocks_of
 from bench.results.records import Record
 from bench.results.report import FILE_NAMES, render, write_report
 from bench.results.runs import open_run, write_plan
-from bench.results.terminal import _rich, print_report
+from bench.results.terminal import _rich, print_report, print_tables
 
 GOLDEN = """\
 Held equal: nothing but 2 \\* 2.
@@ -71,6 +71,16 @@ def test_text_holds_every_entry_whole_and_no_line_is_too_long(report: Contents) 
         if row["column"]:
             assert row["text"] in text
             assert row["column"] in text
+
+
+def test_no_terminal_obeys_what_a_run_says(report: Contents) -> None:
+    bad = "\x1b]52;c;eA==\x07 \x1b[2J \u202e"
+    table = Table(title=bad, columns=["a", bad], rows=[[Entry(text=bad), Entry(text="1")]], notes=[bad])
+    terminal = Console(file=io.StringIO(), width=80, color_system=None)
+    print_tables(terminal, [bad], [table])
+    said = _written(terminal)
+    assert said.count("?]52;c;eA==? ?[2J ?") == 5
+    assert all(symbol.isprintable() or symbol == "\n" for symbol in said)
 
 
 def test_a_wide_table_is_shown_in_parts_and_a_narrow_terminal_is_kept_to(report: Contents) -> None:

@@ -1,13 +1,14 @@
 "use strict";
 // What scripts add to a page that answers without them: the expression drawn while it is typed, answers without a new
 // page, and a history. All drawing is the server's: this file moves what it sends.
-const KEY = "arithbench-history";
 const MOST = 200; // entries of the history
 const PAUSE = 150; // milliseconds without a key before the server is asked to draw
 
 const form = document.querySelector("#ask");
 const field = form.elements.expression;
 const preview = document.querySelector("#preview");
+const said = document.querySelector("#said");
+const KEY = `arithbench-history ${form.dataset.run}`; // each run served from here has its own
 
 function parsed(html) {
   return new DOMParser().parseFromString(html, "text/html");
@@ -52,7 +53,10 @@ field.addEventListener("input", () => {
 
 // --- answers
 
+let asking;
 async function ask(expression) {
+  asking?.abort(); // whoever asks anew waits for the new answer alone
+  const mine = (asking = new AbortController());
   field.value = expression;
   clearTimeout(waiting);
   draw();
@@ -60,22 +64,29 @@ async function ask(expression) {
   answers.setAttribute("aria-busy", "true");
   let page;
   try {
-    const response = await fetch("/", { method: "POST", body: new URLSearchParams({ expression }) });
+    const response = await fetch("/", {
+      method: "POST",
+      body: new URLSearchParams({ expression }),
+      signal: mine.signal,
+    });
     page = parsed(await response.text()).querySelector("#answers");
   } catch {
     page = null;
   }
-  if (page === null) {
-    page = answers.cloneNode(false);
-    page.removeAttribute("aria-busy");
-    const said = document.createElement("p");
-    said.className = "error";
-    said.setAttribute("role", "alert");
-    said.textContent = "The server does not answer.";
-    page.append(said);
+  if (mine.signal.aborted) {
+    return;
   }
-  document.querySelector("#answers").replaceWith(page);
-  remember(page);
+  answers.removeAttribute("aria-busy");
+  if (page === null) {
+    const wrong = document.createElement("p");
+    wrong.className = "error";
+    wrong.setAttribute("role", "alert");
+    wrong.textContent = "The server does not answer.";
+    answers.replaceChildren(wrong);
+  } else {
+    answers.replaceChildren(...page.childNodes);
+  }
+  remember(expression);
 }
 for (const some of document.querySelectorAll("form")) {
   some.addEventListener("submit", (event) => {
@@ -106,16 +117,18 @@ function keep(entries) {
   show();
 }
 
-function remember(page) {
-  const text = page.querySelector("#text");
+function remember(expression) {
+  const text = document.querySelector("#text");
+  said.textContent = "";
   if (text !== null) {
     const asked = {
       when: new Date().toISOString(),
-      expression: field.value,
-      equation: page.querySelector("#result math").getAttribute("alttext"),
-      summary: page.querySelector("#summary").textContent,
+      expression,
+      equation: document.querySelector("#result math").getAttribute("alttext"),
+      summary: document.querySelector("#summary").textContent,
       text: text.textContent.trim(),
     };
+    said.textContent = `${asked.equation}: ${asked.summary}`;
     keep([...kept(), asked]);
   }
 }
@@ -130,7 +143,10 @@ function show() {
       again.type = "button";
       again.textContent = entry.equation;
       again.title = "Ask again";
-      again.addEventListener("click", () => ask(entry.expression));
+      again.addEventListener("click", () => {
+        field.focus(); // this list is made anew
+        ask(entry.expression);
+      });
       line.append(again, ` ${entry.summary}`);
       return line;
     }),
@@ -145,7 +161,10 @@ document.querySelector("#save").addEventListener("click", () => {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 });
-document.querySelector("#clear").addEventListener("click", () => keep([]));
+document.querySelector("#clear").addEventListener("click", () => {
+  keep([]);
+  field.focus();
+});
 
 show();
 if (field.value !== "") {
