@@ -41,52 +41,30 @@ class LSTMSeq2SeqConfig(Config):
     """share of activations dropped after the embedding, between layers and before the head"""
 
 
-class PaddedLSTM(nn.Module):
-    """One layer that pads on the left leave untouched, so that one fused call reads all rows.
-
-    A pad gives zeros, and the bias is the weight of a flag that is 1 at symbols and 0 at pads: until the first symbol,
-    a cell sees zeros alone, and a state of zero stays zero.
-    """
-
-    def __init__(self, inputs: int, hidden: int) -> None:
-        super().__init__()
-        bound = hidden**-0.5  # as `nn.LSTM` draws them
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden, inputs).uniform_(-bound, bound))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden, hidden).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(4 * hidden).uniform_(-bound, bound))
-        nn.init.ones_(self.bias[hidden : 2 * hidden])  # the forget gate's
-
-    def forward(self, x_BPD: Tensor, flag_BP1: Tensor) -> tuple[Tensor, LSTMState]:
-        """Returns the states at all columns (B, P, H), and the last of them and its cell, (1, B, H) each."""
-        flagged_GE = torch.cat([self.weight_ih, self.bias[:, None]], dim=1)
-        # One piece of memory, as GPUs want it.
-        whole = torch.cat([flagged_GE.flatten(), self.weight_hh.flatten()])
-        weights = [whole[: flagged_GE.numel()].view_as(flagged_GE), whole[flagged_GE.numel() :].view_as(self.weight_hh)]
-        nothing_1BH = x_BPD.new_zeros(1, len(x_BPD), self.weight_hh.shape[1])
-        inputs_BPE = torch.cat([x_BPD * flag_BP1, flag_BP1], dim=-1)
-        # What nn.LSTM calls, which knows of biases at all columns alone.
-        states_BPH, *last = torch.lstm(
-            inputs_BPE, (nothing_1BH, nothing_1BH), weights, False, 1, 0.0, self.training, False, True
-        )
-        return states_BPH, (last[0], last[1])
-
-
 class Encoder(nn.Module):
-    """The layers, dropout between them."""
+    """LSTM layers that pads on the left leave untouched, so that one fused call reads all rows.
+
+    A pad gives zeros, and biases are weights of a flag that is 1 at symbols and 0 at pads: until the first symbol, a
+    cell sees zeros alone, and a state of zero stays zero. Columns of a matrix, they are decayed and updated with it,
+    unlike those of other architectures; apart from it they gain nothing (`results/LOG.md`).
+    """
 
     def __init__(self, config: LSTMSeq2SeqConfig) -> None:
         super().__init__()
         hidden = config.hidden or config.width
         sizes = [config.width] + [hidden] * (config.layers - 1)
-        self.layers = nn.ModuleList(PaddedLSTM(size, hidden) for size in sizes)
+        self.layers = nn.ModuleList(nn.LSTM(size + 1, hidden, bias=False, batch_first=True) for size in sizes)
         self.drop = nn.Dropout(config.dropout)
+        for name, weight in self.layers.named_parameters():
+            if name.endswith("weight_ih_l0"):
+                nn.init.ones_(weight[hidden : 2 * hidden, -1])  # rows H to 2H are the forget gate's
 
     def forward(self, x_BPD: Tensor, is_symbol_BP: Tensor) -> tuple[Tensor, LSTMState]:
         """Returns the last layer's states at all columns (B, P, H), and those of all layers at the last column."""
         flag_BP1 = is_symbol_BP[:, :, None].to(x_BPD.dtype)
-        x, last = x_BPD, []
+        x, last = x_BPD * flag_BP1, []
         for number, cells in enumerate(self.layers):
-            x, state = cells(self.drop(x) if number else x, flag_BP1)
+            x, state = cells(torch.cat([self.drop(x) if number else x, flag_BP1], dim=-1))
             last.append(state)
         hidden_LBH, cell_LBH = (torch.cat(part) for part in zip(*last, strict=True))
         return x, (hidden_LBH, cell_LBH)

@@ -67,6 +67,11 @@ class TransformerConfig(Config):
     def size_step(self) -> int:
         return 2 * self.heads if self.positions == "rotary" else self.heads
 
+    @property
+    def depth(self) -> int:
+        """Blocks that a symbol passes."""
+        return self.layers
+
 
 def rotation_at(places_S: Tensor, rates_R: Tensor, like: Tensor) -> Rotation:
     """Cosines and sines for heads of K = 2 R, in the precision of `like`: component i makes a pair with i + R, and the
@@ -222,7 +227,7 @@ class Transformer(Autoregressive):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
-        draw_as_gpt2(self, config.layers)
+        draw_as_gpt2(self, config.depth)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)

@@ -7,7 +7,7 @@ installed package.
 
 from pathlib import Path
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # In a checkout the rooms stand beside this folder, not inside it. A wheel maps them into `bench` when it is built, so
 # there is nothing to add there.

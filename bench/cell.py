@@ -378,11 +378,10 @@ def _train_and_validate(work: Work, report: Report, stop: Stop) -> dict[str, Any
 def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any]:
     """The outcome of a cell: the figures of its record that its plan does not give. Test problems are asked once."""
     import pandas as pd
-    import torch
     from safetensors.torch import save
 
     from bench import machine
-    from bench.evaluation import answer, predictions
+    from bench.evaluation import answer, predictions, state_bytes
     from bench.results.curves import write_curve
     from bench.results.files import write_bytes
     from bench.results.predictions import write_predictions
@@ -414,7 +413,7 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
         "examples_per_second": middle,
         "examples_per_second_quartiles": None if middle is None else [low, high],
         "decode_problems_per_second": len(answered.right) / answered.seconds,
-        "state_bytes": model.state_bytes(torch.from_numpy(asked.prompt[:1]).to(device)),
+        "state_bytes": state_bytes(model, asked, device, work.precision),
         "weight_bits": model.weight_bits,
         **asdict(learnt.cost),
         "exclusive": had_the_machine(

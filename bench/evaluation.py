@@ -49,6 +49,12 @@ def answer(model: Architecture, problems: Encoded, device: torch.device, precisi
     return Answered(ids, problems.right(ids), seconds)
 
 
+def state_bytes(model: Architecture, problems: Encoded, device: torch.device, precision: str) -> int:
+    """Bytes that decoding in this precision keeps for one problem; the first stands for all, which are as wide."""
+    with autocast(device, precision):
+        return model.state_bytes(torch.from_numpy(problems.prompt[:1]).to(device))
+
+
 def predictions(suite: Suite, test: EvaluationSet, seen: EvaluationSet, answered: Answered) -> pd.DataFrame:
     """The rows of predictions.csv.gz: test problems, then those of the training split (`seen`)."""
     form, decode = suite.encoding.form, suite.encoding.tokenizer.decode

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.datasets.encoding import Encoded
-from bench.evaluation import Answered, digits_right
+from bench.evaluation import Answered, digits_right, state_bytes
 from bench.results.predictions import PREDICTIONS
 from bench.trained import WEIGHTS
 from bench.verifying.cell import Cell, Wrong, and_more, ask, problem_of, short
@@ -107,8 +107,10 @@ def weights(cell: Cell) -> str:
     if count != record.parameters:
         more = "more" if count > (record.parameters or 0) else "other"
         raise Wrong(f"{more} parameters than stated: {WEIGHTS} holds {count:,}, the record says {record.parameters:,}")
-    state_bytes = model.state_bytes(torch.from_numpy(cell.expected.asked.prompt[:1]))
-    for name, value in (("state_bytes", state_bytes), ("weight_bits", model.weight_bits)):
+    # No CPU has all that it takes for half precision, but its other form is as wide.
+    precision = "bf16" if record.precision == "16" else record.precision
+    kept = state_bytes(model, cell.expected.asked, torch.device("cpu"), precision)
+    for name, value in (("state_bytes", kept), ("weight_bits", model.weight_bits)):
         if getattr(record, name) != value:
             raise Wrong(f"{name}: the record says {getattr(record, name)}, the model has {value}")
     return f"{count:,} parameters, {model.weight_bits:g} bits each"

@@ -209,13 +209,11 @@ def test_passes_are_a_written_out_loop(
         state = state + problem
         for block in model.blocks:
             state, _ = block(state, mask, None)
-        state = model.norm(state)
-    expected = model.head(state)[:, spec.prompt_width - 1 :]
+    expected = model.head(model.norm(state))[:, spec.prompt_width - 1 :]
     assert distance(model.logits(batch.prompt, batch.answer), expected) < TIGHT
 
 
-def test_looped_is_born_as_a_transformer_of_one_pass(build: Build) -> None:
-    """Its norm brings what a pass adds up back to one size, so that passes are no depth."""
-    looped, once = build(Looped, width=96, layers=2, passes=4), build(Transformer, width=96, layers=2)
-    found, expected = looped.blocks[0].down.weight.std().item(), once.blocks[0].down.weight.std().item()
+def test_looped_is_born_as_a_transformer_of_its_depth(build: Build) -> None:
+    looped, deep = build(Looped, width=96, passes=4), build(Transformer, width=96, layers=4)
+    found, expected = looped.blocks[0].down.weight.std().item(), deep.blocks[0].down.weight.std().item()
     assert found == pytest.approx(expected, rel=0.05)

@@ -107,7 +107,8 @@ def test_lstm_seq2seq_is_its_formula(changes: dict[str, Any], build_stirred: Bui
     for prompt, answer in bare_rows(batch, model.spec.pad):
         memory, last = model.symbols.weight[prompt], []
         for cells in model.encoder.layers:
-            weights = [cells.weight_ih, cells.weight_hh, cells.bias, torch.zeros_like(cells.bias)]
+            bias = cells.weight_ih_l0[:, -1]
+            weights = [cells.weight_ih_l0[:, :-1], cells.weight_hh_l0, bias, torch.zeros_like(bias)]
             memory, state = run_layer(lstm_step, memory, (torch.zeros(hidden),) * 2, weights)
             last.append(state)
         states = model.symbols.weight[torch.cat([torch.tensor([model.spec.bos]), answer[:-1]])]
@@ -125,8 +126,8 @@ def test_lstm_seq2seq_is_its_formula(changes: dict[str, Any], build_stirred: Bui
 def test_lstm_seq2seq_is_born_with_open_forget_gates(build: Build) -> None:
     model = build(LSTMSeq2Seq, layers=2, width=6)
     for cells in model.encoder.layers:
-        assert (cells.bias[6:12] == 1).all()
-        assert (cells.bias[:6] != 1).all()
+        assert (cells.weight_ih_l0[6:12, -1] == 1).all()
+        assert (cells.weight_ih_l0[:6, -1] != 1).all()
     for layer in range(2):
         biases = getattr(model.decoder, f"bias_ih_l{layer}") + getattr(model.decoder, f"bias_hh_l{layer}")
         assert (biases[6:12] == 1).all()

@@ -1,8 +1,9 @@
 import torch
 
 from bench.architectures import get
+from bench.datasets.encoding import Encoded
 from bench.datasets.suites import Suite
-from bench.evaluation import Answered, answer, digits_right, predictions
+from bench.evaluation import Answered, answer, digits_right, predictions, state_bytes
 from bench.plan import sequence_spec
 
 
@@ -81,3 +82,6 @@ def test_state_bytes_are_what_decoding_keeps(tiny: Suite) -> None:
     model = transformer(transformer.Config(layers=2, width=8, heads=2), spec)
     symbols = spec.prompt_width + spec.answer_width - 1  # the last one is never read
     assert model.state_bytes(prompt) == symbols * (2 * 2 * 8 * 4 + 8)  # keys and values of two blocks, and the symbol
+    problems = Encoded(prompt.numpy(), prompt.numpy())
+    halved = state_bytes(model, problems, torch.device("cpu"), "bf16")
+    assert halved == symbols * (2 * 2 * 8 * 2 + 8)
