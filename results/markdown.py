@@ -2,6 +2,7 @@
 
 from bench.results.contents import Contents
 from bench.results.entries import Table
+from bench.results.files import printable
 
 
 def markdown(report: Contents) -> str:
@@ -29,6 +30,7 @@ def blocks_of(opening: list[str], tables: list[Table]) -> list[str]:
 
 def _escaped(text: str) -> str:
     """`text` so that Markdown shows it as it is: a reason or a summary may hold anything."""
+    text = printable(text)
     for symbol in "\\|<*_~":
         text = text.replace(symbol, "\\" + symbol)
     return text

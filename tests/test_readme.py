@@ -44,7 +44,6 @@ def test_there_are_commands() -> None:
 
 @pytest.fixture(scope="module")
 def publish() -> Any:
-    pytest.importorskip("playwright", reason="`.ci/publish` takes its pictures with it")
     loader = SourceFileLoader("publish", str(ROOT / ".ci" / "publish"))
     spec = spec_from_loader("publish", loader)
     assert spec is not None

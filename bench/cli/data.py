@@ -62,16 +62,13 @@ def data_command(
     if len(problems) < n:
         print(f"bench: the {split} set of {chosen.name} has {len(problems):,} problems; all are shown", file=sys.stderr)
     rows = _rows(chosen, problems.rows(slice(n)), split)
+    shown = [{key: row[key] for key in (_FOR_PROGRAMS if json or csv else _FOR_PEOPLE)} for row in rows]
     if json:
-        print_json([{key: row[key] for key in _FOR_PROGRAMS} for row in rows])
-        return
-    if csv:
-        print_csv(_FOR_PROGRAMS, [{key: row[key] for key in _FOR_PROGRAMS} for row in rows])
-        return
-    print_rows(
-        f"{chosen.name}, {split}: {len(rows):,} problems ({_form(chosen)})",
-        [{key: row[key] for key in _FOR_PEOPLE} for row in rows],
-    )
+        print_json(shown)
+    elif csv:
+        print_csv(_FOR_PROGRAMS, shown)
+    else:
+        print_rows(f"{chosen.name}, {split}: {len(rows):,} problems ({_form(chosen)})", shown)
 
 
 _FOR_PROGRAMS = ("a", "op", "b", "answer", "digits", "signs", "split", "prompt", "target")

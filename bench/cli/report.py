@@ -31,7 +31,6 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
     from bench.locks import TABLES_LOCK, Held, holding
     from bench.results.collect import collect
     from bench.results.contents import contents
-    from bench.results.files import printable
     from bench.results.report import render, write_report
     from bench.results.runs import open_run
     from bench.results.terminal import print_report
@@ -57,7 +56,7 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
             print_report(report, console())
         elif out is None:
             for name in formats:
-                print(printable(render(report, name)), end="")
+                print(render(report, name), end="")
         else:
             paths = write_report(report, list(formats), out)
             if "html" in formats:

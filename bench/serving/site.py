@@ -90,6 +90,7 @@ class Limit:
     """Addresses; the one unheard of for longest is forgotten first."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.per_minute = per_minute
         self._per_second, self._most = per_minute / 60, max(1.0, per_minute / 10)
         self._clock, self._lock = clock, threading.Lock()
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -138,7 +139,7 @@ def _guard(app: Flask, site: Site) -> None:
         limit = reading if request.path == "/api/read" else asking
         if request.method == "POST" and (waiting := limit.wait(request.remote_addr or "")):
             seconds = math.ceil(waiting)
-            said = f"Too many requests: at most {site.per_minute:,} a minute. Try again in {seconds} s."
+            said = f"Too many requests: at most {limit.per_minute:,} a minute. Try again in {seconds} s."
             raise Refused(429, said, {"Retry-After": str(seconds)})
 
     @app.after_request
@@ -163,10 +164,10 @@ def _guard(app: Flask, site: Site) -> None:
                 where = f"{request.method} {request.path!a}"
                 print(f"bench: {where}: {type(error).__name__}: {str(error)!a}", file=sys.stderr)
                 refused = Refused(500, "Something went wrong here; a line on the server's terminal says what.")
-        if refused.status == MISDIRECTED:  # whoever came by another name reads nothing of the run
-            response = FlaskResponse(f"{refused.text}\n", refused.status, mimetype="text/plain")
-        elif request.path.startswith("/api/"):
+        if request.path.startswith("/api/"):
             response = _json({"error": refused.text}, refused.status)
+        elif refused.status == MISDIRECTED:  # the page would tell whoever came by another name what run this is
+            response = FlaskResponse(f"{refused.text}\n", refused.status, mimetype="text/plain")
         else:
             response = _page("ask.html", refused.status, error=refused.text, **_front(site))
         response.headers.update(refused.headers)

@@ -97,13 +97,15 @@ def test_every_format_and_every_chart_is_written_where_asked(
             write_bytes(one, b"")
         return paths
 
-    monkeypatch.setattr("bench.results.html._vega", str)  # a megabyte, and seconds
+    monkeypatch.setattr("bench.results.html._vega", lambda: "\tlet no_break = '\xa0';")  # else a megabyte, and seconds
     monkeypatch.setattr("bench.results.html.write_picture", empty)  # tests/results/test_html.py looks at them
     report_command(finished[0], format="html,latex,csv", out=tmp_path / "out")
     paths = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert [path.name for path in paths[:3]] == ["report.html", "report.tex", "report.csv"]
     assert {path.suffix for path in paths[3:]} == {".svg", ".png"}
     assert set(paths) == {path for path in tmp_path.rglob("*") if path.is_file()}
+    report_command(finished[0], format="html")
+    assert capsys.readouterr().out == paths[0].read_text(encoding="utf-8")  # for a program: scripts are no words
 
 
 def test_runs_are_reported_together_where_they_may_be(

@@ -230,7 +230,7 @@ def test_a_name_from_elsewhere_is_no_name_of_this_server(host: str, served: bool
         response = client_of(app).get(path, headers={"Host": host})
         assert (response.status_code == 421) is not served
         # A page from elsewhere that has its own name point here may read what it gets.
-        assert served or response.text.startswith("This server answers to ")
+        assert served or "This server answers to " in response.text
         assert served or site.run not in response.text
     anywhere = client_of(create_app(replace(site, hosts=None)))
     assert anywhere.get("/api/models", headers={"Host": host}).status_code == 200
@@ -244,7 +244,10 @@ def test_an_address_may_ask_so_often(site: Site) -> None:
     assert "at most 20 a minute" in described(response, "/api/ask")["error"]
     assert response.headers["Retry-After"] == "3"
     assert client.post("/", data={"expression": "1+1"}).status_code == 429
-    assert [client.post("/api/read", json={"expression": "1+1"}).status_code for _ in range(21)] == [200] * 20 + [429]
+    for _ in range(20):  # drawn while one is typed
+        assert client.post("/api/read", json={"expression": "1+1"}).status_code == 200
+    response = client.post("/api/read", json={"expression": "1+1"})
+    assert "at most 200 a minute" in described(response, "/api/read")["error"]
     assert client.get("/").status_code == 200
     elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
     assert client.post("/", data={"expression": "1+1"}, environ_base=elsewhere).status_code == 200
