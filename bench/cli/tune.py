@@ -25,7 +25,7 @@ def tune_command(options: TuneOptions) -> int:
     from bench.engine import Interrupted
     from bench.progress import ProgressView
     from bench.tuning.search import BEST, prepare, resolve_search, run_search
-    from bench.tuning.trials import TRIALS, best_of
+    from bench.tuning.trials import TRIALS, ranked
 
     search = resolve_search(options)
     directory = options.out or search.directory
@@ -47,7 +47,7 @@ def tune_command(options: TuneOptions) -> int:
     screen.print(
         f"take them:      python -m bench run {shlex.join(_run_words(options, search, directory))}", soft_wrap=True
     )
-    return 0 if all(best_of(trials) for trials in found.values()) else 1
+    return 0 if all(ranked(trials) for trials in found.values()) else 1
 
 
 def _run_words(options: TuneOptions, search: Search, directory: Path) -> list[str]:
@@ -89,19 +89,19 @@ def _name(architecture: str, stage: str, number: int) -> str:
 def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
     from bench.amounts import short_count
     from bench.cli.output import console, print_rows
-    from bench.tuning.trials import best_of, importances, ranked
+    from bench.tuning.trials import FEWEST_FOR_IMPORTANCES, best_of, importances, ranked
 
     rows, mattered = [], {}
     for cls in search.classes:
         trials = found[cls.name]
-        best, states = best_of(trials), [trial.state for trial in trials]
-        first = next(iter(ranked(trials)), None)
+        states = [trial.state for trial in trials]
+        first, final = (next(iter(ranked(trials, stage)), None) for stage in ("search", "final"))
         mattered[cls.name] = importances(search.spaces[cls.name], trials)
         rows.append(
             {
                 "architecture": cls.name,
                 "best trial": "-" if first is None else f"{first.score:.1%}",
-                "best final": f"{best.score:.1%}" if best is not None and best.stage == "final" else "-",
+                "best final": "-" if final is None else f"{final.score:.1%}",
                 **{state: states.count(state) for state in ("done", "pruned", "failed")},
                 "train s": round(sum(trial.train_seconds for trial in trials)),
                 "examples": sum(trial.examples for trial in trials),
@@ -114,19 +114,19 @@ def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
     print_rows(
         "What mattered",
         [{"setting": name, **{arch: _share(shares.get(name)) for arch, shares in shown.items()}} for name in names],
-        "too few trials, or too much alike, to say",
+        f"fewer than {FEWEST_FOR_IMPORTANCES} trials of each, or too much alike, to say",
     )
     screen = console()
     if shown:
         screen.print("Share of each setting in what sets the better half of the trials apart (PED-ANOVA, 2023).\n")
     for cls in search.classes:
-        best = best_of(found[cls.name])
+        best = best_of(found[cls.name], cls.Config.depth_field)
         if best is None:
             text = "no trial was done, so there are no settings"
+        elif not best.score:
+            text = f"no trial had a right answer, so that the shallowest is kept: {_pairs(best.settings)}"
         else:
-            text = ("" if best.score else "no trial had a right answer, so that the first is kept: ") + _pairs(
-                best.settings
-            )
+            text = f"{best.score:.1%} with {_pairs(best.settings)}"
         screen.print(f"{cls.name}: {text}", soft_wrap=True)
 
 

@@ -7,7 +7,8 @@ depths, batches, rates and other choices of own options. From then on Optuna's T
 Hyper-Parameter Optimization", 2011; multivariate after Falkner et al., "BOHB", 2018) draws near the better ones. A
 trial that lies behind the median of the finished ones at the same share of the budget ends there, and counts; none does
 before half of the budget, since arithmetic is often learnt late and at once. What is best at a share of the budget need
-not be so at the whole: the best few are trained once more with all of it, and the best of these is taken.
+not be so at the whole: the best few are trained once more with all of it, and of those that lie within a standard error
+of the best, the shallowest is taken.
 """
 
 from __future__ import annotations
@@ -314,9 +315,11 @@ def _write_best(search: Search, storage: JournalStorage, directory: Path) -> Non
     tables = {"tuned": {key: value for key, value in asdict(header).items() if value is not None}}
     known = architectures.all_architectures()
     for name, trials in all_trials(storage).items():
-        best = best_of(trials)
+        if name not in known:
+            continue
+        best = best_of(trials, known[name].Config.depth_field)
         searched = sum(trial.stage == "search" for trial in trials)
-        if best is not None and searched == search.trials and name in known:
+        if best is not None and searched == search.trials:
             entry = best_entry(search, known[name], best)
             # The size is fitted anew by whoever takes the file.
             config = {key: value for key, value in asdict(entry.config).items() if key not in entry.config.size_fields}

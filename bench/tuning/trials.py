@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,8 @@ FINISHED = 4
 """Finished trials before any is pruned."""
 UNPRUNED = 0.5
 """Share of the budget that every trial gets."""
-FEWEST_FOR_IMPORTANCES = 6
+FEWEST_FOR_IMPORTANCES = 30
+"""Of a dozen, most are of the design, which changes several settings at once: their shares would mean nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Trial:
     examples: int
     flops: int
     train_seconds: float
+    sooner: float
+    """Mean of exact match over the learning curve: what tells trials apart that all know everything in the end."""
 
     @property
     def score(self) -> float | None:
@@ -59,10 +63,10 @@ class Trial:
         return None if self.correct is None or self.total is None else self.correct / self.total
 
 
-def ranked(trials: list[Trial]) -> list[Trial]:
-    """The trials of the search that were done, by score, the best first and the earlier of equals."""
-    done = [trial for trial in trials if trial.stage == "search" and trial.state == "done"]
-    return sorted(done, key=lambda trial: -(trial.score or 0.0))
+def ranked(trials: list[Trial], stage: str = "search") -> list[Trial]:
+    """The trials of a stage that were done, by score, the best first; of equals the one that learnt sooner."""
+    done = [trial for trial in trials if trial.stage == stage and trial.state == "done"]
+    return sorted(done, key=lambda trial: (-(trial.score or 0.0), -trial.sooner))
 
 
 def finalists(trials: list[Trial], depth: str) -> list[Trial]:
@@ -77,10 +81,18 @@ def finalists(trials: list[Trial], depth: str) -> list[Trial]:
     return firsts + [trial for trial in best if trial not in firsts]
 
 
-def best_of(trials: list[Trial]) -> Trial | None:
-    """The final that scored highest; without finals the trial that did."""
-    finals = [trial for trial in trials if trial.stage == "final" and trial.state == "done"]
-    return max(finals, key=lambda trial: trial.score or 0.0, default=next(iter(ranked(trials)), None))
+def best_of(trials: list[Trial], depth: str) -> Trial | None:
+    """Of the finals (without finals, of the trials) the shallowest within a standard error of the best.
+
+    The one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984): what more layers gain by
+    chance is not worth the time that they take.
+    """
+    near = ranked(trials, "final") or ranked(trials)
+    if near and near[0].score is not None:
+        best, total = near[0].score, near[0].total or 1
+        least = best - math.sqrt(best * (1 - best) / total)
+        near = [trial for trial in near if (trial.score or 0.0) >= least]
+    return min(near, key=lambda trial: trial.settings.get(depth, 0), default=None)
 
 
 def importances(space: dict[str, BaseDistribution], trials: list[Trial]) -> dict[str, float] | None:
@@ -182,6 +194,7 @@ def counted(study: Study) -> list[Trial]:
 
 def _trial(architecture: str, stage: str, number: int, frozen: FrozenTrial) -> Trial:
     outcome = dict(frozen.user_attrs["outcome"])
+    curve = frozen.intermediate_values.values()
     return Trial(
         architecture=architecture,
         stage=stage,
@@ -189,6 +202,7 @@ def _trial(architecture: str, stage: str, number: int, frozen: FrozenTrial) -> T
         state=outcome.pop("status"),
         settings=frozen.user_attrs["settings"],
         params=frozen.params,
+        sooner=sum(curve) / max(len(curve), 1),
         **outcome,
     )
 
