@@ -1,5 +1,7 @@
 """What a user did wrong, or what the machine denied: one line, no traceback, exit status 2."""
 
+import difflib
+
 
 class UserError(Exception):
     """Its text is one line: what was given, the rule it breaks, and the remedy."""
@@ -11,3 +13,9 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return said or "no memory left"
     return f"{type(error).__name__}: {said}"
+
+
+def suggest(wrong: str, known: list[str]) -> str:
+    """'did you mean ...?', or the names there are."""
+    close = difflib.get_close_matches(wrong, known, 1)
+    return f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"

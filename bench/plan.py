@@ -17,7 +17,7 @@ from bench.cli.options import RunOptions
 from bench.datasets.evaluation import EvaluationSet
 from bench.datasets.suites import Suite, load_suite
 from bench.datasets.tokenizers import BOS, EOS, MASK, PAD
-from bench.errors import UserError
+from bench.errors import UserError, suggest
 from bench.results.records import SCHEMA_VERSION
 from bench.settings import (
     SetFile,
@@ -28,7 +28,6 @@ from bench.settings import (
     parse_assignments,
     presets,
     read_set_file,
-    suggest,
 )
 from bench.sizing import TOLERANCE, count_flops, count_parameters, fit
 

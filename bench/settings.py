@@ -1,7 +1,6 @@
 """Training settings: one set for all architectures, and how `--set key=value` and `--set-file` reach them."""
 
 import dataclasses
-import difflib
 import functools
 import tomllib
 import types
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from bench import architectures
-from bench.errors import UserError
+from bench.errors import UserError, suggest
 
 PRESETS = Path(architectures.__path__[0]) / "presets"
 
@@ -184,12 +183,6 @@ def apply_settings(defaults: Any, values: dict[str, Any], source: str) -> Any:
 def field_names(cls: type) -> list[str]:
     """Names of a dataclass's fields."""
     return [field.name for field in dataclasses.fields(cls)]
-
-
-def suggest(wrong: str, known: list[str]) -> str:
-    """'did you mean ...?', or the names there are."""
-    close = difflib.get_close_matches(wrong, known, 1)
-    return f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
 
 
 def _convert(value: Any, hint: Any, what: str) -> Any:

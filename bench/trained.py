@@ -17,14 +17,13 @@ from bench import architectures, machine
 from bench.architectures import Architecture
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
-from bench.errors import UserError
+from bench.errors import UserError, suggest
 from bench.evaluation import Answered, answer
 from bench.numerics import as_in_a_cell
 from bench.plan import sequence_spec
 from bench.results.files import BadFile
 from bench.results.records import RECORD, Record, verify_files
 from bench.results.runs import PLAN, Run, cell_directory, open_run
-from bench.settings import suggest
 from bench.training import autocast
 
 WEIGHTS = "model.safetensors"

@@ -33,13 +33,12 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, 
 
     from bench.amounts import parse_names
     from bench.cli.output import console, name_broken, print_json
-    from bench.errors import UserError
+    from bench.errors import UserError, suggest
     from bench.results.comparable import held_equal
     from bench.results.comparison import TRAINED_MODELS, compare
     from bench.results.joining import join_runs
     from bench.results.runs import open_run
     from bench.results.terminal import print_tables
-    from bench.settings import suggest
 
     names = parse_names(arch, "--arch")
     if len(names) != 2:

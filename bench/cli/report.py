@@ -27,14 +27,13 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
 
     from bench.amounts import parse_names
     from bench.cli.output import console, name_broken
-    from bench.errors import UserError
+    from bench.errors import UserError, suggest
     from bench.locks import TABLES_LOCK, Held, holding
     from bench.results.collect import collect
     from bench.results.contents import contents
     from bench.results.report import render, write_report
     from bench.results.runs import open_run
     from bench.results.terminal import print_report
-    from bench.settings import suggest
 
     formats = parse_names(format, "--format")
     for name in formats:

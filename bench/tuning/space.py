@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bench.architectures import Architecture, Config
-from bench.errors import UserError
+from bench.errors import UserError, suggest
 from bench.plan import Plan, entry_of
-from bench.settings import TrainingSettings, suggest
+from bench.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -40,6 +40,20 @@ def test_help_is_fast_and_imports_nothing_heavy(command: list[str]) -> None:
     assert float(done.stdout.rsplit("CPU ", 1)[1]) < 1.5
 
 
+def test_a_report_is_made_without_torch(tmp_path: Path) -> None:
+    run = copytree(Path(__file__).parents[2] / "results" / "published" / "sums" / "sums-1000-lora", tmp_path / "run")
+    program = (
+        "import sys; sys.argv = ['bench', 'report', sys.argv[1]]\n"
+        "from bench.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        "print('TORCH', 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(run)], capture_output=True, text=True, check=True)
+    assert "Summary" in done.stdout
+    assert "TORCH False" in done.stdout
+
+
 BAD = [
     ("run --arch lsmt", "lsmt", "did you mean 'lstm'"),
     ("run --arch lstm,lstm", "lstm", "twice"),
