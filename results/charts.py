@@ -1,9 +1,9 @@
 """The charts of a report, as Vega-Lite pictures made with Altair, each from figures of `Scores` alone.
 
-An architecture has one look, colour, dash and shape, in all charts of a report (`looks`).
+How they look is in looks.py.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Literal
@@ -18,6 +18,19 @@ from bench.results.conclusion import told_apart
 from bench.results.entries import SHARED, share_entry
 from bench.results.error_tables import ErrorShares
 from bench.results.learning import LEVELS, learning
+from bench.results.looks import (
+    GREY,
+    Look,
+    amounts_axis,
+    colour_by,
+    dash_by,
+    labelled,
+    labels,
+    layered,
+    rows_height,
+    shape_by,
+    sharing,
+)
 from bench.results.scores import Scores
 from bench.results.statistics import (
     ALL_UNSEEN,
@@ -27,20 +40,9 @@ from bench.results.statistics import (
     Estimate,
     performance_profiles,
 )
-from bench.results.tables import label
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Told apart by the colour-blind, seen on white and on black (Okabe and Ito 2008, less black and yellow)."""
-DASHES = ([1, 0], [6, 3], [2, 2])
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 CLASS_COLOURS = ("#7764d8", "#88ccee", "#44aa99", "#117733", "#ddcc77", "#cc6677", "#999999")
 """Of the classes of wrong answers (after Tol 2021, `muted`): none is an architecture's."""
-GREY = "#8a8a8a"
-LABEL_WIDTH = 230
-"""Pixels of a label at an axis, at most; on a narrow page it is less."""
-WIDTH = 640
-"""Pixels of a picture in a file; on the page a chart is as wide as its column."""
-
 CURVE_CAPTION = (
     "Mean of the seeds; the band goes from the lowest to the highest. A point on a learning curve is not what a "
     "smaller budget gives, since the learning rate had not come down yet: that takes a run of its own."
@@ -74,52 +76,6 @@ class Chart:
         return dict(self.picture.to_dict())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Look:
-    """How an architecture is drawn in every chart."""
-
-    colour: str
-    dash: list[int]
-    shape: str
-
-
-def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each name, by its place: two names of one colour have other dashes and shapes."""
-    return {
-        name: Look(
-            colour=COLOURS[number % len(COLOURS)],
-            dash=list(DASHES[number // len(COLOURS) % len(DASHES)]),
-            # One step on with every round of colours.
-            shape=SHAPES[(number + number // len(COLOURS)) % len(SHAPES)],
-        )
-        for number, name in enumerate(dict.fromkeys(names))
-    }
-
-
-def theme(dark: bool) -> dict[str, Any]:
-    """Vega-Lite's `config` for a light or a dark page."""
-    ink, faint, grid = ("#e6e6e6", "#a8adb3", "#33383e") if dark else ("#1c1f23", "#5b626a", "#e4e7ea")
-    text = {"labelColor": faint, "titleColor": ink, "labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": 500}
-    return {
-        "background": "transparent" if dark else "white",
-        "font": "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif",
-        "view": {"stroke": None},
-        "axis": {**text, "domainColor": faint, "tickColor": faint, "gridColor": grid, "labelLimit": LABEL_WIDTH},
-        "legend": {
-            **text,
-            "title": None,
-            "orient": "top",
-            "symbolStrokeWidth": 2,
-            "symbolOpacity": 1,
-            "labelLimit": 200,
-            "columns": 4,
-        },
-        "header": {**text, "labelColor": ink},
-        "rule": {"color": faint},
-        "text": {"color": ink, "fontSize": 12},
-    }
-
-
 def charts(
     scores: Scores, comparisons: Sequence[Comparison], errors: ErrorShares, look: dict[str, Look]
 ) -> list[Chart]:
@@ -150,7 +106,7 @@ def exact_match(scores: Scores, look: dict[str, Look]) -> Chart:
         asked = scores.asked(slice_name, value)
         rows = scores.rows(slice_name, value)
         for name in scores.architectures:
-            facts = {"problems": value, "architecture": _label(scores, name)}
+            facts = {"problems": value, "architecture": labelled(scores, name)}
             share = scores.share_right(name, slice_name, value, whole)
             means.append(facts | _interval(share) | {"problems asked": asked})
             for _, row in rows[rows["architecture"] == name].iterrows():
@@ -161,16 +117,16 @@ def exact_match(scores: Scores, look: dict[str, Look]) -> Chart:
             nearest.append({"problems": value, "architecture": NEAREST} | _interval(share))
     order = [value for _, value in slices]
     y = alt.Y("problems:N", sort=order, title=None, axis=alt.Axis(grid=False, labelFontSize=14))
-    offset = alt.YOffset("architecture:N", sort=_labels(scores), scale=alt.Scale(paddingOuter=0.7))
+    offset = alt.YOffset("architecture:N", sort=labels(scores), scale=alt.Scale(paddingOuter=0.7))
     x = alt.X("mean:Q", title="exact match %", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=10))
-    colour = _colour(scores, look)
+    colour = colour_by(scores, look)
     base = alt.Chart(pd.DataFrame(means)).encode(y=y, yOffset=offset, color=colour)
     rules = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="exact match %"), x2="high:Q")
     tooltip = ["architecture:N", "problems:N", "exact match %:N"]
     dots = alt.Chart(pd.DataFrame(seeds)).mark_circle(size=22, opacity=0.45)
     dots = dots.encode(x=x, y=y, yOffset=offset, color=colour, tooltip=tooltip)
     points = base.mark_point(size=80, filled=True, opacity=1)
-    points = points.encode(x=x, shape=_shape(scores, look), tooltip=[*tooltip, "problems asked:Q"])
+    points = points.encode(x=x, shape=shape_by(scores, look), tooltip=[*tooltip, "problems asked:Q"])
     layers = [rules, dots, points]
     if nearest:
         ticks = alt.Chart(pd.DataFrame(nearest)).mark_tick(color=GREY, thickness=2, height=22 + 10 * len(look))
@@ -180,8 +136,8 @@ def exact_match(scores: Scores, look: dict[str, Look]) -> Chart:
         name="exact-match",
         title="Exact match, overall and by operation",
         caption=f"{_unit(scores)} Small: each seed.{bound}",
-        legend=_labels(scores),
-        picture=_layers(*layers, height=len(slices) * (_rows(len(scores.architectures)) + 18)),
+        legend=labels(scores),
+        picture=layered(*layers, height=len(slices) * (rows_height(len(scores.architectures)) + 18)),
     )
 
 
@@ -193,14 +149,15 @@ def learning_curves(scores: Scores, look: dict[str, Look]) -> list[Chart]:
 
 
 def _learning_curve(scores: Scores, look: dict[str, Look], frame: pd.DataFrame, column: str, against: str) -> Chart:
-    shared = _shared(scores) if column == "train_seconds" else set()
+    shared = sharing(scores) if column == "train_seconds" else set()
     frame = frame.assign(
-        architecture=[_label(scores, name, name in shared) for name in frame["name"]], shared=frame["name"].isin(shared)
+        architecture=[labelled(scores, name, name in shared) for name in frame["name"]],
+        shared=frame["name"].isin(shared),
     )
-    base = alt.Chart(frame).encode(x=alt.X(f"{column}:Q", title=f"training {against}", axis=_amounts(6)))
+    base = alt.Chart(frame).encode(x=alt.X(f"{column}:Q", title=f"training {against}", axis=amounts_axis(6)))
     share: dict[str, Any] = {"title": "exact match on validation %", "scale": alt.Scale(domain=[0, 100])}
-    mean, colour = alt.Y("mean:Q", **share), _colour(scores, look, shared).legend(symbolType="stroke")
-    dash = _dash(scores, look, shared).legend(symbolType="stroke")
+    mean, colour = alt.Y("mean:Q", **share), colour_by(scores, look, shared).legend(symbolType="stroke")
+    dash = dash_by(scores, look, shared).legend(symbolType="stroke")
     tooltip = [
         "architecture:N",
         alt.Tooltip("examples:Q", format=","),
@@ -220,8 +177,8 @@ def _learning_curve(scores: Scores, look: dict[str, Look], frame: pd.DataFrame, 
         name=f"curve-{against.lower()}",
         title=f"Learning against {against}",
         caption=CURVE_CAPTION + (SHARED_CAPTION if shared else ""),
-        legend=_labels(scores, shared),
-        picture=_layers(*layers, height=240),
+        legend=labels(scores, shared),
+        picture=layered(*layers, height=240),
     )
 
 
@@ -253,14 +210,14 @@ def heat_maps(scores: Scores) -> Chart:
     for name in scores.architectures:
         for value in scores.values("operation x digits"):
             operation, digits = value.split(" ")
-            panel = f"{operation}   {_label(scores, name)}"  # a long name is cut at its end
+            panel = f"{operation}   {labelled(scores, name)}"  # a long name is cut at its end
             if panel not in panels:
                 panels.append(panel)
             a, b = map(int, digits.split("x"))
             whole = scores.all_unseen(operation=operation, digits=digits)
             share = scores.share_right(name, "operation x digits", value, whole)
             asked = f"{scores.asked('operation x digits', value):,}" + (f", {ALL_UNSEEN}" if whole else "")
-            facts = {"panel": panel, "architecture": _label(scores, name), "problems": value, "a": a, "b": b}
+            facts = {"panel": panel, "architecture": labelled(scores, name), "problems": value, "a": a, "b": b}
             rows.append(facts | _interval(share) | {"problems asked": asked})
     frame = pd.DataFrame(rows)
     columns = int(frame["b"].nunique())
@@ -304,12 +261,12 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[st
     found = []
     if len(comparisons) > 1:
         rows = [
-            _difference(pair, pair.rows[0]) | {"ahead": _label(scores, pair.one), "told": told}
+            _difference(pair, pair.rows[0]) | {"ahead": labelled(scores, pair.one), "told": told}
             for pair, told in zip(comparisons, told_apart(list(comparisons)), strict=True)
         ]
         rows.sort(key=lambda row: -row["mean"])
         y = alt.Y("pair:N", sort=None, title=None, axis=alt.Axis(grid=False))
-        colour = _colour(scores, look, field="ahead").legend(None)
+        colour = colour_by(scores, look, field="ahead").legend(None)
         found.append(
             Chart(
                 name="differences",
@@ -324,7 +281,7 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[st
     slices = ("all", "operation", "digits", "signs") if len(against) <= 2 else ("all", "operation")
     rows = [
         _difference(pair, row)
-        | {"problems": words(row), "than": _label(scores, pair.other), "told": row.verdict in (best, pair.other)}
+        | {"problems": words(row), "than": labelled(scores, pair.other), "told": row.verdict in (best, pair.other)}
         for pair in against
         for row in pair.rows
         if row.slice in slices
@@ -336,20 +293,20 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[st
     }
     if len(against) > 1:
         others = [pair.other for pair in against]
-        scale = alt.Scale(domain=[_label(scores, name) for name in others], range=[look[n].colour for n in others])
+        scale = alt.Scale(domain=[labelled(scores, name) for name in others], range=[look[n].colour for n in others])
         encodings["color"] = alt.Color("than:N", scale=scale, title="than")
-        shapes = alt.Scale(domain=[_label(scores, name) for name in others], range=[look[n].shape for n in others])
+        shapes = alt.Scale(domain=[labelled(scores, name) for name in others], range=[look[n].shape for n in others])
         encodings["shape"] = alt.Shape("than:N", scale=shapes, title="than")
         encodings["yOffset"] = alt.YOffset(
-            "than:N", sort=[_label(scores, name) for name in others], scale=alt.Scale(paddingOuter=0.7)
+            "than:N", sort=[labelled(scores, name) for name in others], scale=alt.Scale(paddingOuter=0.7)
         )
     found.append(
         Chart(
             name="differences-by-problem",
             title=f"{best} against {'the others' if len(against) > 1 else against[0].other}",
             caption=f"How many points more often {best} is right. {FOREST_CAPTION} the rows of a comparison.",
-            legend=_labels(scores),
-            picture=_forest(rows, len(order) * (_rows(len(against)) + 10), **encodings),
+            legend=labels(scores),
+            picture=_forest(rows, len(order) * (rows_height(len(against)) + 10), **encodings),
         )
     )
     return found
@@ -376,7 +333,7 @@ def _forest(rows: list[dict[str, Any]], height: int, **encodings: Any) -> Any:
     if any(row["told"] for row in rows):  # of no rows at all a browser complains that they have no extent
         told = base.transform_filter("datum.told").mark_point(size=80, filled=True, opacity=1)
         layers.append(told.encode(x=x, tooltip=asked, **shape))
-    return _layers(*layers, height=height)
+    return layered(*layers, height=height)
 
 
 def trade_offs(scores: Scores, look: dict[str, Look]) -> list[Chart]:
@@ -398,13 +355,16 @@ def trade_offs(scores: Scores, look: dict[str, Look]) -> list[Chart]:
 def _trade_off(
     scores: Scores, look: dict[str, Look], name: str, column: str, title: str, against: str, less_is_better: bool
 ) -> Chart | None:
-    shared = _shared(scores)
+    shared = sharing(scores)
     rows, seeds = [], []
     for architecture in scores.architectures:
         cost = scores.median(architecture, lambda record: getattr(record, column))
         if cost is None:
             continue
-        facts = {"architecture": _label(scores, architecture, architecture in shared), "shared": architecture in shared}
+        facts = {
+            "architecture": labelled(scores, architecture, architecture in shared),
+            "shared": architecture in shared,
+        }
         share = scores.share_right(architecture, "all", "all", scores.all_unseen())
         rows.append(facts | {"cost": cost} | _interval(share))
         seeds += [
@@ -416,16 +376,16 @@ def _trade_off(
         return None
     frame = pd.DataFrame(rows)
     front = frame.iloc[pareto_front(list(frame["cost"]), list(frame["mean"]), less_is_better)]
-    x = alt.X("cost:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=30), axis=_amounts(4))
+    x = alt.X("cost:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=30), axis=amounts_axis(4))
     y = alt.Y("mean:Q", title="exact match %", scale=alt.Scale(zero=False, padding=12))
-    colour = _colour(scores, look, shared)
+    colour = colour_by(scores, look, shared)
     # What is had for a cost is the best of all that cost no more.
     steps: Literal["step-after", "step-before"] = "step-after" if less_is_better else "step-before"
     line = alt.Chart(front).mark_line(color=GREY, strokeWidth=1.5, strokeDash=[4, 3], interpolate=steps)
     bars = alt.Chart(frame).mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title="exact match %"), y2="high:Q")
     dots = alt.Chart(pd.DataFrame(seeds)).mark_circle(size=22, opacity=0.45)
     points = alt.Chart(frame).mark_point(size=110, filled=True, opacity=1)
-    shape = _shape(scores, look, shared)
+    shape = shape_by(scores, look, shared)
     tooltip = ["architecture:N", "exact match %:N", alt.Tooltip("cost:Q", format=",.1f", title=title)]
     layers = [
         line.encode(x=x, y=y),
@@ -441,8 +401,8 @@ def _trade_off(
         title=f"Against {against}",
         caption=f"{_unit(scores)} Times are medians. Small: each seed. Dashed: the Pareto front, through those that no "
         f"other one beats in both.{SHARED_CAPTION if shared else ''}",
-        legend=_labels(scores, shared),
-        picture=_layers(*layers, height=240),
+        legend=labels(scores, shared),
+        picture=layered(*layers, height=240),
     )
 
 
@@ -460,7 +420,7 @@ def pareto_front(costs: Sequence[float], shares: Sequence[float], less_is_better
 def error_anatomy(scores: Scores, errors: ErrorShares) -> Chart | None:
     """Which errors an architecture makes: shares of all test problems, stacked up to the share answered wrong."""
     rows = [
-        {"architecture": _label(scores, name), "error": kind, "order": order, "share": 100 * share.mean}
+        {"architecture": labelled(scores, name), "error": kind, "order": order, "share": 100 * share.mean}
         for name, shares in errors.items()
         for order, (kind, share) in enumerate(shares.items())
     ]
@@ -471,7 +431,7 @@ def error_anatomy(scores: Scores, errors: ErrorShares) -> Chart | None:
         .mark_bar(height=20)
         .encode(
             x=alt.X("share:Q", title="% of all test problems", stack="zero", axis=alt.Axis(tickCount=8)),
-            y=alt.Y("architecture:N", sort=_labels(scores), title=None, axis=alt.Axis(grid=False)),
+            y=alt.Y("architecture:N", sort=labels(scores), title=None, axis=alt.Axis(grid=False)),
             color=alt.Color("error:N", scale=alt.Scale(domain=list(CLASSES), range=list(CLASS_COLOURS))),
             order="order:Q",
             tooltip=["architecture:N", "error:N", alt.Tooltip("share:Q", format=".1f", title="% of all test problems")],
@@ -528,57 +488,11 @@ def performance_profile(groups: Sequence[Scores], look: dict[str, Look]) -> Char
 # --- what the charts share --------------------------------------------------------------------------------------------
 
 
-def _layers(*layers: Any, height: int) -> Any:
-    return alt.layer(*layers).properties(width="container", height=height)
-
-
-def _amounts(ticks: int) -> alt.Axis:
-    """An axis of amounts, such as 300k."""
-    return alt.Axis(
-        tickCount=ticks, grid=False, labelSeparation=8, labelExpr="format(datum.value, datum.value < 1 ? '~g' : '.3~s')"
-    )
-
-
-def _rows(architectures: int) -> int:
-    """Pixels for so many architectures, one below the other."""
-    return (14 if architectures <= 4 else 10) * architectures
-
-
 def _interval(estimate: Estimate) -> dict[str, Any]:
     """Mean and interval in percent, as figures (the mean itself where there is no interval) and as words."""
     mean = 100 * estimate.mean
     low, high = (mean if end is None else 100 * end for end in (estimate.low, estimate.high))
     return {"mean": mean, "low": low, "high": high, "exact match %": share_entry(estimate).text}
-
-
-def _label(scores: Scores, name: str, shared: bool = False) -> str:
-    return f"{SHARED} {label(scores.of(name))}" if shared else label(scores.of(name))
-
-
-def _labels(scores: Scores, shared: Collection[str] = ()) -> list[str]:
-    return [_label(scores, name, name in shared) for name in scores.architectures]
-
-
-def _colour(
-    scores: Scores, look: dict[str, Look], shared: Collection[str] = (), field: str = "architecture"
-) -> alt.Color:
-    scale = alt.Scale(domain=_labels(scores, shared), range=[look[name].colour for name in scores.architectures])
-    return alt.Color(f"{field}:N", scale=scale)
-
-
-def _shape(scores: Scores, look: dict[str, Look], shared: Collection[str] = ()) -> alt.Shape:
-    scale = alt.Scale(domain=_labels(scores, shared), range=[look[name].shape for name in scores.architectures])
-    return alt.Shape("architecture:N", scale=scale)
-
-
-def _dash(scores: Scores, look: dict[str, Look], shared: Collection[str] = ()) -> alt.StrokeDash:
-    scale = alt.Scale(domain=_labels(scores, shared), range=[look[name].dash for name in scores.architectures])
-    return alt.StrokeDash("architecture:N", scale=scale)
-
-
-def _shared(scores: Scores) -> set[str]:
-    """Architectures with a cell that shared the machine."""
-    return {record.architecture for record in scores.records if not record.exclusive}
 
 
 def _unit(scores: Scores) -> str:

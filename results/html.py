@@ -9,10 +9,11 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, StrictUndefined
 
-from bench.results.charts import WIDTH, Chart, charts, looks, performance_profile, theme
+from bench.results.charts import Chart, charts, performance_profile
 from bench.results.contents import Contents, Part
 from bench.results.entries import SHARED, Table
 from bench.results.files import write_bytes
+from bench.results.looks import WIDTH, looks, theme
 from bench.results.runs import Run
 from bench.results.scores import Scores
 from bench.results.statistics import FEWEST_TASKS

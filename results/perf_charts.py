@@ -8,7 +8,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bench.results.charts import GREY, Chart, looks
+from bench.results.charts import Chart
+from bench.results.looks import GREY, looks
 
 PANEL = 300
 """Pixels of one panel."""

@@ -10,9 +10,10 @@ import pytest
 import vl_convert
 
 from bench.results import charts as module
-from bench.results.charts import Chart, charts, curve_frame, looks, pareto_front, performance_profile, theme
+from bench.results.charts import Chart, charts, curve_frame, pareto_front, performance_profile
 from bench.results.contents import Contents, Part, contents
 from bench.results.html import VEGA_LITE
+from bench.results.looks import looks, theme
 from bench.results.records import Record
 from bench.results.runs import open_run, write_plan
 from bench.results.scores import Scores
