@@ -60,8 +60,7 @@ class TuneOptions:
     trials: int = 12
     """Trials of each architecture."""
     finalists: int | None = None
-    """How many of its best trials, one of each depth first, are trained once more, with the whole budget; the best of
-    these is taken. Default: 4, or all of fewer trials."""
+    """How many of its best trials are trained once more, at the whole budget. Default: 4, or all of fewer trials."""
     budget: str | None = None
     """Training of each trial, a quarter of what the settings are for. Default: a quarter of the suite's."""
     params: str | None = None
