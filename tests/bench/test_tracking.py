@@ -146,7 +146,7 @@ def test_trackers_show_curves_and_final_figures_and_stay_on_this_machine(
             assert found[cell]["final/train_seconds"].keys() == {600}
     settings = {name: json.loads(text) for name, text in trackio_rows(tmp_path, "select run_name, config from configs")}
     assert settings["lstm-s0"]["architecture"] == "lstm"
-    assert settings["lstm-s0"]["batch"] == 32
+    assert settings["lstm-s0"]["batch"] == plan.entries[0].training.batch
     assert not (tmp_path / "theirs").exists()
     assert callers == []
 
