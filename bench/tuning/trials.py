@@ -87,12 +87,13 @@ def best_of(trials: list[Trial], depth: str) -> Trial | None:
     The one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984): what more layers gain by
     chance is not worth the time that they take.
     """
-    near = ranked(trials, "final") or ranked(trials)
-    if near and near[0].score is not None:
-        best, total = near[0].score, near[0].total or 1
-        least = best - math.sqrt(best * (1 - best) / total)
-        near = [trial for trial in near if (trial.score or 0.0) >= least]
-    return min(near, key=lambda trial: trial.settings.get(depth, 0), default=None)
+    found = ranked(trials, "final") or ranked(trials)
+    if not found:
+        return None
+    best, total = found[0].score or 0.0, found[0].total or 1
+    least = best - math.sqrt(best * (1 - best) / total)
+    near = [trial for trial in found if (trial.score or 0.0) >= least]
+    return min(near, key=lambda trial: trial.settings.get(depth, 0))
 
 
 def importances(space: dict[str, BaseDistribution], trials: list[Trial]) -> dict[str, float] | None:

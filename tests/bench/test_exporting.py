@@ -15,6 +15,7 @@ import elsewhere
 import pytest
 import torch
 from calling import call
+from mutations import last_byte_changed
 from safetensors.torch import load_file, save_file
 from stranger import unknown_plugin
 
@@ -286,8 +287,7 @@ def test_what_cannot_be_exported_is_one_line(
 ) -> None:
     copytree(trained_run, tmp_path / "run")
     weights = cell_directory(tmp_path / "run", "lstm", 1) / WEIGHTS
-    *others, last = weights.read_bytes()
-    weights.write_bytes(bytes([*others, last ^ 1]))
+    weights.write_bytes(last_byte_changed(weights.read_bytes()))
     for arguments, says in (
         (("--arch", "lsmt"), "did you mean 'lstm'"),
         (("--arch", "lstm", "--seed", "7"), "has finished seeds 0, 1"),

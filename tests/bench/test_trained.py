@@ -10,6 +10,7 @@ from shutil import copytree, rmtree
 import pytest
 import torch
 from calling import call
+from mutations import last_byte_changed
 
 from bench.architectures import registry
 from bench.asking import ask, read_problem
@@ -63,8 +64,7 @@ def _no_weights(run: Path) -> None:
 
 def _changed_weights(run: Path) -> None:
     path = run / "cells" / "lstm-s0" / WEIGHTS
-    *others, last = path.read_bytes()
-    path.write_bytes(bytes([*others, last ^ 1]))
+    path.write_bytes(last_byte_changed(path.read_bytes()))
 
 
 def _changed_curve(run: Path) -> None:

@@ -21,6 +21,11 @@ FIELDS = ('"', "1.5", "1e3", "inf", "-", "0x0", "1x1x1", "1_0", " 1", "\u0661")
 """What CSV's readers take for something else."""
 
 
+def last_byte_changed(data: bytes) -> bytes:
+    """Whatever it was before."""
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
 def flipped(data: bytes, other: bytes, chance: Random) -> bytes:
     """One to eight bits are other ones."""
     changed = bytearray(data)

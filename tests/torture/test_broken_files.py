@@ -175,8 +175,7 @@ def test_a_damaged_file_is_named_by_whatever_command_reads_it(
 @pytest.mark.parametrize("name", KINDS)
 def test_no_model_of_a_damaged_cell_is_handed_on(name: str, run: Path, call: Call) -> None:
     path = run / KINDS[name].path
-    *others, last = path.read_bytes()
-    path.write_bytes(bytes([*others, last ^ 1]))
+    path.write_bytes(mutations.last_byte_changed(path.read_bytes()))
     Path("problems.csv").write_text("a,op,b\n1,+,1\n", encoding="utf-8")
     for line in (
         ["eval", str(run), "--data", "problems.csv"],
