@@ -116,15 +116,16 @@ def server_of(site: Site, place: Place) -> MultiSocketServer | BaseWSGIServer:
 
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that some wait for an answer is no news
     try:
-        return create_server(
-            create_app(site),
-            sockets=[place.socket],
-            threads=THREADS,
-            connection_limit=CONNECTIONS,
-            channel_timeout=SILENT_SECONDS,
-            max_request_header_size=MOST_HEADER_BYTES,
-            max_request_body_size=MOST_BYTES_READ,
-            ident=None,
-        )
+        place.socket.listen()  # before there is a server: waitress would leave half of one behind
     except OSError as error:
         raise UserError(f"--port {place.port}: {error.strerror}; name another with --port") from None
+    return create_server(
+        create_app(site),
+        sockets=[place.socket],
+        threads=THREADS,
+        connection_limit=CONNECTIONS,
+        channel_timeout=SILENT_SECONDS,
+        max_request_header_size=MOST_HEADER_BYTES,
+        max_request_body_size=MOST_BYTES_READ,
+        ident=None,
+    )
