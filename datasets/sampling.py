@@ -44,18 +44,24 @@ class Sampler:
                 raise ValueError(f"stratum '{stratum}' has no {split} problem; leave it out of the suite")
         self._size = np.array([len(problems) for problems in listed], dtype=np.int64)  # 0 where not listed
         self._offset = np.cumsum(self._size) - self._size
-        self._table = Problems.join([NO_PROBLEMS, *listed])
+        self.table = Problems.join([NO_PROBLEMS, *listed])
+        """the problems of all listed strata, stratum by stratum"""
 
     @property
     def listed_problems(self) -> int | None:
         """How many distinct problems there are in this split, or None where some strata are too many to list."""
         return int(self._size.sum()) if self._size.all() else None
 
+    def pick(self, chosen: NDArray[np.int64], counter: Counter) -> NDArray[np.int64]:
+        """One problem from each chosen stratum, all of them listed: (n,) -> n rows of `table`."""
+        picks: NDArray[np.int64] = self._offset[chosen] + counter.below(self._size[chosen])
+        return picks
+
     def draw(self, chosen: NDArray[np.int64], counter: Counter) -> Problems:
         """One problem from each chosen stratum (index into `strata`), (n,) -> n problems."""
         size = self._size[chosen]
         picked, pending = np.flatnonzero(size), np.flatnonzero(size == 0)
-        parts = [self._table.rows(self._offset[chosen[picked]] + counter.below(size[picked]))]
+        parts = [self.table.rows(self.pick(chosen[picked], counter))]
         positions = [picked]
         for _ in range(MOST_ROUNDS):
             if not len(pending):

@@ -20,6 +20,8 @@ BLOCK = 1024
 MOST_BARREN_BLOCKS = 10_000
 MOST_TRAINING_PROBLEMS = 10_000_000
 """of a finite training set: it is held in memory"""
+MOST_ENCODED = 2**18
+"""problems that are kept as token ids, which takes 150 bytes and more each"""
 
 
 class ProblemStream:
@@ -36,34 +38,47 @@ class ProblemStream:
     def __init__(self, sampler: Sampler, problem_key: str, seed: int, limit: int | None = None) -> None:
         self._sampler, self._key = sampler, key_of("stream", problem_key, seed)
         self._epoch_key = key_of("epoch", problem_key, seed)
-        self._pool = None if limit is None else self._first_distinct(limit)
+        self._finite = limit is not None
+        self.pool = None if sampler.listed_problems is None else sampler.table
+        """all distinct problems, or None where they are too many to list"""
+        if limit is not None:
+            self.pool = self._first_distinct(limit)
         self._epoch: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     @property
     def distinct_problems(self) -> int | None:
         """How many distinct problems the sequence has, or None where they are too many to list."""
-        return self._sampler.listed_problems if self._pool is None else len(self._pool)
+        return None if self.pool is None else len(self.pool)
 
     def block(self, number: int) -> Problems:
         """Examples number * 1,024 to (number + 1) * 1,024 - 1."""
-        if self._pool is None:
-            return self._fresh(number)
+        return self._fresh(number) if self.pool is None else self.pool.rows(self.picks(number))
+
+    def picks(self, number: int) -> NDArray[np.int64]:
+        """The same as rows of `pool`, where there is one: (1,024,)."""
+        assert self.pool is not None
+        if not self._finite:
+            return self._sampler.pick(*self._strata(number))
         positions = np.arange(number * BLOCK, (number + 1) * BLOCK)
-        epochs, places = np.divmod(positions, len(self._pool))
+        epochs, places = np.divmod(positions, len(self.pool))
         picks = np.empty(BLOCK, dtype=np.int64)
         for epoch in np.unique(epochs):
             picks[epochs == epoch] = self._order(int(epoch))[places[epochs == epoch]]
-        return self._pool.rows(picks)
+        return picks
 
-    def _fresh(self, number: int) -> Problems:
+    def _strata(self, number: int) -> tuple[NDArray[np.int64], Counter]:
+        """The stratum of each example of a block, and the source of what else is drawn for it."""
         counter = Counter(self._key, number)
         strata = (np.arange(BLOCK) + number * BLOCK) % len(self._sampler.strata)
-        return self._sampler.draw(strata[counter.permutation(BLOCK)], counter)
+        return strata[counter.permutation(BLOCK)], counter
+
+    def _fresh(self, number: int) -> Problems:
+        return self._sampler.draw(*self._strata(number))
 
     def _order(self, epoch: int) -> NDArray[np.int64]:
-        assert self._pool is not None
+        assert self.pool is not None
         if self._epoch[0] != epoch:
-            self._epoch = (epoch, Counter(self._epoch_key, epoch).permutation(len(self._pool)))
+            self._epoch = (epoch, Counter(self._epoch_key, epoch).permutation(len(self.pool)))
         return self._epoch[1]
 
     def _first_distinct(self, limit: int) -> Problems:
@@ -104,6 +119,7 @@ class Stream:
         """SHA-256 after each whole block taken, each over the one before and the block"""
         self._marks: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
         self._encoded: Encoded | None = None
+        self._pool: tuple[Encoded, NDArray[np.uint64]] | None = None
         self._distinct: NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
         self._fresh_marks: list[NDArray[np.uint64]] = []
 
@@ -113,8 +129,7 @@ class Stream:
         while n:
             start = self.position % BLOCK
             if self._encoded is None:
-                block = self._problems.block(self.position // BLOCK)
-                self._encoded, self._marks = self._encoding.encode(block), fingerprint(block)
+                self._encoded, self._marks = self._block(self.position // BLOCK)
             stop = min(start + n, BLOCK)
             if most_tokens is not None:
                 total = np.cumsum(self._encoded.rows(slice(start, stop)).tokens)
@@ -159,6 +174,22 @@ class Stream:
         """Distinct problems (operation and signed operands) among the examples taken so far."""
         self._fold_marks()
         return len(np.union1d(self._distinct, self._marks[: self.position % BLOCK]))
+
+    def _block(self, number: int) -> tuple[Encoded, NDArray[np.uint64]]:
+        """A block as token ids, and the fingerprints of its problems.
+
+        Once a cell has taken as many examples as there are problems, all problems are encoded, and looked up from then
+        on: five times as fast, and no cell encodes more than twice as many as it takes.
+        """
+        pool = self._problems.pool
+        if pool is None or len(pool) > MOST_ENCODED or number * BLOCK < len(pool):
+            block = self._problems.block(number)
+            return self._encoding.encode(block), fingerprint(block)
+        if self._pool is None:
+            self._pool = self._encoding.encode(pool), fingerprint(pool)
+        picks = self._problems.picks(number)
+        encoded, marks = self._pool
+        return encoded.rows(picks), marks[picks]
 
     def _link(self, marks: NDArray[np.uint64]) -> str:
         before = self.chain[-1] if self.chain else ""

@@ -13,6 +13,7 @@ import torch
 
 from bench.datasets.encoding import Encoded
 from bench.datasets.problems import Problems
+from bench.datasets.split import fingerprint
 from bench.datasets.stream import BLOCK, ProblemStream, Stream
 from bench.datasets.suites import Suite, load_suite
 
@@ -283,6 +284,26 @@ def test_sign_variants_are_distinct_problems(twins: Any) -> None:
     suite = twins.suite(operations=["+", "-"], digits=["1x1"])
     most = suite.sampler.listed_problems
     assert len(set(examples(suite.stream(0, most), most))) == most
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "n"), [("small", None, 5000), ("quick", 1500, 5000), ("quick", None, 110_000)]
+)
+def test_looking_problems_up_changes_nothing(request: Any, name: str, limit: int | None, n: int) -> None:
+    """Beyond as many examples as there are problems all of them are encoded once; before, and for most suites, not."""
+    suite: Suite = request.getfixturevalue(name)
+    problems = suite.stream(3, limit)
+    found, stream = taken(suite, [n], seed=3, limit=limit)
+    assert problems.pool is not None
+    assert len(problems.pool) + BLOCK < n
+    last = n // BLOCK - 1
+    for number in (0, len(problems.pool) // BLOCK + 1, last):
+        block = problems.block(number)
+        wanted, rows = suite.encoding.encode(block), slice(number * BLOCK, (number + 1) * BLOCK)
+        assert np.array_equal(found.prompt[rows], wanted.prompt)
+        assert np.array_equal(found.answer[rows], wanted.answer)
+        link = stream.chain[number - 1].encode() if number else b""
+        assert stream.chain[number] == hashlib.sha256(link + fingerprint(block).astype("<u8").tobytes()).hexdigest()
 
 
 def test_unique_problems(quick: Suite, small: Suite, twins: Any) -> None:
