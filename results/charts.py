@@ -259,10 +259,11 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[st
     if not comparisons:
         return []
     found = []
+    overall = told_apart(list(comparisons))
     if len(comparisons) > 1:
         rows = [
             _difference(pair, pair.rows[0]) | {"ahead": labelled(scores, pair.one), "told": told}
-            for pair, told in zip(comparisons, told_apart(list(comparisons)), strict=True)
+            for pair, told in zip(comparisons, overall, strict=True)
         ]
         rows.sort(key=lambda row: -row["mean"])
         y = alt.Y("pair:N", sort=None, title=None, axis=alt.Axis(grid=False))
@@ -277,11 +278,16 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[st
         )
     best = comparisons[0].one
     against = [pair for pair in comparisons if pair.one == best]
+    told_of = {pair.other: told for pair, told in zip(comparisons, overall, strict=True) if pair.one == best}
     # Few pairs leave room for more rows each.
     slices = ("all", "operation", "digits", "signs") if len(against) <= 2 else ("all", "operation")
     rows = [
         _difference(pair, row)
-        | {"problems": words(row), "than": labelled(scores, pair.other), "told": row.verdict in (best, pair.other)}
+        | {
+            "problems": words(row),
+            "than": labelled(scores, pair.other),
+            "told": told_of[pair.other] if row.slice == "all" else row.verdict in (best, pair.other),
+        }
         for pair in against
         for row in pair.rows
         if row.slice in slices
@@ -304,7 +310,8 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], look: dict[st
         Chart(
             name="differences-by-problem",
             title=f"{best} against {'the others' if len(against) > 1 else against[0].other}",
-            caption=f"How many points more often {best} is right. {FOREST_CAPTION} the rows of a comparison.",
+            caption=f"How many points more often {best} is right. {FOREST_CAPTION} the rows of a comparison (all "
+            "problems: over all pairs).",
             legend=labels(scores),
             picture=_forest(rows, len(order) * (rows_height(len(against)) + 10), **encodings),
         )
@@ -359,7 +366,7 @@ def _trade_off(
     rows, seeds = [], []
     for architecture in scores.architectures:
         cost = scores.median(architecture, lambda record: getattr(record, column))
-        if cost is None:
+        if not cost:  # not known, or a model that was not trained, for which the logarithmic axis has no place
             continue
         facts = {
             "architecture": labelled(scores, architecture, architecture in shared),
@@ -370,7 +377,7 @@ def _trade_off(
         seeds += [
             facts | {"cost": getattr(record, column), "mean": 100 * record.exact_match}
             for record in scores.of(architecture)
-            if getattr(record, column) is not None and record.exact_match is not None
+            if getattr(record, column) and record.exact_match is not None
         ]
     if not rows:
         return None
@@ -452,11 +459,20 @@ def performance_profile(groups: Sequence[Scores], look: dict[str, Look]) -> Char
     A suite counts as learnt by the median seed's first validation with 90 % right. None with fewer than 5 suites, or
     where no architecture ran on all of them.
     """
-    names = [name for name in look if all(name in scores.architectures for scores in groups)]
-    if len({scores.plan["suite"]["name"] for scores in groups}) < FEWEST_TASKS or not names:
+    suites = {scores.plan["suite"]["name"]: scores for scores in reversed(groups)}
+    """of each suite the first group"""
+    if len(suites) < FEWEST_TASKS:
         return None
-    times = [[learning(scores, name).reached[LEVELS[0], "examples"].median for scores in groups] for name in names]
-    taus, profiles = performance_profiles(times)
+    times = {
+        name: [learning(scores, name).reached[LEVELS[0], "examples"].median for scores in suites.values()]
+        for name in look
+        if all(name in scores.architectures for scores in suites.values())
+    }
+    # One that has learnt a suite before its first example is infinitely many times as fast as any other.
+    names = [name for name, of_suites in times.items() if all(of_suites)]
+    if not names:
+        return None
+    taus, profiles = performance_profiles([times[name] for name in names])
     rows = [
         {"architecture": name, "tau": tau, "share": 100 * share}
         for name, profile in zip(names, profiles, strict=True)
@@ -478,7 +494,7 @@ def performance_profile(groups: Sequence[Scores], look: dict[str, Look]) -> Char
     return Chart(
         name="performance-profile",
         title="Performance profile",
-        caption=f"Share of the {len(groups)} suites on which an architecture is 90 % right on validation (median over "
+        caption=f"Share of the {len(suites)} suites on which an architecture is 90 % right on validation (median over "
         "seeds) after at most tau times the examples that the fastest one took.",
         legend=names,
         picture=line.properties(width="container", height=240),
@@ -497,7 +513,7 @@ def _interval(estimate: Estimate) -> dict[str, Any]:
 
 def _unit(scores: Scores) -> str:
     """What the intervals of this report are."""
-    seeds = {len(scores.of(name)) for name in scores.architectures}
+    seeds = {len(scores.seeds(name)) for name in scores.architectures}
     if seeds == {1}:
         return "One seed: 95 % Wilson interval over the problems asked."
     if max(seeds) < FEWEST_SEEDS:

@@ -70,7 +70,14 @@ def held_equal(records: list[Record]) -> str:
     if unfitted:
         unequal.append(f"parameters of {', '.join(unfitted)}")
 
-    equal.append(_data(records))
+    seeds: dict[str, set[int]] = {}
+    for record in records:
+        seeds.setdefault(record.architecture, set()).add(record.seed)
+    apart = [pair for pair in combinations(seeds, 2) if not seeds[pair[0]] & seeds[pair[1]]]
+    if apart:
+        unequal.append(f"training problems of {' and '.join(apart[0])}, which share no seed")
+    if not apart or len(apart) < len(seeds) * (len(seeds) - 1) // 2:
+        equal.append(_data(records))
     equal.append(f"the same test problems (test hash {str(records[0].test_hash)[:SHOWN_HASH]})")
 
     for name, field in (("examples", "examples"), ("FLOPs", "flops"), ("training seconds", "train_seconds")):

@@ -52,7 +52,7 @@ class Difference:
     p: float | None
     """of the paired t test; None with fewer than 3 seeds, equal differences, or all-or-nothing seeds"""
     holm: float | None
-    """p (all-or-nothing seeds: sign_flip), adjusted over all rows of the comparison"""
+    """p (where there is none, sign_flip), adjusted over all rows of the comparison"""
     sign_flip: float | None
     """of the paired sign-flip test; None with fewer than 6 seeds"""
     all_or_nothing: bool
@@ -259,7 +259,7 @@ def _judged(row: Difference, paired: PairedDifference, one: str, other: str, row
     decided = p is not None and p < SIGNIFICANCE
     verdict = better if decided else cannot_tell(n)
 
-    clauses = [_solved(row, one, other)] if row.all_or_nothing else []
+    clauses = [solved_words(row, one, other)] if row.all_or_nothing else []
     if decided and row.slice == "all":
         more = f"{100 * abs(row.difference.mean):.1f} points more often than {worse}"
         clauses.append(f"{better} is right {more}{_interval(row)}, {n} seeds")
@@ -272,7 +272,7 @@ def _judged(row: Difference, paired: PairedDifference, one: str, other: str, row
     return replace(row, verdict=verdict, sentence=place + "; ".join(clauses))
 
 
-def _solved(row: Difference, one: str, other: str) -> str:
+def solved_words(row: Difference, one: str, other: str) -> str:
     """'all-or-nothing: transformer solves it in 3 of 5 seeds [23.1, 88.2], lstm in 0 of 5 [0.0, 43.4]', in percent."""
     said = []
     for name, share in ((one, row.solved_one), (other, row.solved_other)):

@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 from itertools import combinations
 
-from bench.results.comparison import SIGNIFICANCE, Comparison, Difference, ahead, cannot_tell, compare, points, words
+from bench.results.comparison import (
+    SIGNIFICANCE,
+    Comparison,
+    Difference,
+    ahead,
+    cannot_tell,
+    compare,
+    points,
+    solved_words,
+    words,
+)
 from bench.results.scores import Scores
 from bench.results.statistics import FEWEST_SEEDS, holm
 
@@ -44,7 +54,7 @@ def told_apart(comparisons: list[Comparison]) -> list[bool]:
     figures, so that of 15 equal architectures one in 10 reports would name a winner if those 14 alone were counted.
     """
     overall = [comparison.rows[0] for comparison in comparisons]
-    adjusted = holm([row.sign_flip if row.all_or_nothing else row.p for row in overall])
+    adjusted = holm([row.sign_flip if row.p is None else row.p for row in overall])
     return [p is not None and p < SIGNIFICANCE for p in adjusted]
 
 
@@ -70,7 +80,8 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, told: set[
     if not others:
         yield f"{best} is right on {_share(scores, best)} of the test problems. There is no other to compare it with."
         return
-    if scores.share_right(best, "all", "all").mean == 0:
+    mean = {name: scores.share_right(name, "all", "all").mean for name in names}
+    if mean[best] == 0:
         yield f"None of {_listed(names)} is right on any of the test problems."
         return
     against = [pairs[best, other] for other in others if (best, other) in pairs]
@@ -78,7 +89,10 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, told: set[
     before = [pair for pair in against if ahead(pair.rows[0], best, pair.other) != pair.other]
     behind = [pair for pair in before if (best, pair.other) in told]
     level = [pair for pair in before if (best, pair.other) not in told]
-    line = f"{best} is right most often, on {_share(scores, best)} of the test problems"
+    if ties := [other for other in others if mean[other] == mean[best]]:
+        line = f"{_listed([best, *ties])} are right most often, each on {100 * mean[best]:.1f} % of the test problems"
+    else:
+        line = f"{best} is right most often, on {_share(scores, best)} of the test problems"
     if behind:
         line += f": {_listed([f'{points(pair.rows[0])} more often than {pair.other}' for pair in behind[:SHOWN]])}"
     if rest := [pair.other for pair in behind[SHOWN:]]:
@@ -92,7 +106,9 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, told: set[
         found = [f"{pair.other} ({points(pair.rows[0])}, {len(pair.seeds)} seeds)" for pair in reverse]
         yield f"On the seeds that both have, it is right less often than {_listed(found)}: run all with the same seeds."
     yield from (
-        f"{pair.one} and {pair.other}, {row.sentence}." for pair in against if (row := pair.rows[0]).all_or_nothing
+        f"{pair.one} and {pair.other}, {solved_words(row, pair.one, pair.other)}."
+        for pair in against
+        if (row := pair.rows[0]).all_or_nothing
     )
     if apart := [other for other in others if (best, other) not in pairs]:
         yield f"{best} shares no seed with {_listed(apart)}, so they are not compared."
@@ -101,7 +117,9 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, told: set[
 
 def _by_operation(scores: Scores, names: list[str], pairs: Pairs) -> Iterator[str]:
     """The best on each operation, against the second best on it."""
-    told, level, verdict, questions = [], [], "", 0
+    told: list[str] = []
+    level: dict[str, list[str]] = {}
+    """what cannot be told -> operations"""
     for operation in scores.values("operation"):
         mean = {name: scores.share_right(name, "operation", operation).mean for name in names}
         first, second = sorted(names, key=lambda name: -mean[name])[:2]
@@ -113,16 +131,16 @@ def _by_operation(scores: Scores, names: list[str], pairs: Pairs) -> Iterator[st
             continue
         best = ahead(row, pair.one, pair.other) or first  # on the seeds that both have
         other = second if best == first else first
-        found = f"{words(row)} ({best} {points(row)} before {other})"
+        how = f"{points(row)} before" if row.difference.mean else "level with"
+        found = f"{words(row)} ({best} {how} {other})"
         if row.verdict == best:
             told.append(found)
         else:
-            level.append(found)
-            verdict, questions = row.verdict, len(pair.rows)
+            verdict = f"{row.verdict}, after Holm over the {len(pair.rows)} rows of a comparison,"
+            level.setdefault(verdict, []).append(found)
     if told:
         yield f"By operation, the best can be told on {_listed(told)}."
-    if level:
-        yield f"By operation, {verdict}, after Holm over the {questions} rows of a comparison, on {_listed(level)}."
+    yield from (f"By operation, {verdict} on {_listed(found)}." for verdict, found in level.items())
 
 
 def _share(scores: Scores, name: str) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
+from itertools import count
+from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
@@ -20,8 +22,8 @@ class Scores:
     """The cells of runs that may be joined (`joining.join_runs` says which), by architecture and seed.
 
     An architecture that several runs hold under the same settings is one, its seeds taken together; under other
-    settings it is several, each with the name of its run's folder behind its own. A cell that two runs hold is taken
-    from the first. Raises NotComparable where finished cells may not stand side by side, and BadFile.
+    settings it is several, each with the name of its first run's folder behind its own. A cell that two runs hold is
+    taken from the first. Raises NotComparable where finished cells may not stand side by side, and BadFile.
     """
 
     def __init__(self, *runs: Run) -> None:
@@ -32,12 +34,13 @@ class Scores:
         """architecture -> seeds, both in the order of the plans"""
         self.records: list[Record] = []
         """of the finished cells, seed within architecture; `architecture` is the name that tables show"""
-        self.unfinished: list[tuple[str, int, str, str]] = []
-        """(architecture, seed, status, reason) of the cells that failed or are broken, and of those not run yet, for
-        no reason"""
         self._home: dict[tuple[str, int], tuple[Run, Record]] = {}
+        self._lacking: dict[tuple[str, int], tuple[str, str]] = {}
         for run in runs:
             self._add(run)
+        self.unfinished = [(*cell, *why) for cell, why in self._lacking.items() if cell not in self._home]
+        """(architecture, seed, status, reason) of the cells that failed or are broken, and of those not run yet, for
+        no reason"""
         self.records.sort(key=lambda record: list(self.planned).index(record.architecture))
         check_comparable(self.records)
         self.predictions = {
@@ -71,25 +74,37 @@ class Scores:
                     seeds.append(seed)
                 record = ended.get((architecture, seed))
                 if error := run.broken.get((architecture, seed)):
-                    self.unfinished.append((name, seed, "broken", str(error)))
+                    self._lacks(name, seed, "broken", str(error))
                 elif record is None:
-                    self.unfinished.append((name, seed, "not run", ""))
+                    self._lacks(name, seed, "not run", "")
                 elif not record.done:
-                    self.unfinished.append((name, seed, record.status, record.reason))
+                    self._lacks(name, seed, record.status, record.reason)
                 else:
                     self._home[name, seed] = run, record
                     self.records.append(replace(record, architecture=name))
-        # What one run lacks, another may have.
-        self.unfinished = [cell for cell in self.unfinished if cell[:2] not in self._home]
+
+    def _lacks(self, name: str, seed: int, status: str, reason: str) -> None:
+        """Of two runs that hold a cell without a result, the first that tried it tells why."""
+        if self._lacking.get((name, seed), ("not run", ""))[0] == "not run":
+            self._lacking[name, seed] = status, reason
 
     def _name(self, run: Run, architecture: str) -> str:
         """How tables call an architecture of a run."""
-        same = [
-            other is run or settings_of(other, architecture) == settings_of(run, architecture)
-            for other in self.runs
-            if architecture in other.plan["architectures"]
-        ]
-        return architecture if all(same) else f"{architecture} ({run.directory.name})"
+        groups: list[list[Run]] = []
+        """those that have it, by its settings"""
+        for other in self.runs:
+            if architecture in other.plan["architectures"]:
+                settings = settings_of(other, architecture)
+                group = next((group for group in groups if settings_of(group[0], architecture) == settings), None)
+                if group is None:
+                    groups.append([other])
+                else:
+                    group.append(other)
+        if len(groups) == 1:
+            return architecture
+        folders = _ends([group[0].directory for group in groups])
+        [mine] = [folder for folder, group in zip(folders, groups, strict=True) if any(one is run for one in group)]
+        return f"{architecture} ({mine})"
 
     def _read(self, record: Record, read: Callable[[Run, Record], pd.DataFrame]) -> pd.DataFrame:
         return read(*self._home[record.architecture, record.seed])
@@ -175,6 +190,13 @@ class Scores:
         """Median of a figure over the finished cells of an architecture that have it; None where none has."""
         values = [value for record in self.of(architecture) if (value := figure(record)) is not None]
         return median(values) if values else None
+
+
+def _ends(folders: list[Path]) -> list[str]:
+    """The last parts of paths, as many of them as it takes to tell all apart."""
+    paths = [folder.resolve().parts for folder in folders]
+    parts = next(n for n in count(1) if len({path[-n:] for path in paths}) == len(paths))
+    return ["/".join(path[-parts:]) for path in paths]
 
 
 def _nothing_right(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -163,8 +163,8 @@ class PairedDifference:
 
     @property
     def decisive(self) -> float | None:
-        """The p that decides: of the t test or, where that does not hold, of the sign-flip test. None: cannot tell."""
-        return self.sign_flip if self.all_or_nothing else self.p
+        """The p that decides: of the t test or, where there is none, of the sign-flip test. None: cannot tell."""
+        return self.sign_flip if self.p is None else self.p
 
 
 def paired_difference(one: Sequence[float], other: Sequence[float]) -> PairedDifference:

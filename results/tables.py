@@ -19,6 +19,7 @@ from bench.results.statistics import ALL_EQUAL, ALL_UNSEEN, ONE_SEED, Estimate, 
 
 BUDGET_TOLERANCE = 0.01
 """A budget missed by a larger share is marked."""
+SHARED_NOTE = f"{SHARED} the machine was shared while this was measured (exclusive = no)."
 BASELINES_NOTE = (
     "calculator: right by definition. nearest: answers as the one among the first 100,000 distinct training examples "
     "whose prompt differs in fewest symbols. Neither is a model: they bound every figure from above and below."
@@ -99,7 +100,7 @@ def summary(scores: Scores) -> Table:
         *estimate_notes(estimates),
         "Times, rates and memory: medians over seeds. FLOPs: matrix products only, forward and backward. "
         "state B: bytes that decoding keeps for one problem.",
-        *([f"{SHARED} the machine was shared while this was measured (exclusive = no)."] if shared else []),
+        *([SHARED_NOTE] if shared else []),
         *([BASELINES_NOTE] if scores.baseline_names else []),
         *marks(scores, scores.architectures),
     ]
@@ -281,9 +282,12 @@ def how_fast(scores: Scores) -> Table:
                     row.append(Entry(text=BEYOND, value=reached.median))
                 else:
                     decimals = 1 if cost == "train_seconds" else 0
-                    row.append(number_entry(reached.median, decimals=decimals, power=cost == "flops"))
+                    alone = cost != "train_seconds" or all(record.exclusive for record in scores.of(name))
+                    row.append(number_entry(reached.median, alone, decimals=decimals, power=cost == "flops"))
         rows.append(row)
     notes = ["Seeds that solved it: share in % with its 95 % Wilson interval over seeds.", RESOLUTION]
+    if not all(record.exclusive for record in scores.records):
+        notes.append(SHARED_NOTE)
     return Table(title="Solved, and how fast", columns=columns, rows=rows, notes=notes)
 
 

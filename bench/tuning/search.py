@@ -45,6 +45,7 @@ from bench.tuning.trials import (
     counted,
     finalists,
     open_journal,
+    ranked,
     settle_interrupted,
     study_of,
     tell,
@@ -175,7 +176,8 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
 
     Raises:
         Interrupted: by the user; finished trials are kept.
-        UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked.
+        UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked,
+            or fewer and finals that were chosen from them.
     """
     advice = "searches here; wait for it or end it first"
     with holding(directory / RUN_LOCK, sign=True, refusal=lambda other: f"--out {directory}: {other} {advice}"):
@@ -189,6 +191,13 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
                 option, kind = {"search": ("--trials", "trials"), "final": ("--finalists", "finals")}[stage]
                 raise UserError(
                     f"{option} {asked[stage]}: {directory} holds {there} {kind} of {name}; ask for as many or more"
+                )
+        for cls in search.classes:
+            there = len(counted(studies[cls.name, "search"]))
+            if there < search.trials and counted(studies[cls.name, "final"]):
+                raise UserError(
+                    f"--trials {search.trials}: {directory} holds finals of {cls.name}, chosen from {there} trials; "
+                    f"ask for as many, or choose another folder"
                 )
         for stage, most in asked.items():
             for number in range(most):
@@ -298,7 +307,7 @@ class _TrialTask:
 
 
 def _write_best(search: Search, storage: JournalStorage, directory: Path) -> None:
-    """tune.toml: the best settings of each architecture that has had as many trials, in full, for `run --set-file`."""
+    """tune.toml: the best settings, in full, of each architecture that has had all trials and finals: for `run`."""
     plan = search.plan
     header = Tuned(
         suite=plan.suite.name,
@@ -318,8 +327,9 @@ def _write_best(search: Search, storage: JournalStorage, directory: Path) -> Non
         if name not in known:
             continue
         best = best_of(trials, known[name].Config.depth_field)
-        searched = sum(trial.stage == "search" for trial in trials)
-        if best is not None and searched == search.trials:
+        finals = sum(trial.stage == "final" for trial in trials)
+        whole = len(trials) - finals == search.trials and finals == min(search.finalists, len(ranked(trials)))
+        if best is not None and whole:
             entry = best_entry(search, known[name], best)
             # The size is fitted anew by whoever takes the file.
             config = {key: value for key, value in asdict(entry.config).items() if key not in entry.config.size_fields}

@@ -450,6 +450,22 @@ def test_the_best_few_are_trained_once_more_and_the_best_of_them_is_taken(
     assert list(table["stage"]) == 2 * (8 * ["search"] + 3 * ["final"])
 
 
+def test_finals_are_of_all_trials_or_not_at_all(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    """No trials after finals, which were chosen from those before; no settings from half of the finals."""
+    formula(late)
+    searched(search_of(tiny_path, 4, "lstm", 2), tmp_path)
+    with pytest.raises(UserError, match=r"--trials 8: .* holds finals of lstm, chosen from 4 trials"):
+        searched(search_of(tiny_path, 8, "lstm", 2), tmp_path)
+    with pytest.raises(Interrupted):
+        searched(search_of(tiny_path, 4, "lstm", 4), tmp_path, Silent(5))
+    searched(search_of(tiny_path, 4, "transformer", 4), tmp_path)
+    assert set(tomllib.loads((tmp_path / BEST).read_text())) == {"tuned", "transformer"}
+    searched(search_of(tiny_path, 4, "lstm", 4), tmp_path)
+    assert set(tomllib.loads((tmp_path / BEST).read_text())) == {"tuned", "lstm", "transformer"}
+
+
 def trial(
     number: int, layers: int, correct: int | None, sooner: float = 0.0, stage: str = "search", total: int = 10
 ) -> Trial:

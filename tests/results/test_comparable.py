@@ -49,6 +49,17 @@ def test_what_was_held_equal_and_what_not(make_record: MakeRecord) -> None:
     )
 
 
+def test_training_problems_are_called_equal_only_where_seeds_are_shared(make_record: MakeRecord) -> None:
+    lstm, gru, rnn = (make_record(architecture=name, seed=seed) for name, seed in (("lstm", 0), ("gru", 1), ("rnn", 1)))
+    apart = "training problems of lstm and gru, which share no seed"
+    line = held_equal([lstm, gru])
+    assert "the same training problems" not in line
+    assert apart in line.partition("Not equal: ")[2]
+    line = held_equal([lstm, gru, rnn])
+    assert "the same training problems" in line.partition("Not equal: ")[0]
+    assert apart in line.partition("Not equal: ")[2]
+
+
 def test_a_device_that_gives_other_bits_each_time_is_named(make_record: MakeRecord) -> None:
     on_gpu = make_record(device="cuda", machine={"deterministic": False})
     assert held_equal([on_gpu]).endswith("Not deterministic, so that the same run may end otherwise: cuda.")

@@ -173,6 +173,35 @@ def test_the_best_of_other_seeds_is_not_called_better_where_it_is_not(of_seeds: 
     assert "before lstm" not in third
 
 
+def test_equal_differences_of_six_seeds_are_told_by_their_signs(of_seeds: Callable[..., Scores]) -> None:
+    scores = of_seeds(gru=[100] * 6, lstm=[0] * 6)
+    [pair] = all_pairs(scores)
+    assert (pair.rows[0].p, pair.rows[0].sign_flip, pair.rows[0].verdict) == (None, 2 / 64, "gru")
+    assert "more often than lstm" in conclusion(scores, [pair])[0]
+
+
+def test_ties_are_no_lead(of_seeds: Callable[..., Scores]) -> None:
+    scores = of_seeds(gru=[100] * 3, lstm=[100] * 3)
+    first, *others = conclusion(scores, all_pairs(scores))
+    assert first == "gru and lstm are right most often, each on 100.0 % of the test problems."
+    assert "addition (gru level with lstm)" in others[-1]
+
+
+def test_what_many_pairs_cannot_tell_is_not_told_of_an_all_or_nothing_one(of_seeds: Callable[..., Scores]) -> None:
+    scores = of_seeds(lstm=[100, 99, 98, 97, 99, 30], gru=[10, 11, 12, 13, 14, 15], rnn=[8, 8, 9, 9, 9, 8])
+    said = conclusion(scores, all_pairs(scores))
+    assert said[1].startswith("Cannot tell with 6 seeds, after Holm over all 3 pairs, whether it is better than gru")
+    solved = [line for line in said if "all-or-nothing" in line]
+    assert [line.split(",")[0] for line in solved] == ["lstm and gru", "lstm and rnn"]
+    assert not any("more often" in line for line in said[1:])
+
+
+def test_operations_tell_the_seeds_that_each_pair_has(of_seeds: Callable[..., Scores]) -> None:
+    scores = of_seeds(gru=[60, 62, 70, 61, 66, 60], lstm=[58, 61, 69, None, None, None])
+    [line] = [line for line in conclusion(scores, all_pairs(scores)) if line.startswith("By operation, cannot")]
+    assert line.startswith("By operation, cannot tell with 3 seeds,")
+
+
 def test_a_diverged_seed_counts_as_none_right(of_seeds: Callable[..., Scores]) -> None:
     nan = math.nan
     scores = of_seeds(gru=GRU, lstm=[70, 72, 72, nan, nan, nan], transformer=[nan] * 6)

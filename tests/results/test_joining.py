@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from bench.results.joining import join_runs
-from bench.results.records import Record
-from bench.results.runs import open_run, write_plan
+from bench.results.records import Record, write_record
+from bench.results.runs import cell_directory, open_run, write_plan
 from bench.results.tables import all_tables
 
 MakePlan = Callable[..., dict[str, Any]]
@@ -48,6 +48,32 @@ def test_other_architectures_and_seeds_of_the_same_settings_are_joined(write_run
     one, two = write_run("one", "lstm", [0, 1]), write_run("two", "gru", [0, 1])
     three = write_run("three", "lstm", [1, 5])
     assert names_and_seeds(one, two, three) == {"lstm": [0, 1, 5], "gru": [0, 1]}
+
+
+def test_folders_of_one_name_are_told_apart(write_run: Callable[..., Path]) -> None:
+    """By more of their paths; and runs of equal settings are one, whatever a third has."""
+    other = {"training": {"lr": 0.01}}
+    one, two = write_run("p/run", "lstm", [0, 1]), write_run("q/run", "lstm", [2, 3], entry=other)
+    assert names_and_seeds(one, two) == {"lstm (p/run)": [0, 1], "lstm (q/run)": [2, 3]}
+    three = write_run("three", "lstm", [4])
+    assert names_and_seeds(one, two, three) == {"lstm (p/run)": [0, 1, 4], "lstm (q/run)": [2, 3]}
+
+
+def test_a_cell_that_two_runs_lack_is_lacking_once(
+    write_run: Callable[..., Path], make_record: Callable[..., Record]
+) -> None:
+    one, two = write_run("one", "lstm", [0, 1]), write_run("two", "lstm", [0, 1])
+    for run in (one, two):
+        shutil.rmtree(cell_directory(run, "lstm", 1))
+    ended = {"status": "diverged", "reason": "loss is nan", "training": {"lr": 0.02}}
+    write_record(cell_directory(two, "lstm", 1), make_record(seed=1, **ended))
+    [scores], _ = join_runs([open_run(one), open_run(two)])
+    assert scores.unfinished == [("lstm", 1, "diverged", "loss is nan")]
+    assert scores.seeds("lstm") == [0, 1]
+    shutil.copytree(cell_directory(two, "lstm", 1), cell_directory(one, "lstm", 1))
+    [scores], _ = join_runs([open_run(one), open_run(two)])
+    assert scores.unfinished == [("lstm", 1, "diverged", "loss is nan")]
+    assert scores.digits_right("lstm").n == 2
 
 
 def test_one_architecture_under_two_settings_is_two(write_run: Callable[..., Path]) -> None:

@@ -19,7 +19,7 @@ from bench.results.entries import Table
 from bench.results.records import Record, read_record, write_record
 from bench.results.runs import cell_directory, open_run, write_plan
 from bench.results.scores import Scores
-from bench.results.tables import all_tables, by_workings
+from bench.results.tables import all_tables, by_workings, how_fast
 
 T_2 = 4.302652729911275
 """97.5 % point of t with 2 degrees of freedom"""
@@ -314,6 +314,23 @@ def test_how_fast_counts_a_seed_that_missed_as_beyond_the_budget(
     assert rows["gru"]["FLOPs to 99 %"] == "3.00e9"
     assert rows["lstm"]["seeds with 99 % in the end"].startswith("0 of 3 [")
     assert rows["lstm"]["examples to 90 %"] == "beyond the budget"
+
+
+def test_how_fast_marks_times_of_a_shared_machine(
+    tmp_path: Path,
+    make_plan: Callable[..., dict[str, Any]],
+    write_cell: Callable[..., Record],
+    predictions: pd.DataFrame,
+) -> None:
+    write_plan(tmp_path, make_plan(architectures=["gru", "rnn"], seeds=[0]))
+    for name in ("gru", "rnn"):
+        facts = {"validation_correct": 200, "validation_total": 200, "exclusive": name == "rnn"}
+        write_cell(tmp_path, predictions, architecture=name, seed=0, **facts)
+    table = how_fast(Scores(open_run(tmp_path)))
+    rows = texts(table)
+    assert (rows["gru"]["train s to 90 %"], rows["rnn"]["train s to 90 %"]) == ("~2.2", "2.2")
+    assert "~" not in rows["gru"]["examples to 90 %"]
+    assert any(note.startswith("~") for note in table.notes)
 
 
 def test_the_audit_has_what_each_cell_used_and_is_left_out_at_the_end_of_a_run(run_directory: Path) -> None:
