@@ -166,6 +166,21 @@ def test_a_pair_chart_appears_with_three_architectures(
     assert filled == []  # a layer of no marks has no extent, and browsers say so
 
 
+def test_a_model_that_was_not_trained_has_no_place_among_costs(
+    tmp_path: Path, make_plan: Callable[..., Any], write_cell: Callable[..., Record], predictions: pd.DataFrame
+) -> None:
+    write_plan(tmp_path, make_plan(architectures=["lstm", "gru"], seeds=[0]))
+    for name, seconds in (("lstm", 2.5), ("gru", 0.0)):
+        write_cell(tmp_path, predictions, architecture=name, seed=0, train_seconds=seconds)
+    [part] = contents([open_run(tmp_path)]).parts
+    costs = {
+        row["architecture"]
+        for rows in _drawn(part)["accuracy-train-seconds"].specification()["datasets"].values()
+        for row in rows
+    }
+    assert costs == {"lstm"}
+
+
 def test_a_run_without_a_finished_cell_has_no_charts(
     tmp_path: Path,
     make_plan: Callable[..., dict[str, Any]],
@@ -197,3 +212,9 @@ def test_a_performance_profile_needs_five_suites_and_whoever_ran_on_all(monkeypa
     shares = {name: [(r["tau"], r["share"]) for r in rows if r["architecture"] == name] for name in chart.legend}
     assert shares["lstm"] == [(1.0, 40.0), (1.5, 60.0), (2.0, 80.0), (4.0, 80.0)]
     assert shares["transformer"] == [(1.0, 80.0), (1.5, 80.0), (2.0, 100.0), (4.0, 100.0)]
+    # A suite that two groups hold counts once, and who needs no example to know a suite is in no ratio to others.
+    again = [ran("s1", lstm=1e9, transformer=1.0, gru=1.0), ran("s5", lstm=1.0, transformer=0.0, gru=1.0)]
+    chart = performance_profile([*groups, *again], look)
+    assert chart is not None
+    assert chart.legend == ["lstm"]
+    assert chart.caption.startswith("Share of the 5 suites")
