@@ -10,6 +10,9 @@ from cyclopts import Parameter
 if TYPE_CHECKING:
     from bench.verifying.cell import Check
 
+MOST_NAMED = 10
+"""Failed checks that the last line names; each has a line of its own above."""
+
 
 def verify_command(
     run: Path,
@@ -75,5 +78,6 @@ def _summary(checks: list[Check]) -> str:
     failed = [check for check in decided if not check.ok]
     if not failed:
         return f"All {len(decided)} checks passed. Times and memory were not measured again: they are the maker's word."
-    names = ", ".join(f"{check.cell or 'run'} {check.check}" for check in failed)
-    return f"{len(failed)} of {len(decided)} checks failed: {names}."
+    names = ", ".join(f"{check.cell or 'run'} {check.check}" for check in failed[:MOST_NAMED])
+    more = f" and {len(failed) - MOST_NAMED} more" if len(failed) > MOST_NAMED else ""
+    return f"{len(failed)} of {len(decided)} checks failed: {names}{more}."

@@ -485,6 +485,17 @@ def test_a_planted_unfairness_is_caught_by_name(run: Path, plant: Callable[[Path
     assert "files" not in found or check == "files"
 
 
+def test_the_last_line_names_few_of_many_failures(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run / "cells" / "lstm-s0" / "model.safetensors").unlink()
+    monkeypatch.setattr("bench.cli.verify.MOST_NAMED", 2)
+    assert verify_command(run) == 1
+    *lines, last = capsys.readouterr().out.splitlines()
+    names = [line.split(":")[0].split(maxsplit=1)[1].replace("  ", " ") for line in lines if line.startswith("FAILED")]
+    assert last == f"{len(names)} of 20 checks failed: {', '.join(names[:2])} and {len(names) - 2} more."
+
+
 def test_exit_status_and_json(run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     prediction_made_right(run)
     assert verify_command(run) == 1
