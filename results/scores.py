@@ -90,21 +90,16 @@ class Scores:
 
     def _name(self, run: Run, architecture: str) -> str:
         """How tables call an architecture of a run."""
-        groups: list[list[Run]] = []
-        """those that have it, by its settings"""
+        settings: list[dict[str, Any]] = []
+        folders: list[Path] = []
+        """of the first run with each of these settings"""
         for other in self.runs:
-            if architecture in other.plan["architectures"]:
-                settings = settings_of(other, architecture)
-                group = next((group for group in groups if settings_of(group[0], architecture) == settings), None)
-                if group is None:
-                    groups.append([other])
-                else:
-                    group.append(other)
-        if len(groups) == 1:
+            if architecture in other.plan["architectures"] and settings_of(other, architecture) not in settings:
+                settings.append(settings_of(other, architecture))
+                folders.append(other.directory)
+        if len(settings) == 1:
             return architecture
-        folders = _ends([group[0].directory for group in groups])
-        [mine] = [folder for folder, group in zip(folders, groups, strict=True) if any(one is run for one in group)]
-        return f"{architecture} ({mine})"
+        return f"{architecture} ({_ends(folders)[settings.index(settings_of(run, architecture))]})"
 
     def _read(self, record: Record, read: Callable[[Run, Record], pd.DataFrame]) -> pd.DataFrame:
         return read(*self._home[record.architecture, record.seed])
