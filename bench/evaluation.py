@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
@@ -77,7 +78,10 @@ def predictions(suite: Suite, test: EvaluationSet, seen: EvaluationSet, answered
 def digits_right(form: Form, answer: str, raw: str) -> int:
     """Digits of the answer that stand at their place in the generated text, counted from where its answer starts.
 
-    That is behind the workings, where there are any. A command of LaTeX and a special token take one place.
+    That is behind the workings, where there are any. A command of LaTeX and a special token take one place. Zeros that
+    a form fills answers up with take one too, and are no digits of the answer.
     """
-    pairs = zip(form.spell(answer), form.answer_symbols(raw), strict=False)
-    return sum(symbol.isdigit() and symbol == given for symbol, given in pairs)
+    pairs = list(zip_longest(form.spell(answer), form.answer_symbols(raw)))
+    right = [symbol == given for symbol, given in pairs if symbol is not None and symbol.isdigit()]
+    filling = len(right) - sum(symbol.isdigit() for symbol in answer)
+    return sum(right[: len(right) - filling] if form.answer == "reversed" else right[filling:])

@@ -19,6 +19,8 @@ POLAR_EXPRESS = (
     (3.3184196573706015, -2.488488024314874, 0.51004894012372),
 )
 """Coefficients of x, x^3 and x^5 in the first four steps of Polar Express."""
+MOMENTUM = 0.9
+"""Of plain SGD."""
 
 
 class Muon(torch.optim.Optimizer):
@@ -98,9 +100,13 @@ def build_optimizers(model: Architecture, settings: TrainingSettings) -> list[to
     optimizers: list[torch.optim.Optimizer] = []
     if settings.optimizer == "sgd":
         if inner:
-            optimizers.append(torch.optim.SGD(inner, lr=settings.lr, momentum=0.9, nesterov=True, weight_decay=decay))
+            # It enters the gradient, of which momentum makes ten times as much in the end.
+            spread = decay * (1 - MOMENTUM)
+            optimizers.append(
+                torch.optim.SGD(inner, lr=settings.lr, momentum=MOMENTUM, nesterov=True, weight_decay=spread)
+            )
         if outer:
-            optimizers.append(torch.optim.SGD(outer, lr=settings.outer_lr, momentum=0.9, nesterov=True))
+            optimizers.append(torch.optim.SGD(outer, lr=settings.outer_lr, momentum=MOMENTUM, nesterov=True))
     else:
         if settings.optimizer == "muon" and inner:
             optimizers.append(Muon([{"params": inner, "stacked": stacked}], lr=settings.lr, weight_decay=decay))

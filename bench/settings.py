@@ -31,8 +31,8 @@ class TrainingSettings:
     """share of the budget over which the learning rates rise from 0"""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """how the learning rates fall to 0 over the rest of the budget"""
-    weight_decay: float = 0.0
-    """of the inner matrices, times their learning rate; decoupled, but for sgd, where momentum gathers it"""
+    weight_decay: float = 0.1
+    """of the inner matrices, times their learning rate; decoupled, but for sgd, whose momentum spreads it over steps"""
     clip: float = 1.0
     """largest norm of the whole gradient"""
 

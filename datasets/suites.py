@@ -78,7 +78,7 @@ class FormSection(_Section):
         if self.tokenizer == "byte-pair" and not BytePair.is_installed():
             raise ValueError(
                 "tokenizer 'byte-pair' needs the package tokenizers, which is not installed here: "
-                "pip install 'tokenizers>=0.23,<1'"
+                "pip install -c constraints.txt -e '.[byte-pair]'"
             )
         return self
 

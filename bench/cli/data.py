@@ -62,17 +62,20 @@ def data_command(
     if len(problems) < n:
         print(f"bench: the {split} set of {chosen.name} has {len(problems):,} problems; all are shown", file=sys.stderr)
     rows = _rows(chosen, problems.rows(slice(n)), split)
-    shown = [{key: row[key] for key in (_FOR_PROGRAMS if json or csv else _FOR_PEOPLE)} for row in rows]
     if json:
-        print_json(shown)
-    elif csv:
-        print_csv(_FOR_PROGRAMS, shown)
+        print_json(rows)
+        return
+    for row in rows:
+        row |= {key: " ".join(map(str, row[key])) for key in ("symbols", "token_ids")}
+    if csv:
+        print_csv(_COLUMNS, rows)
     else:
+        shown = [{key.replace("_", " "): row[key] for key in _FOR_PEOPLE} for row in rows]
         print_rows(f"{chosen.name}, {split}: {len(rows):,} problems ({_form(chosen)})", shown)
 
 
-_FOR_PROGRAMS = ("a", "op", "b", "answer", "digits", "signs", "split", "prompt", "target")
-_FOR_PEOPLE = ("prompt", "target", "answer", "symbols", "token ids", "stratum", "split")
+_FOR_PEOPLE = ("prompt", "target", "answer", "symbols", "token_ids", "stratum", "split")
+_COLUMNS = ("a", "op", "b", "digits", "signs", "places", *_FOR_PEOPLE)
 
 
 def _form(suite: Any) -> str:
@@ -108,15 +111,16 @@ def _rows(suite: Any, problems: Any, split: str) -> list[dict[str, Any]]:
                 "a": a,
                 "op": op,
                 "b": b,
-                "answer": answers.text(row),
                 "digits": digits,
                 "signs": sign_pair,
-                "split": split,
+                "places": int(places[row]),
                 "prompt": encoding.tokenizer.decode(prompt),
                 "target": encoding.tokenizer.decode(target),
-                "symbols": " ".join(vocabulary[i] for i in prompt + target),
-                "token ids": " ".join(map(str, prompt + target)),
+                "answer": answers.text(row),
+                "symbols": [vocabulary[i] for i in prompt + target],
+                "token_ids": prompt + target,
                 "stratum": f"{OPERATIONS[problems.operation[row]]} {digits} {sign_pair} {places[row]}",
+                "split": split,
             }
         )
     return rows

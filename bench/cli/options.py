@@ -37,7 +37,8 @@ class RunOptions:
     cells_at_once: int = 1
     """Cells that train beside one another. From 2 on their times are marked as shared."""
     set: Annotated[tuple[str, ...], Parameter(negative="")] = ()
-    """Settings for all that have them: --set lr=3e-3,layers=3; or for one architecture: --set lstm.lr=1e-2."""
+    """Settings, separated by commas or each behind a --set of its own, for all that have them: --set lr=3e-3,layers=3;
+    or for one architecture: --set lstm.lr=1e-2."""
     set_file: Path | None = None
     """TOML file with settings a table an architecture, such as `tune` writes. --set wins over it."""
     stop_when_flat: int | None = None

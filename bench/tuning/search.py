@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from optuna.storages import JournalStorage
     from optuna.trial import Trial as OptunaTrial
 
-SCHEMA = 4
+SCHEMA = 5
 """Version of tune.json, and of all that makes a search what it is: space, sampler, pruner."""
 SEARCH, BEST = "tune.json", "tune.toml"
 """Files of a search: what it is, and the best settings."""
@@ -113,7 +113,7 @@ def resolve_search(options: TuneOptions) -> Search:
         UserError: an option is unknown, impossible, or at odds with another; or Optuna is not installed.
     """
     if importlib.util.find_spec("optuna") is None:
-        raise UserError("tune needs Optuna, which is not installed here: pip install 'optuna>=5,<6'")
+        raise UserError("tune needs Optuna, which is not installed here: pip install -c constraints.txt -e '.[tune]'")
     if not 1 <= options.trials <= 10_000:
         raise UserError(f"--trials {options.trials}: expected 1 to 10,000 trials of each architecture")
     few = min(FINALISTS, options.trials) if options.finalists is None else options.finalists

@@ -25,10 +25,10 @@ DESIGN: tuple[dict[str, Any], ...] = (
     {"batch": 64, DEPTH: 3},
     {"batch": 64, DEPTH: 4, "lr": 0.5},
     {"batch": 64, DEPTH: 1},
-    {"batch": 64, DEPTH: 2, OWN: 0},
-    {"batch": 64, DEPTH: 6, "lr": 0.5},
+    {"batch": 64, DEPTH: 2, "weight_decay": 0.2, OWN: 0},
+    {"batch": 64, DEPTH: 6, "weight_decay": 0.2, "lr": 0.5},
     {"batch": 64, DEPTH: 3, "optimizer": "adamw"},
-    {"batch": 64, DEPTH: 4, OWN: 1},
+    {"batch": 64, DEPTH: 4, "weight_decay": 0.05, OWN: 1},
 )
 """What the first trials change of the defaults: `lr` as a multiple of the usual one, depth as far as it is possible,
 and the own option with that number, where there is one: its first choice that is not the default. Of a dozen trials in
@@ -63,7 +63,7 @@ def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribut
         "outer_lr": FloatDistribution(0.002, 0.016, log=True),
         "batch": CategoricalDistribution(BATCHES),
         "warmup": FloatDistribution(0, 0.1),
-        "weight_decay": FloatDistribution(0, 0.1),
+        "weight_decay": FloatDistribution(0.02, 0.5, log=True),
         **({depth: IntDistribution(least, most)} if depth in defaults else {}),
         **{name: CategoricalDistribution(choices) for name, choices in own.items()},
     }

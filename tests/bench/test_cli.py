@@ -223,7 +223,11 @@ def test_a_set_without_problems_is_a_table_without_rows(
 ) -> None:
     monkeypatch.setattr("bench.cli.data._rows", lambda *_: [])
     status, out, err = call(capsys, monkeypatch, "data", "--suite", str(tiny_path), "--csv")
-    assert (status, out, err) == (0, "a,op,b,answer,digits,signs,split,prompt,target\n", "")
+    assert (status, out, err) == (
+        0,
+        "a,op,b,digits,signs,places,prompt,target,answer,symbols,token_ids,stratum,split\n",
+        "",
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there a folder that somebody works in cannot be deleted")
@@ -303,9 +307,13 @@ def test_data_shows_problems_as_a_model_is_given_them(
         assert row["prompt"] == f"{row['a']}{row['op']}{row['b']}="
         assert row["target"] == row["answer"][::-1]
         assert row["split"] == "train"
+        assert "".join(row["symbols"]) == f"{row['prompt']}{row['target']}<eos>"
+        assert len(row["token_ids"]) == len(row["symbols"])
+        assert row["stratum"] == f"{row['op']} {row['digits']} {row['signs']} {row['places']}"
     csv = call(capsys, monkeypatch, "data", "--n", "2", "--csv")[1].splitlines()
-    assert csv[0] == "a,op,b,answer,digits,signs,split,prompt,target"
+    assert csv[0] == "a,op,b,digits,signs,places,prompt,target,answer,symbols,token_ids,stratum,split"
     assert len(csv) == 3
+    assert csv[1].split(",")[-4] == " ".join(rows[0]["symbols"])
 
 
 def test_data_shows_the_evaluation_set_in_its_order_and_says_when_that_is_all(

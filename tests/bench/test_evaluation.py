@@ -1,7 +1,9 @@
+import pytest
 import torch
 
 from bench.architectures import get
 from bench.datasets.encoding import Encoded
+from bench.datasets.forms import Form
 from bench.datasets.suites import Suite
 from bench.evaluation import Answered, answer, digits_right, predictions, state_bytes
 from bench.plan import sequence_spec
@@ -61,6 +63,15 @@ def test_digits_are_compared_at_their_place_in_the_order_of_generation(tiny: Sui
     assert digits_right(tiny.encoding.form, "-12.5", "5.27-") == 2
     assert digits_right(tiny.encoding.form, "-12.5", "") == 0
     assert digits_right(tiny.encoding.form, "13", "3") == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "raw", "right"),
+    [("579", "0579", 3), ("-79.5", "-0079.5", 3), ("579", "1579", 3), ("579", "0570", 2), ("0", "0000", 1)],
+)
+def test_zeros_that_an_answer_is_filled_up_with_are_no_digits_of_it(answer: str, raw: str, right: int) -> None:
+    assert digits_right(Form(answer="plain", answer_digits=4), answer, raw) == right
+    assert digits_right(Form(answer_digits=4), answer, raw[::-1]) == right
 
 
 def test_answering_leaves_the_model_in_the_mode_it_was_in(tiny: Suite) -> None:

@@ -1,3 +1,4 @@
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -79,6 +80,22 @@ def test_all_parameters_may_be_of_one_kind(inner: bool, optimizer: str) -> None:
     model = SimpleNamespace(parameter_groups=lambda: iter([("weight", parameter, inner, 1)]))
     [only] = build_optimizers(model, TrainingSettings(optimizer=optimizer))
     assert [id(p) for group in only.param_groups for p in group["params"]] == [id(parameter)]
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd"])
+def test_weight_decay_shrinks_inner_matrices_alike_under_every_optimizer(optimizer: str) -> None:
+    inner, outer = torch.nn.Parameter(torch.ones(2, 2)), torch.nn.Parameter(torch.ones(2))
+    groups = [("weight", inner, True, 1), ("bias", outer, False, 1)]
+    model = SimpleNamespace(parameter_groups=lambda: iter(groups))
+    settings = TrainingSettings(optimizer=optimizer, lr=0.02, weight_decay=0.1)
+    optimizers = build_optimizers(model, settings)
+    for _ in range(500):
+        for parameter in (inner, outer):
+            parameter.grad = torch.zeros_like(parameter)
+        for each in optimizers:
+            each.step()
+    assert torch.allclose(inner, torch.full((2, 2), math.exp(-500 * 0.02 * 0.1)), rtol=0.03)
+    assert torch.equal(outer, torch.ones(2))
 
 
 def test_schedules_rise_then_fall_over_the_share_of_the_budget() -> None:
