@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
 from bench.architectures.transformer import Cache, Rotation, attend, causal_mask, rotation_at, with_room
 
@@ -93,16 +94,6 @@ class BitLinear(nn.Module):
         return F.linear(in_8_bits(x), self.used())
 
 
-class Norm(nn.RMSNorm):
-    """RMS norm in the precision of its gain, whatever autocast has made of its input."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size, eps=1e-6)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.to(self.weight.dtype))
-
-
 class Attention(nn.Module):
     """Causal multi-head self-attention: all symbols are looked at, the last T look, T being the rows of the mask."""
 
@@ -112,7 +103,7 @@ class Attention(nn.Module):
             raise ValueError(f"width {config.width}: must be a multiple of 2 x heads {config.heads}")
         self.heads, self.dropout = config.heads, config.dropout
         self.qkv = BitLinear(config.width, config.width, matrices=3)
-        self.norm = Norm(config.width)
+        self.norm = RMSNorm(config.width, eps=1e-6)
         self.out = BitLinear(config.width, config.width)
 
     def forward(
@@ -131,7 +122,7 @@ class FeedForward(nn.Module):
         super().__init__()
         feedforward = config.feedforward or 8 * config.width // 3
         self.gate_up = BitLinear(config.width, feedforward, matrices=2)
-        self.norm = Norm(feedforward)
+        self.norm = RMSNorm(feedforward, eps=1e-6)
         self.down = BitLinear(feedforward, config.width)
 
     def forward(self, x_BTD: Tensor) -> Tensor:
@@ -145,8 +136,8 @@ class Block(nn.Module):
 
     def __init__(self, config: BitNetConfig) -> None:
         super().__init__()
-        self.norm_1, self.attention = Norm(config.width), Attention(config)
-        self.norm_2, self.feedforward = Norm(config.width), FeedForward(config)
+        self.norm_1, self.attention = RMSNorm(config.width, eps=1e-6), Attention(config)
+        self.norm_2, self.feedforward = RMSNorm(config.width, eps=1e-6), FeedForward(config)
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
@@ -177,7 +168,7 @@ class BitNet(Autoregressive):
         self.positions = nn.Embedding(places, config.width) if config.positions == "learned" else None
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = Norm(config.width)
+        self.norm = RMSNorm(config.width, eps=1e-6)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
         for module in self.modules():
             if isinstance(module, BitLinear | nn.Linear | nn.Embedding):

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, in_all_tensors
+from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
 
 KeysValues = tuple[Tensor, Tensor]
@@ -153,8 +154,8 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
-        self.norm_1, self.attention = nn.RMSNorm(config.width, eps=1e-6), Attention(config)
-        self.norm_2, self.feedforward = nn.RMSNorm(config.width, eps=1e-6), FeedForward(config)
+        self.norm_1, self.attention = RMSNorm(config.width, eps=1e-6), Attention(config)
+        self.norm_2, self.feedforward = RMSNorm(config.width, eps=1e-6), FeedForward(config)
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x_BPD: Tensor, bias_BHPP: Tensor) -> Tensor:
@@ -169,9 +170,9 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
-        self.norm_1, self.attention = nn.RMSNorm(config.width, eps=1e-6), Attention(config)
-        self.norm_2, self.cross = nn.RMSNorm(config.width, eps=1e-6), Attention(config)
-        self.norm_3, self.feedforward = nn.RMSNorm(config.width, eps=1e-6), FeedForward(config)
+        self.norm_1, self.attention = RMSNorm(config.width, eps=1e-6), Attention(config)
+        self.norm_2, self.cross = RMSNorm(config.width, eps=1e-6), Attention(config)
+        self.norm_3, self.feedforward = RMSNorm(config.width, eps=1e-6), FeedForward(config)
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x_BAD: Tensor, bias_1HAA: Tensor, memory_kv: KeysValues, pads_B11P: Tensor) -> Tensor:
@@ -211,10 +212,10 @@ class EncoderDecoder(Autoregressive):
         self.drop = nn.Dropout(config.dropout)
         self.encoder_bias = RelativeBias(config, both_ways=True)
         self.encoder = nn.ModuleList(EncoderBlock(config) for _ in range(encoders))
-        self.encoder_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.encoder_norm = RMSNorm(config.width, eps=1e-6)
         self.decoder_bias = RelativeBias(config, both_ways=False)
         self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.layers - encoders))
-        self.decoder_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.decoder_norm = RMSNorm(config.width, eps=1e-6)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
         self._initialise()
 

@@ -31,6 +31,7 @@ from bench.architectures.linear_attention import (
     in_chunks,
 )
 from bench.architectures.mamba2 import start_step
+from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
 
 State = tuple[Tensor, Tensor | None]
@@ -103,7 +104,7 @@ class Mixer(nn.Module):
         self.step = nn.Linear(config.width, config.heads)
         self.convolution = ShortConvolution(4 * config.width, config.window, bias=False)
         self.log_rate = nn.Parameter(torch.empty(config.heads).uniform_(0.01, 16).log())
-        self.norm = nn.RMSNorm(2 * config.width // config.heads, eps=1e-6)
+        self.norm = RMSNorm(2 * config.width // config.heads, eps=1e-6)
         self.out = nn.Linear(2 * config.width, config.width, bias=False)
 
     def forward(
@@ -130,9 +131,9 @@ class Block(nn.Module):
     def __init__(self, config: GatedDeltaNetConfig) -> None:
         super().__init__()
         feedforward = config.feedforward or 8 * config.width // 3
-        self.norm_1 = nn.RMSNorm(config.width, eps=1e-6)
+        self.norm_1 = RMSNorm(config.width, eps=1e-6)
         self.mixer = Mixer(config)
-        self.norm_2 = nn.RMSNorm(config.width, eps=1e-6)
+        self.norm_2 = RMSNorm(config.width, eps=1e-6)
         self.gate_up = nn.Linear(config.width, 2 * feedforward, bias=False)
         self.down = nn.Linear(feedforward, config.width, bias=False)
         self.drop = nn.Dropout(config.dropout)
@@ -163,7 +164,7 @@ class GatedDeltaNet(StateDecoder):
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.norm = RMSNorm(config.width, eps=1e-6)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):

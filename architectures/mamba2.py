@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from bench.architectures.base import Config, SequenceSpec
 from bench.architectures.linear_attention import ShortConvolution, StateDecoder, decayed_attention, in_chunks
+from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
 
 State = tuple[Tensor, Tensor | None]
@@ -68,7 +69,7 @@ class Mixer(nn.Module):
         self.convolution = ShortConvolution(self.inner + 2 * self.state, config.window, bias=True)
         self.log_rate = nn.Parameter(torch.empty(config.heads).uniform_(1, 16).log())
         self.skip = nn.Parameter(torch.ones(config.heads))
-        self.norm = nn.RMSNorm(self.inner, eps=1e-5)
+        self.norm = RMSNorm(self.inner, eps=1e-5)
         self.out = nn.Linear(self.inner, config.width, bias=False)
         start_step(self.step.bias)
         with torch.no_grad():
@@ -104,7 +105,7 @@ class Block(nn.Module):
 
     def __init__(self, config: Mamba2Config) -> None:
         super().__init__()
-        self.norm = nn.RMSNorm(config.width, eps=1e-5)
+        self.norm = RMSNorm(config.width, eps=1e-5)
         self.mixer = Mixer(config)
         self.drop = nn.Dropout(config.dropout)
 
@@ -132,7 +133,7 @@ class Mamba2(StateDecoder):
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.RMSNorm(config.width, eps=1e-5)
+        self.norm = RMSNorm(config.width, eps=1e-5)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
         for outer in (self.symbols, self.head):
             nn.init.normal_(outer.weight, std=0.02)

@@ -99,7 +99,10 @@ def growth(curves: Sequence[dict[str, Any]]) -> Chart:
 
 
 def _axis() -> alt.Axis:
-    return alt.Axis(tickCount=5, grid=False, labelExpr="format(datum.value, datum.value < 1 ? '~g' : '.3~s')")
+    """A logarithmic axis with figures at 1, 2 and 5 of each power of ten: those of all ticks would hide one another."""
+    leading = "toNumber(slice(format(datum.value, '.0e'), 0, 1))"
+    text = f"indexof([1, 2, 5], {leading}) < 0 ? '' : format(datum.value, datum.value < 1 ? '~g' : '.3~s')"
+    return alt.Axis(tickCount=5, grid=False, labelExpr=text)
 
 
 def _look(names: Sequence[str], shapes: bool) -> dict[str, Any]:

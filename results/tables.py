@@ -413,7 +413,7 @@ def estimate_notes(estimates: Sequence[Estimate]) -> list[str]:
     for note in dict.fromkeys(estimate.note for estimate in estimates):
         if note == ONE_SEED:
             notes.append(
-                "One seed: 95 % Wilson interval over the problems asked of this one trained model. It says nothing of "
+                "One seed, or one set of predictions: 95 % Wilson interval over the problems asked. It says nothing of "
                 "other seeds, and is rather too narrow, since sign variants of one problem are not independent."
             )
         elif note == ALL_EQUAL:

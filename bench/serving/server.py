@@ -54,9 +54,7 @@ class Place:
 def check_options(port: int, per_minute: int) -> None:
     """Raises UserError where a figure is out of bounds, or Flask or waitress is not installed."""
     if any(importlib.util.find_spec(module) is None for module in ("flask", "waitress")):
-        raise UserError(
-            "serve needs Flask and waitress, which are not here: pip install -c constraints.txt -e '.[serve]'"
-        )
+        raise UserError("serve needs Flask and waitress: pip install -c constraints.txt -e '.[serve]'")
     if not 0 <= port <= 65535:
         raise UserError(f"--port {port}: expected 0 to 65535 (0: any that is free)")
     if not 1 <= per_minute <= MOST_PER_MINUTE:

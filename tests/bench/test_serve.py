@@ -475,7 +475,7 @@ def test_without_flask_the_remedy_is_named(
     monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: None)
     status, _, err = call(capsys, monkeypatch, "serve", str(trained_run))
     assert status == 2
-    assert "pip install 'flask" in err
+    assert "pip install -c constraints.txt -e '.[serve]'" in err
 
 
 class Brief:

@@ -363,7 +363,7 @@ def test_another_folder_a_second_process_and_a_broken_journal_are_refused(
 
 def test_without_optuna_one_line_says_how_to_get_it(tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match="pip install 'optuna"):
+    with pytest.raises(UserError, match=r"pip install -c constraints.txt -e '\.\[tune\]'"):
         search_of.__wrapped__(tiny_path)
 
 

@@ -217,7 +217,7 @@ def test_what_a_reader_must_know_is_marked(
     assert "unequal: big was not fitted" in notes
     assert "budget: early seed 0 missed the budget examples=3000 by -50.0 %, flat." in notes
     assert "~ the machine was shared" in notes
-    assert "One seed: 95 % Wilson interval" in notes
+    assert "One seed, or one set of predictions: 95 % Wilson interval" in notes
     assert "No interval where one seed was asked all unseen problems" in str(tables)
 
 
