@@ -11,6 +11,7 @@ from typing import Any, Literal
 import altair as alt
 import pandas as pd
 
+from bench.results.across_suites import by_suite
 from bench.results.anatomy import CLASSES
 from bench.results.baselines import NEAREST
 from bench.results.comparison import Comparison, Difference, words
@@ -459,8 +460,7 @@ def performance_profile(groups: Sequence[Scores], look: dict[str, Look]) -> Char
     A suite counts as learnt by the median seed's first validation with 90 % right. None with fewer than 5 suites, or
     where no architecture ran on all of them.
     """
-    suites = {scores.plan["suite"]["name"]: scores for scores in reversed(groups)}
-    """of each suite the first group"""
+    suites = by_suite(groups)
     if len(suites) < FEWEST_TASKS:
         return None
     times = {

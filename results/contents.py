@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bench.results.across_suites import across_suites
 from bench.results.comparable import held_equal
 from bench.results.comparison import Comparison
 from bench.results.conclusion import all_pairs, conclusion
@@ -12,6 +13,9 @@ from bench.results.pretrained import about_pretrained
 from bench.results.runs import Run
 from bench.results.scores import Scores
 from bench.results.tables import all_tables
+
+ACROSS = "Across suites"
+"""The heading of what is told of all parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,12 +39,17 @@ class Contents:
     parts: list[Part]
     warnings: list[str]
     """why there is more than one part, a line each"""
+    across: list[Table]
+    """over all parts: none with few suites"""
 
 
 def contents(runs: list[Run]) -> Contents:
     """Reads runs into a report. Raises NotComparable where cells of one run may not stand side by side, and BadFile."""
     groups, warnings = join_runs(runs)
-    return Contents(parts=[_part(scores) for scores in groups], warnings=warnings)
+    across = across_suites(groups)
+    return Contents(
+        parts=[_part(scores) for scores in groups], warnings=warnings, across=[] if across is None else [across]
+    )
 
 
 def _part(scores: Scores) -> Part:

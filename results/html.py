@@ -10,7 +10,7 @@ import vl_convert
 from jinja2 import Environment, StrictUndefined
 
 from bench.results.charts import Chart, charts, performance_profile
-from bench.results.contents import Contents, Part
+from bench.results.contents import ACROSS, Contents, Part
 from bench.results.entries import SHARED, Table
 from bench.results.files import write_bytes
 from bench.results.looks import WIDTH, looks, theme
@@ -88,7 +88,7 @@ def page(report: Contents, home: str | None = None) -> str:
         {"title": part.title, "opening": part.opening, "sections": _sections(part, drawn[number])}
         for number, part in enumerate(report.parts)
     ]
-    parts.append({"title": "Across suites", "opening": [], "sections": [_across_suites(report, drawn[-1])]})
+    parts.append({"title": ACROSS, "opening": [], "sections": [_across_suites(report, drawn[-1])]})
     suites = dict.fromkeys(part.scores.plan["suite"]["name"] for part in report.parts)
     return template.render(
         title=f"arithbench: {', '.join(suites)}",
@@ -158,7 +158,8 @@ def _across_suites(report: Contents, drawn: list[Chart]) -> Section:
         f"A performance profile shows how architectures do over many tasks. It takes {FEWEST_TASKS} suites or more, "
         f"with an architecture that ran on all of them; this report has {suites}."
     )
-    return Section(heading=Heading(title="Across suites"), charts=drawn, lines=[] if drawn else [missing])
+    lines = [] if drawn else [missing]
+    return Section(heading=Heading(title=ACROSS), charts=drawn, lines=lines, tables=report.across)
 
 
 def _reproduction(run: Run, scores: Scores) -> list[tuple[str, str]]:

@@ -36,6 +36,7 @@ def latex(report: Contents) -> str:
     for part in report.parts:
         blocks.append("".join(f"% {line}\n" for line in (part.title, *part.opening)))
         blocks += [_table(table, _bold(part, table)) for table in part.tables]
+    blocks += [_table(table, set()) for table in report.across]
     return "\n".join(blocks)
 
 

@@ -1,6 +1,6 @@
 """A report as Markdown."""
 
-from bench.results.contents import Contents
+from bench.results.contents import ACROSS, Contents
 from bench.results.entries import Table
 from bench.results.files import printable
 
@@ -12,6 +12,8 @@ def markdown(report: Contents) -> str:
         if len(report.parts) > 1:
             blocks.append(f"# {_escaped(part.title)}")
         blocks += blocks_of(part.opening, part.tables)
+    if report.across:
+        blocks += [f"# {ACROSS}", *blocks_of([], report.across)]
     return "\n\n".join(blocks) + "\n"
 
 

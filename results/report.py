@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.results.contents import Contents
+from bench.results.contents import ACROSS, Contents
 from bench.results.files import write_text
 from bench.results.latex import latex
 from bench.results.markdown import markdown
@@ -46,11 +46,12 @@ def _csv(report: Contents) -> str:
     writer = csv.writer(file, lineterminator="\n")
     several = len(report.parts) > 1
     writer.writerow([*(["part"] if several else []), "table", "row", "column", "text", "value", "low", "high", "n"])
-    for part in report.parts:
-        first = [part.title] if several else []
-        for number, line in enumerate([*report.warnings, *part.opening], 1):
+    parts = [(part.title, [*report.warnings, *part.opening], part.tables) for part in report.parts]
+    for title, opening, tables in [*parts, (ACROSS, [], report.across)]:
+        first = [title] if several else []
+        for number, line in enumerate(opening, 1):
             writer.writerow([*first, "report", f"line {number}", "", line, "", "", "", ""])
-        for table in part.tables:
+        for table in tables:
             for row in table.rows:
                 for column, entry in zip(table.columns[1:], row[1:], strict=True):
                     figures = (

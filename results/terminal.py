@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from bench.results.collect import CELLS, RESULTS
-from bench.results.contents import Contents
+from bench.results.contents import ACROSS, Contents
 from bench.results.entries import SHARED, Table
 from bench.results.files import printable
 from bench.results.runs import Run
@@ -85,6 +85,9 @@ def _print(console: Console, report: Contents, detail: bool) -> None:
             console.print()
             console.rule(_plain(part.title, "bold"))
         print_tables(console, part.opening, [table for table in part.tables if detail or not table.detail])
+    if report.across:
+        console.rule(_plain(ACROSS, "bold"))
+        print_tables(console, [], report.across)
 
 
 def _next(run: Run) -> list[tuple[str, str]]:
