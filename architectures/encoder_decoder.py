@@ -220,7 +220,9 @@ class EncoderDecoder(Autoregressive):
         self._initialise()
 
     def _initialise(self) -> None:
-        """The reference's standard deviations: 1 for symbols, 1 / sqrt(fan-in) for matrices, 1 / sqrt(D) for biases."""
+        """The reference's standard deviations: 1 for symbols, 1 / sqrt(fan-in) for matrices, 1 / sqrt(D) for biases.
+        The head is drawn as other matrices are; transformers draws an untied one with 1.
+        """
         nn.init.normal_(self.symbols.weight, std=1.0)
         for module in self.modules():
             if isinstance(module, nn.Linear):

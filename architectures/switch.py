@@ -5,7 +5,8 @@ Fedus, Zoph and Shazeer, "Switch Transformers: Scaling to Trillion Parameter Mod
 probability, through which the router learns. In training each expert takes no more than its share of the batch times
 `capacity`, first come, first served: the rest skip the layer. In evaluation nothing is dropped. A loss keeps the load
 even, noise on the router's input makes it try others, and the router computes in float32 at least. Attention and all
-other blocks are those of `transformer`, where the paper's are T5's; experts have no biases, as in the paper.
+other blocks are those of `transformer`, where the paper's are T5's; experts have no biases, as in the paper, and GELU
+where the paper has ReLU.
 
 B batch, S symbols read, T <= S symbols written, N of them that are no pads, D width, F feed-forward, E experts,
 V vocabulary
@@ -67,6 +68,8 @@ class SwitchConfig(Config):
             raise ValueError(f"experts {self.experts}: must be at least 1")
         if self.capacity <= 0:
             raise ValueError(f"capacity {self.capacity}: must be more than 0")
+        if self.balance < 0:
+            raise ValueError(f"balance {self.balance}: must be at least 0")
         if not 0 <= self.jitter < 1:
             raise ValueError(f"jitter {self.jitter}: must be at least 0 and less than 1")
 

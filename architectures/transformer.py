@@ -2,7 +2,7 @@
 
 Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2), 2019: pre-norm blocks, learned positions,
 GELU, weights drawn with standard deviation 0.02 and residual outputs scaled by 1 / sqrt(2 layers). The head has its own
-weights, where GPT-2's are those of the symbols.
+weights, where GPT-2's are those of the symbols, and GELU is exact, where GPT-2's is approximated by tanh.
 
 `positions` chooses how it knows where a symbol stands:
 - `learned`: a vector for each column, counted from the '=' (GPT-2, 2019).
@@ -214,6 +214,8 @@ class Transformer(Autoregressive):
 
     def __init__(self, config: TransformerConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
+        if config.positions == "abacus" and any(text.isdigit() and len(text) > 1 for text in spec.texts):
+            raise ValueError("positions abacus: a digit needs a token of its own, as tokenizer 'characters' gives it")
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
         rows = {
             "learned": spec.prompt_width + spec.answer_width - 1,

@@ -43,6 +43,11 @@ class Counter:
         below: Integers = (value % bounds).astype(bounds.dtype)
         return below
 
+    def shares(self, n: int) -> NDArray[np.float64]:
+        """n uniform numbers in [0, 1), multiples of 2**-53."""
+        shares: NDArray[np.float64] = (self.words(n) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+        return shares
+
     def permutation(self, n: int) -> NDArray[np.int64]:
         """A uniform order of 0 .. n-1."""
         return np.argsort(self.words(n), kind="stable")

@@ -4,6 +4,7 @@ Prompts are padded on the left and answers on the right, so in each row the answ
 come from the suite, never from a batch: otherwise a model that sees the whole canvas would be told the answer's length.
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from bench.datasets.forms import (
 )
 from bench.datasets.problems import OPERATIONS, Division, Problems, no_answer, solve
 from bench.datasets.strata import Stratum
-from bench.datasets.tokenizers import EOS, PAD, Ids, Tokenizer
+from bench.datasets.tokenizers import EOS, PAD, Characters, Ids, Tokenizer
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,14 @@ class Encoded:
     """(n, answer width), workings and answer as the form has them, ends in the end token, padded on the right"""
     workings_end: int = PAD
     """the token that ends the workings; pad where there are none"""
+    tokenizer: Tokenizer | None = None
+    """of tokens of several symbols, with which a text can be written in several ways; None where each token is one"""
 
     def rows(self, index: slice | NDArray[np.int64]) -> "Encoded":
-        return Encoded(self.prompt[index], self.answer[index], self.workings_end)
+        return dataclasses.replace(self, prompt=self.prompt[index], answer=self.answer[index])
 
     def right(self, generated: Ids) -> NDArray[np.bool_]:
-        """Exact match: whether all tokens generated, (n, answer width), are those of the answer up to its end: (n,).
+        """Exact match: whether all symbols generated, (n, answer width), are those of the answer up to its end: (n,).
 
         Of a text with workings, the answer is what stands behind the first end of workings: wrong workings before a
         right answer are forgiven, a second answer is not.
@@ -51,6 +54,9 @@ class Encoded:
         if self.workings_end != PAD:
             generated, wanted = _behind(generated, self.workings_end), _behind(wanted, self.workings_end)
         right: NDArray[np.bool_] = (generated == wanted).all(axis=1)
+        if self.tokenizer is not None:
+            for row in np.flatnonzero(~right & (generated == EOS).any(axis=1)):
+                right[row] = self.tokenizer.decode(generated[row]) == self.tokenizer.decode(wanted[row])
         return right
 
     @property
@@ -88,7 +94,8 @@ class Encoding:
         answers = np.zeros((n, self.answer_width), dtype=np.int64)
         answers[:, : answer.shape[1]] = answer
         answers[np.arange(n), np.count_nonzero(answer, axis=1)] = EOS
-        return Encoded(prompts, answers, self.workings_end)
+        several = None if isinstance(self.tokenizer, Characters) else self.tokenizer
+        return Encoded(prompts, answers, self.workings_end, several)
 
     def unwritable(self, problems: Problems) -> list[str]:
         """Why each problem, of any kind, cannot be asked here, as the end of a sentence about it; '' where it can be:

@@ -130,7 +130,8 @@ class Form:
         if not _NUMBER.fullmatch(text):
             return ""
         sign, whole, rest = _parts(text)
-        if len(whole) < self.answer_digits:
+        filled = whole.startswith("0") and self.answer_digits > 1
+        if len(whole) < self.answer_digits or (filled and len(whole) > self.answer_digits):
             return ""
         return sign + (whole.lstrip("0").rjust(1, "0") if self.answer_digits > 1 else whole) + rest
 

@@ -113,7 +113,7 @@ def detect(text: str) -> str:
     Raises:
         ValueError: it is none that is known.
     """
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in _lines(text) if line.strip()]
     if not lines:
         raise ValueError("is empty")
     try:
@@ -171,8 +171,13 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
         yield reader.line_num, fields
 
 
+def _lines(text: str) -> list[str]:
+    """What stands between line ends; other separators of Unicode, which JSON may hold, are none."""
+    return [line.removesuffix("\r") for line in text.split("\n")]
+
+
 def _json_lines(text: str) -> Iterator[_Entry]:
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(_lines(text), start=1):
         if not line.strip():
             continue
         found = _object(line)
@@ -208,7 +213,7 @@ def _best_target(example: dict[str, Any]) -> str | None:
 
 
 def _mathematics(text: str) -> Iterator[_Entry]:
-    lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    lines = [(number, line) for number, line in enumerate(_lines(text), start=1) if line.strip()]
     for (number, question), (_, answer) in zip(lines[::2], lines[1::2], strict=False):
         yield _Entry(number, question, _read(question), answer.strip())
     if len(lines) % 2:

@@ -1,5 +1,7 @@
 """Uniform draws from many strata at once, restricted to one split."""
 
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -36,8 +38,7 @@ class Sampler:
         self._span = np.array(
             [[s.a_range[1] - s.a_range[0], s.b_range[1] - s.b_range[0]] for s in strata], dtype=self.dtype
         ).T
-        exact = division.rule == "exact"
-        self._most = np.array([_most_pairs(s, division) if exact and s.operation == "/" else 1.0 for s in strata])
+        self._octaves = _Octaves(strata, division, self.dtype) if division.rule == "exact" else None
         listed = [list_split(s, division, split, self.dtype) if s.is_listed(division) else NO_PROBLEMS for s in strata]
         for stratum, problems in zip(strata, listed, strict=True):
             if stratum.is_listed(division) and not len(problems):
@@ -87,50 +88,71 @@ class Sampler:
         a = first_a + counter.below(span_a)
         keep = np.ones(len(chosen), dtype=bool)
         divides = self._operation[chosen] == OPERATIONS.index("/")
-        if self._division.rule == "exact" and divides.any():
-            a[divides], b[divides], keep[divides] = self._exact_pair(chosen[divides], counter)
+        if self._octaves is not None and divides.any():
+            a[divides], b[divides], keep[divides] = self._exact_pair(self._octaves, chosen[divides], counter)
         keep &= fits(a, b, places)
         negative_a, negative_b = self._negative[:, chosen]
         a, b = np.where(negative_a, -a, a), np.where(negative_b, -b, b)
         return Problems(self._operation[chosen], *canonical(a, places), *canonical(b, places)), keep
 
-    def _exact_pair(self, chosen: NDArray[np.int64], counter: Counter) -> tuple[Integers, Integers, NDArray[np.bool_]]:
+    def _exact_pair(
+        self, octaves: "_Octaves", chosen: NDArray[np.int64], counter: Counter
+    ) -> tuple[Integers, Integers, NDArray[np.bool_]]:
         """Dividends and divisors whose quotient terminates, and whether that came out.
 
         What 10**places and b have in common decides: b = 40 divides with two places every a that is a multiple of 2, as
-        gcd(40, 100) is 20. The common factor is drawn first, then b, then a; the fewer there were to choose from, the
-        more seldom the pair is kept, so that all are kept equally often.
+        gcd(40, 100) is 20. The common factor and an octave of b are drawn first, then b, then a; the fewer a there were
+        to choose from, the more seldom the pair is kept, so that all pairs are kept equally often.
         """
-        first_a, first_b = self._first[:, chosen]
-        span_a, span_b = self._span[:, chosen]
-        unit = 10**self._division.places
-        factors = np.array(_factors(unit), dtype=self.dtype)
-        common = factors[counter.below(np.full(len(chosen), len(factors)))]
-        b, of_b = _multiple(common, first_b, span_b, counter)
-        a, of_a = _multiple(b // common, first_a, span_a, counter)
-        chance = np.maximum(of_a, 0).astype(float) * np.maximum(of_b, 0).astype(float) / self._most[chosen]
-        keep = counter.below(np.full(len(chosen), 2**53)) < chance * 2**53
-        keep &= (np.gcd(b, unit) == common).astype(bool)
-        return np.where(keep, a, first_a), np.where(keep, b, first_b), keep
+        first_a, span_a = self._first[0, chosen], self._span[0, chosen]
+        octave = octaves.draw(chosen, counter)
+        common, unit = octaves.factor[octave], octaves.lowest[octave]
+        unit = unit + counter.below(octaves.units[octave])
+        a, of_a = _multiple(unit, first_a, span_a, counter)
+        keep = counter.shares(len(chosen)) * octaves.most[octave] < of_a.astype(float)
+        keep &= (np.gcd(unit * common, 10**self._division.places) == common).astype(bool)
+        return np.where(keep, a, first_a), np.where(keep, unit * common, self._first[1, chosen]), keep
 
 
-def _factors(unit: int) -> list[int]:
-    """The factors of a power of ten."""
-    powers = range(len(str(unit)))
-    return [2**two * 5**five for two in powers for five in powers]
+class _Octaves:
+    """The divisors of exact division, stratum by stratum, common factor by common factor, in octaves: of those between
+    one and twice as large, the one with most dividends has about twice as many as that with fewest.
 
-
-def _most_pairs(stratum: Stratum, division: Division) -> float:
-    """The most pairs that `Sampler._exact_pair` can choose from once it has a common factor: so many b, times so many a
-    for the b that has most of them, or a little more.
+    A divisor is common factor x unit, and each multiple of the unit is a dividend.
     """
+
+    def __init__(self, strata: list[Stratum], division: Division, dtype: Any) -> None:
+        rows, ends, last = [], [], []
+        for number, stratum in enumerate(strata):
+            of_stratum = list(_octaves(stratum, division)) if stratum.operation == "/" else []
+            pairs = list(accumulate(units * most for _, _, units, most in of_stratum))
+            rows += of_stratum
+            ends += [number + some / pairs[-1] for some in pairs]  # a stratum has the numbers from its own to the next
+            last.append(len(rows) - 1)
+        columns = list(zip(*rows, strict=True)) or [()] * 4
+        self.factor, self.lowest, self.units = (np.array(column, dtype=dtype) for column in columns[:3])
+        self.most = np.array([float(most) for most in columns[3]])
+        """a bound on the dividends of each divisor"""
+        self._ends, self._last = np.array(ends), np.array(last)
+
+    def draw(self, chosen: NDArray[np.int64], counter: Counter) -> NDArray[np.int64]:
+        """An octave of each stratum, in proportion to a bound on its pairs: (n,) -> n rows of the columns."""
+        rows = np.searchsorted(self._ends, chosen + counter.shares(len(chosen)), side="right")
+        # The sum may be rounded up to the next stratum.
+        within: NDArray[np.int64] = np.minimum(rows, self._last[chosen])
+        return within
+
+
+def _octaves(stratum: Stratum, division: Division) -> Iterator[tuple[int, int, int, int]]:
+    """Common factor, lowest unit, number of units, and a bound on the dividends of each."""
     (first_a, end_a), (first_b, end_b) = stratum.a_range, stratum.b_range
-    most = 1
-    for factor in _factors(10**division.places):
-        lowest, highest = -(-first_b // factor), (end_b - 1) // factor
-        if lowest <= highest:
-            most = max(most, (highest - lowest + 1) * ((end_a - first_a - 1) // max(lowest, 1) + 1))
-    return float(most)
+    powers = range(division.places + 1)
+    for factor in (2**two * 5**five for two in powers for five in powers):
+        lowest, highest = max(-(-first_b // factor), 1), (end_b - 1) // factor
+        while lowest <= highest:
+            units = min(lowest, highest - lowest + 1)
+            yield factor, lowest, units, (end_a - first_a - 1) // lowest + 1
+            lowest *= 2
 
 
 def _multiple(unit: Integers, first: Integers, span: Integers, counter: Counter) -> tuple[Integers, Integers]:

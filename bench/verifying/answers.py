@@ -65,9 +65,6 @@ def answers(cell: Cell) -> str:
     form = cell.expected.suite.encoding.form
     given, wanted = ([form.answer_symbols(raw) for raw in frame["raw"]] for frame in (found, asked))
     same = (pd.Series([g == w for g, w in zip(given, wanted, strict=True)]) & (found["ended"] == 1)).astype("int64")
-    if cell.expected.suite.form.tokenizer != "characters":
-        # The right symbols in other tokens than the target's are no exact match; the symbols alone cannot tell.
-        same = same & found["right"]
     expected: dict[str, pd.Series[Any]] = {
         "right": same,
         "prediction": pd.Series([form.read_answer(raw) for raw in found["raw"]], dtype="str"),

@@ -33,6 +33,7 @@ from bench.architectures.transformer import Transformer
         (Switch, {"layers": 1}, "layers 1: a switch transformer needs at least 2"),
         (Switch, {"experts": 0}, "experts 0: must be at least 1"),
         (Switch, {"capacity": 0.0}, "capacity 0.0: must be more than 0"),
+        (Switch, {"balance": -0.1}, "balance -0.1: must be at least 0"),
         (Switch, {"jitter": 1.5}, "jitter 1.5: must be at least 0 and less than 1"),
         (BitNet, {"positions": "none"}, "positions 'none': must be one of rotary, learned"),
         (BitNet, {"width": 60}, "width 60: must be a multiple of 2 x heads 4"),

@@ -3,6 +3,7 @@
 Rotary: the GPT-NeoX of `transformers`, which is GPT-2 with rotary positions. The loop: written out.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -217,3 +218,9 @@ def test_looped_is_born_as_a_transformer_of_its_depth(build: Build) -> None:
     looped, deep = build(Looped, width=96, passes=4), build(Transformer, width=96, layers=4)
     found, expected = looped.blocks[0].down.weight.std().item(), deep.blocks[0].down.weight.std().item()
     assert found == pytest.approx(expected, rel=0.05)
+
+
+def test_abacus_is_refused_where_a_token_holds_several_digits(spec: SequenceSpec) -> None:
+    several = dataclasses.replace(spec, texts=("12",) * spec.vocabulary)
+    with pytest.raises(ValueError, match=r"^positions abacus: a digit needs a token of its own"):
+        Transformer(Transformer.Config(positions="abacus", width=8, heads=2), several)

@@ -255,6 +255,18 @@ def test_every_form_of_a_suite(twins: Any, rule: Any, answer: str, operands: str
     assert_encoded(twins, suite.encoding, texts, suite.rule)
 
 
+def test_symbols_decide_whatever_tokens_they_are_written_in(twins: Any) -> None:
+    """`495` is one token of a target, and three of whoever writes digit by digit."""
+    encoding = twins.suite(digits=["3x3"], form={"answer": "plain", "tokenizer": "digit-chunks"}).encoding
+    encoded = encoding.encode(twins.columns([("128", "+", "367")] * 3))
+    vocabulary = encoding.tokenizer.vocabulary
+    rows = np.zeros_like(encoded.answer)
+    for row, tokens in enumerate((["4", "9", "5", "<eos>"], ["4", "9", "6", "<eos>"], ["4", "9", "5", "4", "9"])):
+        rows[row, : len(tokens)] = [vocabulary.index(token) for token in tokens]
+    assert encoded.right(rows).tolist() == [True, False, False]
+    assert encoded.right(encoded.answer).all()
+
+
 @pytest.mark.parametrize("tokenizer", ["characters", "digit-chunks", "byte-pair"])
 @pytest.mark.parametrize("notation", ["ascii", "latex"])
 @pytest.mark.parametrize("workings", ["none", "scratchpad"])

@@ -289,3 +289,10 @@ def test_pushing_keeps_order_and_drops_gaps(rows: list[list[int]]) -> None:
 def test_nothing_to_write() -> None:
     assert Form().prompts(NO_PROBLEMS).shape[0] == 0
     assert Form().answers(solve(NO_PROBLEMS, Division())).shape[0] == 0
+
+
+def test_an_answer_filled_up_with_more_zeros_than_its_form_asks_for_is_none() -> None:
+    form = Form("plain", answer_digits=4)
+    assert [form.read_answer(text) for text in ("0495", "00495", "495", "12345", "-0495", "-00495")] == [
+        *("495", "", "", "12345", "-495", ""),
+    ]

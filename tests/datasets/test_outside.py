@@ -96,6 +96,7 @@ def test_what_is_no_problem_is_kept_with_its_place_and_reason(tmp_path: Path) ->
     lines.append('{"context": "Q: What is (1+2)*3?", "completion": "9"}')
     reason = "is no object with the texts `context` and `completion`"
     assert read(tmp_path, "\n".join(lines)) == [(2, reason), (3, reason), (4, reason), (5, "has 3 numbers, not two")]
+    assert read(tmp_path, '{"context": "What is 1 plus\u2028 1?", "completion": "2"}\r\n\r\n[1]\r\n') == [(3, reason)]
     examples = [{"input": "1 + 1", "target": ["2", "two"]}, {"input": "1 + 1"}, 7, {"input": "1", "target": "1"}]
     found = [position for position, _ in read(tmp_path, json.dumps({"examples": examples}))]
     assert found == [2, 3, 4]

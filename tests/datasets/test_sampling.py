@@ -223,6 +223,19 @@ def test_long_exact_draws_have_as_many_large_divisors_as_there_are() -> None:
     assert (problems.a >= problems.b).mean() == pytest.approx(0.728, abs=0.015)
 
 
+@pytest.mark.parametrize("places", [2, 3])
+def test_exact_draws_between_small_and_large_divisors_are_kept_soon(
+    places: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0.01 and 9.99 are divisors of one digit both, and the one has a thousand times as many dividends."""
+    stratum = Stratum("/", 1, 1, "++", places)
+    monkeypatch.setattr(strata_module, "LISTED_DIVISION_PAIRS", 0)
+    monkeypatch.setattr("bench.datasets.sampling.MOST_ROUNDS", 60)
+    drawn = all_texts(draw([Stratum("+", 1, 1, "++", 0), stratum], EXACT, "train", 400))
+    assert [operation for _, operation, _ in drawn] == ["+", "/"] * 200
+    assert all((Fraction(a) / Fraction(b) * 100).denominator == 1 for a, operation, b in drawn if operation == "/")
+
+
 @pytest.mark.parametrize(
     ("a", "b", "places", "kept"), [(12, 12, 0, 2), (12, 5, 0, 2), (4, 4, 0, 6), (6, 6, 2, 3), (30, 14, 1, 20)]
 )
