@@ -11,11 +11,13 @@ from typing import Any
 
 from bench.starting import answered_signals
 
-INTERRUPTED = "interrupted; the same command continues"
+INTERRUPTED = "interrupted"
 
 
 def main() -> None:
-    """Run one command and exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted."""
+    """Run one command and exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted, 141 nobody reads
+    what it writes.
+    """
     for number in answered_signals():  # as Ctrl-C
         signal.signal(number, _interrupt)
     sys.unraisablehook = _ask_again
@@ -49,7 +51,7 @@ def main() -> None:
         sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe (head, say) has enough
         _write_no_more()
-        sys.exit(0)
+        sys.exit(141)  # as of a process that SIGPIPE ends: whatever it was to do may not be done
     except OSError as error:  # a full disk, a folder that may not be written
         _say(f"{error.filename or 'standard output'}: {error.strerror or error}")
         _write_no_more()

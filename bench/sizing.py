@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from bench.architectures import Architecture, Batch, Config, SequenceSpec
 
@@ -76,6 +76,19 @@ def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec
     return sum(p.numel() for p in model.parameters() if p.requires_grad), model.active_parameters()
 
 
+def flop_counter() -> FlopCounterMode:
+    """Counts matrix products, and convolutions by their groups, which torch leaves out of those of the gradients."""
+    return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: _of_convolution})
+
+
+def _of_convolution(gradient: Any, x: Any, weight: Any, *rest: Any, **_: Any) -> int:
+    """Operations of a convolution's gradients, from the shapes of its tensors: each that is wanted takes as many as
+    forward does.
+    """
+    transposed, wanted = rest[4], rest[7]
+    return int(conv_flop_count(x, weight, gradient, transposed=transposed) * sum(wanted[:2]))
+
+
 def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> int:
     """Floating-point operations of one example's training: matrix products, forward and backward.
 
@@ -89,7 +102,7 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
             return stated
         prompt = torch.zeros((1, spec.prompt_width), dtype=torch.long)
         answer = torch.zeros((1, spec.answer_width), dtype=torch.long)
-    with FlopCounterMode(display=False) as counter, AtOnce():
+    with flop_counter() as counter, AtOnce():
         model.loss(Batch(prompt, answer), torch.Generator()).mean.backward()
     return int(counter.get_total_flops())
 

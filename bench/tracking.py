@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import os
 import queue
+import shlex
 import sys
 import threading
 import time
@@ -249,7 +250,7 @@ class TrackerProcess:
         theirs.close()
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         if self._heard(START_SECONDS):
-            look = TRACKERS[self.name].how_to_look.format(folder=self._directory)
+            look = TRACKERS[self.name].how_to_look.format(folder=shlex.quote(str(self._directory)))
             print(f"tracked by {self.name}: {look}", file=sys.stderr)
         self._thread.start()
         return self

@@ -104,9 +104,14 @@ def _data(records: list[Record]) -> str:
         text += ", as far as the shorter stream goes"
     if any(same_data(one, other) is None for one, other in pairs):
         text += ", which is not proved (fewer than 1,024 in common)"
-    longest = {r.seed: str(r.data_hash) for r in sorted(records, key=lambda record: record.examples or 0)}
-    hashes = ", ".join(f"seed {seed} {longest[seed][:SHOWN_HASH]}" for seed in sorted(longest))
+    hashes = ", ".join(f"seed {seed} {value[:SHOWN_HASH]}" for seed, value in longest_streams(records).items())
     return f"{text} (data hash {hashes})"
+
+
+def longest_streams(records: list[Record]) -> dict[int, str]:
+    """Seed -> data hash of the cell that took most examples: its stream holds those of all others."""
+    by_length = sorted((r for r in records if r.data_hash), key=lambda record: record.examples or 0)
+    return dict(sorted({record.seed: str(record.data_hash) for record in by_length}.items()))
 
 
 def _by_architecture(records: list[Record], field: str) -> list[list[float]]:

@@ -10,6 +10,7 @@ import vl_convert
 from jinja2 import Environment, StrictUndefined
 
 from bench.results.charts import Chart, charts, performance_profile
+from bench.results.comparable import longest_streams
 from bench.results.contents import ACROSS, Contents, Part
 from bench.results.entries import SHARED, Table
 from bench.results.files import write_bytes
@@ -175,8 +176,7 @@ def _reproduction(run: Run, scores: Scores) -> list[tuple[str, str]]:
     facts.append(("suite hash", plan["suite"]["hash"]))
     if "plan_hash" in plan:
         facts.append(("plan hash", plan["plan_hash"]))
-    data = {record.seed: str(record.data_hash) for record in run.records if record.data_hash}
-    facts += [(f"data hash, seed {seed}", value) for seed, value in sorted(data.items())]
+    facts += [(f"data hash, seed {seed}", value) for seed, value in longest_streams(run.records).items()]
     facts += [("test hash", value) for value in dict.fromkeys(str(record.test_hash) for record in scores.records)]
     return facts
 

@@ -65,7 +65,7 @@ def perf_command(
     set
         Settings for all that have them: --set layers=4,optimizer=muon.
     set_file
-        TOML file with settings a table an architecture. --set wins over it.
+        TOML file with settings a table an architecture. --set wins over it, AdamW over an optimizer that stands there.
     json
         One JSON document on standard output.
     out
@@ -73,11 +73,13 @@ def perf_command(
     plugin
         Module(s) that register architectures of your own.
     """
+    import sys
+
     from bench.amounts import parse_count
     from bench.cli.options import RunOptions
     from bench.cli.output import console, print_json
     from bench.errors import UserError
-    from bench.plan import resolve
+    from bench.plan import missing_lines, resolve
     from bench.results.terminal import print_tables
     from bench.rundir import make_folder
     from bench.settings import parse_assignments
@@ -104,6 +106,8 @@ def perf_command(
             plugin=plugin,
         )
     )
+    for line in missing_lines(plan.left_out):
+        print(f"bench: {line}", file=sys.stderr)
     setting = setting_of(plan, examples)
     if out is not None:
         make_folder(out)
@@ -171,6 +175,8 @@ def _growth(plan: Plan, setting: Setting, rounds: int, told: Told) -> list[dict[
         for entry in plan.entries:
             try:
                 curves += grow(entry, setting, rounds, told)
+            except UserError:
+                raise
             except Exception as error:
                 raise UserError(f"{entry.name}: cannot run here: {reason_of(error)}") from error
     return curves
@@ -224,8 +230,8 @@ def _speed_tables(rows: list[dict[str, Any]]) -> list[Table]:
         optimizers = sorted({row["optimizer"] for row in rows if not row["counterpart"]})
         notes.append(
             "The models of other libraries are trained by plain fused AdamW, as a user would, ours by "
-            f"{', '.join(optimizers)}, with clipping; they answer by `generate` with its cache where their library has "
-            "a fast one."
+            f"{', '.join(optimizers)}, with clipping. GPT-2 and T5 alone are asked for answers, by `generate` with its "
+            "cache."
         )
     return [Table(title="Speed and memory", columns=columns, rows=lines, notes=notes)]
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from bench.architectures import Architecture, Batch, SequenceSpec
 from bench.datasets.encoding import Encoded
 from bench.datasets.tokenizers import BOS, EOS, MASK, PAD
+from bench.errors import reason_of
 from bench.evaluation import BATCH as ANSWERED_AT_ONCE
 from bench.evaluation import answer
 from bench.numerics import deterministic
@@ -265,7 +266,7 @@ class PeerContender(Contender):
 
 
 def peer_designs(entries: Sequence[Entry], setting: Setting) -> tuple[list[PeerDesign], dict[str, str]]:
-    """The peers of these architectures, and those whose package is missing: name -> what to do."""
+    """The peers of these architectures, and those whose package is missing or cannot be used: name -> why."""
     by_name = {entry.name: entry for entry in entries}
     found, left_out = [], {}
     for peer in PEERS:
@@ -283,5 +284,8 @@ def peer_designs(entries: Sequence[Entry], setting: Setting) -> tuple[list[PeerD
             width=1,
         )
         parameters = count_parameters(entry.cls, entry.config, setting.spec)[0]
-        found.append(PeerDesign(peer.name, fit_peer(peer, base, setting.spec, parameters)))
+        try:
+            found.append(PeerDesign(peer.name, fit_peer(peer, base, setting.spec, parameters)))
+        except Exception as error:  # whatever another library does
+            left_out[peer.name] = f"cannot run here: {reason_of(error)}"
     return found, left_out

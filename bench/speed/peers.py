@@ -20,10 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench.architectures import SequenceSpec
-from bench.sizing import Undrawn, nearest
+from bench.sizing import Undrawn, flop_counter, nearest
 
 LEARNING_RATE = 1e-3
 IGNORED = -100
@@ -381,7 +380,7 @@ def count_peer_flops(peer: type[Peer], size: PeerSize, spec: SequenceSpec) -> in
         model = peer(size, spec)
         prompt = torch.zeros((1, spec.prompt_width), dtype=torch.long)
         answer = torch.zeros((1, spec.answer_width), dtype=torch.long)
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+    with flop_counter() as counter, sdpa_kernel(SDPBackend.MATH):
         model.loss(prompt, answer).backward()
     return int(counter.get_total_flops())
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.datasets.encoding import Encoded
+from bench.datasets.tokenizers import EOS
 from bench.evaluation import Answered, digits_right, state_bytes
 from bench.results.predictions import PREDICTIONS
 from bench.trained import WEIGHTS
@@ -129,8 +130,11 @@ def answers_again(cell: Cell) -> str:
         problems = cell.expected.asked.rows(rows)
         close = np.zeros(len(rows), dtype=bool)
         decode = cell.expected.suite.encoding.tokenizer.decode
+        stated = found.iloc[rows]
         for shaken in _shaken(cell, problems) if len(rows) else ():
-            close |= [decode(ids) == raw for ids, raw in zip(shaken.ids, found["raw"].iloc[rows], strict=True)]
+            same = np.array([decode(ids) == raw for ids, raw in zip(shaken.ids, stated["raw"], strict=True)])
+            same &= (shaken.ids == EOS).any(axis=1) == stated["ended"].to_numpy(dtype=bool)
+            close |= same & (shaken.right == stated["right"].to_numpy(dtype=bool))
         unexplained = rows[~close].tolist()
     else:
         unexplained = rows.tolist()

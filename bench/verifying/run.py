@@ -52,9 +52,11 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
     that its plan names are not imported unasked, since a run may come from anywhere.
 
     Raises:
-        UserError: the folder is no run, is of another version, or has fewer finished cells than `rerun`.
+        UserError: the folder is no run, is of another version, or has fewer cells than `rerun`.
     """
     plan, check = _read_plan(directory)
+    if rerun > (there := len(list(directory.glob(f"cells/*/{RECORD}")))):
+        raise UserError(f"--rerun {rerun}: {directory} has {there} finished cells; ask for no more")
     yield check
     if wrong := wrong_in_plan(plan) or _wrong_in_entries(plan):
         yield Check(check="plan", cell="", ok=False, detail=f"{directory / PLAN}: {wrong}; nothing more can be checked")
@@ -93,7 +95,9 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
     yield from _tables(directory, plan, expected, cells, unreadable)
     done = [cell for cell in cells if cell.record.done]
     if rerun > len(done):
-        raise UserError(f"--rerun {rerun}: {directory} has {len(done)} finished cells that can be read")
+        detail = f"{len(done)} of the cells are done and can be read, {rerun} were asked for"
+        yield Check(check="trained again", cell="", ok=False, detail=detail)
+        return
     for cell in random.SystemRandom().sample(done, rerun):  # nobody can know beforehand which ones
         yield from _train_again(cell, plan, done, plugins)
 
@@ -209,7 +213,8 @@ def _read_record(folder: Path, architecture: str, seed: int) -> tuple[Record | N
         record = read_record(folder)
         if (record.architecture, record.seed) != (architecture, seed):
             raise Wrong(f"{folder / RECORD}: is of {record.architecture}, seed {record.seed}: in another cell's folder")
-        architectures.get(architecture)  # the rest needs its class
+        if architecture not in architectures.all_architectures():  # the rest needs its class
+            raise Wrong(f"architecture '{architecture}' is unknown here; name its module with --plugin")
         found.append(record)
         return "its checksum is right"
 
@@ -239,14 +244,14 @@ def _tables(
     directory: Path, plan: dict[str, Any], expected: Expected, cells: list[Cell], unreadable: set[tuple[str, int]]
 ) -> Iterator[Check]:
     """cells.csv, results.csv and baselines.csv, against what the records and predictions give."""
-    if not cells:
-        return
 
     def scored() -> pd.DataFrame:
         return results_frame({(c.record.architecture, c.record.seed): c.predictions for c in cells if c.record.done})
 
-    yield outcome(CELLS, "", lambda: _table(directory / CELLS, cells_frame([c.record for c in cells]), unreadable))
-    yield outcome(RESULTS, "", lambda: _table(directory / RESULTS, scored(), unreadable))
+    if cells or (directory / CELLS).exists():  # else nothing has ended yet
+        yield outcome(CELLS, "", lambda: _table(directory / CELLS, cells_frame([c.record for c in cells]), unreadable))
+    if cells or (directory / RESULTS).exists():
+        yield outcome(RESULTS, "", lambda: _table(directory / RESULTS, scored(), unreadable))
     if not (directory / BASELINES).exists():
         yield Check(check=BASELINES, cell="", ok=None, detail="is not there yet: it is written at the end of a run")
         return

@@ -243,6 +243,20 @@ def test_the_tables_name_every_figure_and_whoever_is_left_out(
 
 
 @pytest.mark.usefixtures("tiny_work")
+def test_a_peer_whose_package_is_broken_is_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ImportError("built for another version")
+
+    monkeypatch.setattr(contenders, "installed", lambda peer: peer.module == "torch")
+    monkeypatch.setattr(contenders, "fit_peer", broken)
+    status, out, _ = call(capsys, monkeypatch, f"--arch lstm --peers {TINY}")
+    assert status == 0
+    assert "Left out: nn.LSTM: cannot run here: ImportError: built for another version." in out
+
+
+@pytest.mark.usefixtures("tiny_work")
 def test_ours_that_cannot_run_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise MemoryError

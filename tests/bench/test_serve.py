@@ -24,6 +24,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+from bench import __version__
 from bench.asking import Reply, Symbol, ask, read_problem
 from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
@@ -116,6 +117,7 @@ def test_the_api_names_models_and_is_described(client: FlaskClient, models: list
     ]
     assert described(client.get("/healthz"), "/healthz", "get") == {"status": "ok"}
     assert json.loads(client.get("/api/openapi.json").text) == OPENAPI
+    assert OPENAPI["info"]["version"] == __version__
     routes = {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith(("/api/", "/healthz"))}
     assert routes == {*OPENAPI["paths"], "/api/openapi.json"}
     schemas = OPENAPI["components"]["schemas"]

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.architectures import Batch, SequenceSpec, from_scratch, get
 from bench.datasets.suites import load_suite
 from bench.plan import sequence_spec
-from bench.sizing import count_flops, count_parameters, fit
+from bench.sizing import count_flops, count_parameters, fit, flop_counter
 
 QUICK = sequence_spec(load_suite("quick"))
 
@@ -90,3 +90,14 @@ def test_the_count_on_cpu_would_miss_the_recurrent_cell() -> None:
     with FlopCounterMode(display=False) as counter:
         model.loss(batch, torch.Generator()).mean.backward()
     assert counter.get_total_flops() < count_flops(cls, model.config, QUICK) / 5
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_a_convolution_counts_by_its_groups_forward_and_backward(groups: int) -> None:
+    with torch.device("meta"):
+        convolution = torch.nn.Conv1d(8, 12, 3, groups=groups)
+        x = torch.zeros((2, 8, 10), requires_grad=True)
+    with flop_counter() as counter:
+        convolution(x).sum().backward()
+    forward = 2 * 2 * 8 * 12 * 3 * (8 // groups)  # a product and a sum: batch, places, outputs, width, inputs a group
+    assert counter.get_total_flops() == 3 * forward

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, rmtree
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ from bench.rundir import prepare
 from bench.sizing import count_flops
 from bench.trained import WEIGHTS
 from bench.verifying import run as verify
-from bench.verifying.answers import MOST_EXCESS, excess_on_test
+from bench.verifying.answers import MOST_EXCESS, answers_again, excess_on_test
 from bench.verifying.cell import Cell, Check, Wrong
 from bench.verifying.expected import Expected
 
@@ -619,6 +619,31 @@ def test_a_tie_that_another_machine_decides_otherwise_is_no_edit(run: Path) -> N
     [check] = [check for check in checks_of(run) if check.check == "answers again"]
     assert check.ok
     assert "all equal but 1, whose best symbols are a tie" in check.detail
+
+
+@pytest.mark.parametrize("column", ["right", "ended"])
+def test_no_tie_excuses_an_answer_that_only_its_marks_tell_from_the_model_s(column: str, honest: Path) -> None:
+    expected = Expected(json.loads((honest / PLAN).read_text()))
+    cell = Cell(cell_of(honest), read_record(cell_of(honest)), {}, expected)
+    cell.predictions.loc[:0, column] = 1 - cell.predictions[column][0]
+    with pytest.raises(Wrong, match="edited prediction: "):
+        answers_again(cell)
+
+
+def test_tables_without_the_cells_that_they_speak_of_are_none(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rmtree(run / "cells")
+    assert {"cells.csv", "results.csv"} <= failures(run).keys()
+    for name in ("cells.csv", "results.csv"):
+        (run / name).unlink()
+    assert failures(run) == {}
+    assert verify_command(run) == 0
+    assert "checks passed. 1 planned cells have no record." in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_an_architecture_that_is_not_loaded_is_asked_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {name: cls for name, cls in architectures.all_architectures().items() if name != "lstm"}
+    monkeypatch.setattr(architectures, "all_architectures", lambda: others)
+    assert failures(run)["record"] == "architecture 'lstm' is unknown here; name its module with --plugin"
 
 
 def test_training_again_tells_an_honest_cell_from_one_trained_otherwise(honest: Path, run: Path) -> None:
