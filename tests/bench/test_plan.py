@@ -89,7 +89,7 @@ def test_the_shipped_presets_are_what_published_searches_wrote_and_are_for_quick
 
 def test_a_size_field_that_a_suite_sets_stays(tmp_path: Path) -> None:
     suite = tmp_path / "narrow.toml"
-    suite.write_text(TINY + "[defaults.settings]\nwidth = 11\nheads = 2\n", encoding="utf-8")
+    suite.write_text(TINY + "[defaults.settings]\nwidth = 11\nlayers = 2\n", encoding="utf-8")
     assert getattr(entry(suite=str(suite)).config, "width", None) == 11
 
 
@@ -143,8 +143,8 @@ def test_what_a_settings_file_gets_wrong_is_named(text: str, rule: str, tmp_path
 
 def test_a_size_that_cannot_be_met_is_refused_with_the_nearest_or_marked_unequal() -> None:
     with pytest.raises(UserError, match=r"lstm: 100 parameters cannot be met within 2%; the nearest is [1-9]"):
-        entry(params="100")
-    assert entry(params="100", unequal=True).match == "unequal"
+        entry(params="100", set=("layers=2",))
+    assert entry(params="100", set=("layers=2",), unequal=True).match == "unequal"
     assert entry(unequal=True).match == "total"  # met, so that there is nothing to mark
 
 
