@@ -203,7 +203,7 @@ def test_finished_cells_are_skipped_and_new_ones_added(
     ("options", "difference"),
     [
         ({"budget": "examples=601"}, "budget examples=600, not examples=601"),
-        ({"params": "6k"}, "parameters 5000, not 6000"),
+        ({"params": "10k"}, "parameters 5000, not 10000"),
         ({"threads": 2}, "threads 1, not 2"),
         ({"training_problems": "50"}, "training problems None, not 50"),
         ({"set": ("batch=31",)}, "lstm with training"),

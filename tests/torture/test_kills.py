@@ -41,7 +41,8 @@ parameters = 5_000
 seeds = 1
 batch = 32
 """
-COMMAND = ("run", "--arch", "lstm,transformer", "--threads", "1", "--set", "batch=16", "--checkpoint-every", "0.02")
+SETTINGS = "batch=16,lstm.layers=2"
+COMMAND = ("run", "--arch", "lstm,transformer", "--threads", "1", "--set", SETTINGS, "--checkpoint-every", "0.02")
 LONGEST = 9.0
 """Seconds after which the latest kill of those at any moment comes."""
 SOON = 0.5
@@ -115,7 +116,7 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
 ) -> None:
     suite, straight = tmp_path / "short.toml", tmp_path / "straight"
     suite.write_text(SUITE % examples, encoding="utf-8")
-    plan = resolve(RunOptions(arch="lstm,transformer", suite=str(suite), threads=1, set=("batch=16",)))
+    plan = resolve(RunOptions(arch="lstm,transformer", suite=str(suite), threads=1, set=(SETTINGS,)))
     prepare(plan, straight, "test")
     for entry in plan.entries:
         run_cell(work_of(plan, entry, 0, cell_directory(straight, entry.name, 0)), lambda event: None)
