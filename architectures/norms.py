@@ -25,6 +25,7 @@ class RMSNorm(nn.RMSNorm):
         x = x.to(self.weight.dtype)
         if x.device.type != "cpu" or not torch.is_grad_enabled():
             return super().forward(x)
+        # torch gives `apply` no types.
         normed: Tensor = _Normed.apply(x, self.weight, self.eps)  # type: ignore[no-untyped-call]
         return normed
 

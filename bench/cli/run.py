@@ -76,8 +76,10 @@ def run_command(
                 checkpoint_seconds=checkpoint_every,
             )
         report = contents([open_run(directory)])
-        print_report(report, screen)  # first: the disk may be full
-        write_report(report, ("html", "md"), directory)
+        try:
+            write_report(report, ("html", "md"), directory)
+        finally:  # the disk may be full
+            print_report(report, screen)
     except Interrupted:
         print("bench: interrupted; what was learnt is kept, and the same command goes on from there", file=sys.stderr)
         return 130

@@ -80,7 +80,7 @@ def _summary(checks: list[Check]) -> str:
     failed = [check for check in decided if not check.ok]
     if not failed:
         missing = sum(check.check == "record" and check.ok is None for check in checks)
-        lacking = f" {missing} planned cells have no record." if missing else ""
+        lacking = f" Planned cells without a record: {missing}." if missing else ""
         return (
             f"All {len(decided)} checks passed.{lacking} Times, memory and the way to the end of each learning curve "
             f"were not measured again: they are the maker's word."

@@ -245,6 +245,29 @@ def test_a_plan_that_run_did_not_write_is_refused(tiny_path: Path, tmp_path: Pat
         prepare(plan, tmp_path, "test")
 
 
+def test_a_run_ends_by_naming_its_page_and_shows_its_tables_where_that_cannot_be_written(
+    finished: tuple[Path, str],
+    tmp_path: Path,
+    tiny_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished[0], out)
+    (out / "report.html").unlink(missing_ok=True)
+    options = RunOptions(arch="lstm", suite=str(tiny_path), out=out, threads=1, set=("batch=30",))
+    assert run_command(options) == 0
+    assert f"with charts:    {out / 'report.html'}" in capsys.readouterr().out
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("bench.results.report.write_report", full)
+    with pytest.raises(OSError, match="No space left"):
+        run_command(options)
+    assert "Summary" in capsys.readouterr().out
+
+
 def test_a_damaged_run_is_refused_in_one_line(finished: tuple[Path, str], tmp_path: Path, tiny_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished[0], out)

@@ -637,7 +637,7 @@ def test_tables_without_the_cells_that_they_speak_of_are_none(run: Path, capsys:
         (run / name).unlink()
     assert failures(run) == {}
     assert verify_command(run) == 0
-    assert "checks passed. 1 planned cells have no record." in capsys.readouterr().out.splitlines()[-1]
+    assert "checks passed. Planned cells without a record: 1." in capsys.readouterr().out.splitlines()[-1]
 
 
 def test_an_architecture_that_is_not_loaded_is_asked_for(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
