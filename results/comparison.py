@@ -34,8 +34,11 @@ _OPERATIONS = {"+": "addition", "-": "subtraction", "*": "multiplication", "/": 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
-    """One row: how far apart two architectures are on one value of a slice."""
+class Difference(PairedDifference):
+    """One row: how far apart two architectures are, one minus other, on one value of a slice.
+
+    Where `all_or_nothing`, read the solved shares first.
+    """
 
     slice: str
     """'all', 'operation', 'digits', 'signs' or 'operation x digits'"""
@@ -47,16 +50,8 @@ class Difference:
     """share right of the first architecture, over the seeds that both have"""
     other: Estimate
     """share right of the second"""
-    difference: Estimate
-    """one minus other, paired by seed"""
-    p: float | None
-    """of the paired t test; None with fewer than 3 seeds, equal differences, or all-or-nothing seeds"""
     holm: float | None
-    """p (where there is none, sign_flip), adjusted over all rows of the comparison"""
-    sign_flip: float | None
-    """of the paired sign-flip test; None with fewer than 6 seeds"""
-    all_or_nothing: bool
-    """some seeds of an architecture learnt and others did not: read the solved shares first"""
+    """`decisive`, adjusted over all rows of the comparison"""
     solved_one: Estimate | None
     """share of seeds with 99 % right: on validation for `all`, on its test problems for any other slice, of which
     validation keeps no counts; None where the records hold no validation"""
@@ -133,10 +128,10 @@ def compare(scores: Scores, one: str, other: str) -> Comparison:
         raise ValueError(f"{one} and {other} have no finished seed in common; run both with the same seeds")
 
     table = _measure(scores, one, other, seeds)
-    adjusted = holm([paired.decisive for _, paired in table])
+    adjusted = holm([row.decisive for row in table])
     rows = [
-        _judged(replace(row, holm=corrected), paired, one, other, len(table))
-        for (row, paired), corrected in zip(table, adjusted, strict=True)
+        _judged(replace(row, holm=corrected), one, other, len(table))
+        for row, corrected in zip(table, adjusted, strict=True)
     ]
     left_out = [(name, seed) for name, finished in seeds_of.items() for seed in finished if seed not in seeds]
     pairs = [_trained_pair(scores, one, other, seed) for seed in seeds]
@@ -158,8 +153,8 @@ def solved_share(solutions: Sequence[bool | None]) -> Estimate | None:
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-def _measure(scores: Scores, one: str, other: str, seeds: list[int]) -> list[tuple[Difference, PairedDifference]]:
-    """The rows without Holm and verdict, each with what was found by pairs."""
+def _measure(scores: Scores, one: str, other: str, seeds: list[int]) -> list[Difference]:
+    """The rows without Holm and verdict."""
     counts: dict[tuple[str, str], dict[tuple[str, int], tuple[int, int]]] = {}
     results = scores.results
     chosen = results[results["slice"].isin(SLICES) & results["architecture"].isin((one, other))]
@@ -185,7 +180,7 @@ def _measure(scores: Scores, one: str, other: str, seeds: list[int]) -> list[tup
         if slice_name != "all":
             solutions = {name: [share >= SOLVED for share in shares[name]] for name in shares}
         paired = paired_difference(shares[one], shares[other])
-        difference = Difference(
+        row = Difference(
             slice=slice_name,
             value=value,
             asked=pairs[one][0][1],
@@ -193,16 +188,16 @@ def _measure(scores: Scores, one: str, other: str, seeds: list[int]) -> list[tup
             other=_share(pairs[other]),
             difference=paired.difference,
             p=paired.p,
-            holm=None,
             sign_flip=paired.sign_flip,
             all_or_nothing=paired.all_or_nothing,
+            holm=None,
             solved_one=solved_share(solutions[one]),
             solved_other=solved_share(solutions[other]),
             verdict="",
             sentence="",
         )
-        table.append((difference, paired))
-    return sorted(table, key=lambda row: SLICES.index(row[0].slice))  # stable: values keep the order of results.csv
+        table.append(row)
+    return sorted(table, key=lambda row: SLICES.index(row.slice))  # stable: values keep the order of results.csv
 
 
 def _share(pairs: list[tuple[int, int]]) -> Estimate:
@@ -251,11 +246,11 @@ def cannot_tell(n: int) -> str:
     return f"cannot tell with {n} seed{'s' if n > 1 else ''}"
 
 
-def _judged(row: Difference, paired: PairedDifference, one: str, other: str, rows: int) -> Difference:
+def _judged(row: Difference, one: str, other: str, rows: int) -> Difference:
     """The row with its verdict and sentence; `rows`: how many Holm's adjustment spans."""
     n = row.difference.n
     better, worse = (one, other) if row.difference.mean > 0 else (other, one)
-    p = paired.decisive if row.slice == "all" else row.holm
+    p = row.decisive if row.slice == "all" else row.holm
     decided = p is not None and p < SIGNIFICANCE
     verdict = better if decided else cannot_tell(n)
 
@@ -267,7 +262,7 @@ def _judged(row: Difference, paired: PairedDifference, one: str, other: str, row
         more = f"{100 * abs(row.difference.mean):.1f} points more often"
         clauses.append(f"{better} is right {more}{_interval(row)}, {n} seeds")
     else:
-        clauses.append(f"{verdict}: {_reason(row, paired, better, rows)}")
+        clauses.append(f"{verdict}: {_reason(row, better, rows)}")
     place = "" if row.slice == "all" else f"on {words(row)} "
     return replace(row, verdict=verdict, sentence=place + "; ".join(clauses))
 
@@ -284,19 +279,19 @@ def solved_words(row: Difference, one: str, other: str) -> str:
     return f"all-or-nothing: {first} solves it in {hits} seeds {span} %, {second} in {other_hits} {other_span} %"
 
 
-def _reason(row: Difference, paired: PairedDifference, better: str, rows: int) -> str:
+def _reason(row: Difference, better: str, rows: int) -> str:
     """Why a row cannot be told."""
     n = row.difference.n
     found = f"{points(row)} more for {better}" if row.difference.mean else "no difference on average"
-    if row.all_or_nothing and paired.decisive is None:
+    if row.all_or_nothing and row.decisive is None:
         return f"{found}, but the sign-flip test needs {FEWEST_SEEDS_SIGN_FLIP} seeds"
     if n < FEWEST_SEEDS:
         return f"{found}, but an interval needs {FEWEST_SEEDS} seeds"
-    if paired.decisive is None:
+    if row.decisive is None:
         return f"{found}, in every seed, so that there is no interval"
-    if row.slice != "all" and paired.decisive < SIGNIFICANCE:
-        return f"{found}, but {rows} rows are asked at once (p {paired.decisive:.3f}, by Holm {row.holm:.2f})"
-    return f"{found} (p {paired.decisive:.2f})"
+    if row.slice != "all" and row.decisive < SIGNIFICANCE:
+        return f"{found}, but {rows} rows are asked at once (p {row.decisive:.3f}, by Holm {row.holm:.2f})"
+    return f"{found} (p {row.decisive:.2f})"
 
 
 def _interval(row: Difference) -> str:

@@ -53,8 +53,7 @@ def told_apart(comparisons: list[Comparison]) -> list[bool]:
     These must be all pairs, also where only those with the best are of interest: which is best was read off the same
     figures, so that of 15 equal architectures one in 10 reports would name a winner if those 14 alone were counted.
     """
-    overall = [comparison.rows[0] for comparison in comparisons]
-    adjusted = holm([row.sign_flip if row.p is None else row.p for row in overall])
+    adjusted = holm([comparison.rows[0].decisive for comparison in comparisons])
     return [p is not None and p < SIGNIFICANCE for p in adjusted]
 
 
