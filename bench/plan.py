@@ -399,12 +399,15 @@ def _check_buildable(name: str, config: Config) -> None:
 
 
 def nearest_preset(architecture: str, suite: str, parameters: int, budget: Budget) -> SetFile | None:
-    """The preset for this suite whose size is nearest, else the nearest of any; of equals the one for this budget."""
+    """The preset for this suite, else for the suite that `run` takes by default, which has all operations, else any; of
+    several the one nearest in size, of equals the one for this budget.
+    """
 
-    def distance(preset: SetFile) -> tuple[bool, float, bool]:
+    def distance(preset: SetFile) -> tuple[bool, bool, float, bool]:
         tuned = preset.tuned
         assert tuned is not None, f"{preset.source} has no table [tuned]"
-        return tuned.suite != suite, abs(tuned.parameters / parameters - 1), tuned.budget != str(budget)
+        elsewhere = tuned.suite != suite, tuned.suite != RunOptions.suite
+        return *elsewhere, abs(tuned.parameters / parameters - 1), tuned.budget != str(budget)
 
     return min((preset for preset in presets() if architecture in preset.tables), key=distance, default=None)
 

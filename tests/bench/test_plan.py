@@ -56,6 +56,18 @@ def test_a_preset_is_taken_and_tuned_only_for_what_it_names() -> None:
         assert not entry(**other).tuned, other
 
 
+def test_a_suite_without_a_preset_takes_that_of_the_default_suite(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = (
+        preset("examples=200000", batch=32),
+        preset("examples=300000", suite="quick", parameters=50_000, batch=64),
+        preset("examples=300000", suite="standard", batch=16),
+    )
+    monkeypatch.setattr("bench.plan.presets", lambda: files)
+    assert [entry(suite=suite).training.batch for suite in ("addition3", "addition2", "standard")] == [32, 64, 16]
+    monkeypatch.setattr("bench.plan.presets", lambda: files[:1])
+    assert entry(suite="addition2").training.batch == 32
+
+
 @pytest.mark.usefixtures("shipped")
 def test_another_suite_of_the_same_name_is_not_what_a_preset_was_tuned_for(tmp_path: Path) -> None:
     text = (SUITES / "addition3.toml").read_text(encoding="utf-8")
@@ -76,15 +88,14 @@ def test_unknown_keys_of_presets_and_suites_are_refused(tmp_path: Path, monkeypa
         entry()
 
 
-def test_the_shipped_presets_are_what_published_searches_wrote_and_are_for_quick_as_it_is() -> None:
+def test_the_shipped_presets_are_what_published_searches_wrote_of_all_and_of_their_suites_as_they_are() -> None:
     published = Path(results.__path__[0]) / "published"
-    for path in PRESETS.glob("*.toml"):
-        assert path.read_bytes() == (published / f"tuning-{path.stem}" / "tune.toml").read_bytes()
     ours = [cls.name for cls in architectures.from_scratch().values() if cls.__module__.startswith("bench.")]
-    assert sorted(ours) == sorted(name for file in presets() for name in file.tables)
-    plan = resolve(RunOptions(arch=",".join(ours), threads=1))
-    assert all(entry.tuned for entry in plan.entries)
-    assert len({(file.tuned.trials, file.tuned.trial_budget) for file in presets() if file.tuned}) == 1
+    for path, file in zip(sorted(PRESETS.glob("*.toml")), presets(), strict=True):
+        assert path.read_bytes() == (published / f"tuning-{path.stem}" / "tune.toml").read_bytes()
+        assert sorted(file.tables) == sorted(ours)
+        plan = resolve(RunOptions(arch=",".join(ours), suite=path.stem, threads=1))
+        assert all(entry.tuned for entry in plan.entries)
 
 
 def test_a_size_field_that_a_suite_sets_stays(tmp_path: Path) -> None:
