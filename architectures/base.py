@@ -292,7 +292,8 @@ class MaskedInfilling(Architecture):
 
     Pads are symbols like others, masked, scored and written over the whole width: pads that could be seen would betray
     how long the answer is. Training masks and decoding are those of Ghazvininejad et al., "Mask-Predict: Parallel
-    Decoding of Conditional Masked Language Models", 2019. The config is a `MaskedInfillingConfig`.
+    Decoding of Conditional Masked Language Models", 2019, but that they predict the length first and try several, where
+    here the pads tell it. The config is a `MaskedInfillingConfig`.
     """
 
     @abstractmethod

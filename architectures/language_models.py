@@ -70,7 +70,7 @@ def origin(model: str, revision: str = "") -> Origin:
     sha256 = "" if path is None else _sha256(path)
     files = _files(model, revision, sha256)
     config = _config(files)
-    with torch.device("meta"):
+    with torch.device("meta"), _readable(model, "its config cannot be used"):
         weights = sum(p.numel() for p in _undrawn(config).parameters())
     return Origin(sha256, "" if files.local else _commit(files), _licence(files), weights)
 
@@ -86,7 +86,7 @@ def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
 def load_model(model: str, revision: str, sha256: str) -> Any:
     """The model with its weights in torch's default precision; on the meta device without.
 
-    Raises ValueError as `origin`, and where the files are not those of `sha256`, which '' leaves open.
+    Raises ValueError as `origin`, and where the files are not those of `sha256`, which '' leaves open, or lack weights.
     """
     from transformers import AutoModelForCausalLM
 
@@ -95,14 +95,18 @@ def load_model(model: str, revision: str, sha256: str) -> Any:
     if torch.get_default_device().type == "meta":
         return _undrawn(config)
     with _readable(model, "its weights cannot be loaded"):
-        return AutoModelForCausalLM.from_pretrained(
+        loaded, found = AutoModelForCausalLM.from_pretrained(
             files.place,
             revision=files.revision,
             local_files_only=files.local,
             use_safetensors=True,
             trust_remote_code=False,
             dtype=torch.get_default_dtype(),
+            output_loading_info=True,
         )
+        if missing := sorted(found["missing_keys"]):  # transformers would draw them, anew each time
+            raise ValueError(f"{len(missing)} of them are not in its files, {missing[0]} for one; save the model whole")
+    return loaded
 
 
 def require(*packages: str) -> None:
@@ -268,9 +272,9 @@ def _licence(files: _Files) -> str:
 
 @contextmanager
 def _readable(model: str, what: str) -> Iterator[None]:
-    """A context in which another package's errors about files become one line."""
+    """A context in which another package's errors about files, of whatever class, become one line."""
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError) as error:
+    except Exception as error:
         text = " ".join(str(error).split())
         raise ValueError(f"model {model}: {what}: {text[:MOST_SHOWN]}") from error

@@ -11,8 +11,8 @@ none does: of SmolLM2's tokens one is `=-`, and `3-5=-2` as one text would end t
 - Answer `19`: the tokens of `19`, a leading space where the tokenizer puts one, then the model's end token.
 - Suites that reverse their answers are answered in the order of people unless `order` is 'suite': `-12.5` where the
   suite has `5.21-`. Workings, which stand before a ':', stay as they are.
-- What the model writes is read up to its end token, or to the first symbol that no answer of the suite holds: without
-  training it goes on talking (`19, which is`, `19=12+7`). Spaces around are left off.
+- What the model writes is read up to its end token, or to the first symbol that no answer of any suite could hold:
+  without training it goes on talking (`19, which is`, `19=12+7`). Spaces around are left off.
 
 One token covers several symbols in many models, so that there are no logits a column: loss and likelihoods are of the
 model's tokens.

@@ -6,7 +6,7 @@ probability, through which the router learns. In training each expert takes no m
 `capacity`, first come, first served: the rest skip the layer. In evaluation nothing is dropped. A loss keeps the load
 even, noise on the router's input makes it try others, and the router computes in float32 at least. Attention and all
 other blocks are those of `transformer`, where the paper's are T5's; experts have no biases, as in the paper, and GELU
-where the paper has ReLU.
+where the paper has ReLU. First weights are drawn as those of `transformer`, not with the paper's variance 0.1 / fan-in.
 
 B batch, S symbols read, T <= S symbols written, N of them that are no pads, D width, F feed-forward, E experts,
 V vocabulary

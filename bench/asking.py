@@ -102,10 +102,11 @@ def whether_seen(replies: list[Reply]) -> str:
     """Whether models may have been trained on what they were asked, and why, in words; at least one was asked."""
     asked = next(reply for reply in replies if not reply.reason)
     met = list(dict.fromkeys(reply.architecture for reply in replies if not reply.unseen))
+    unseen = any(reply.unseen for reply in replies)
     seen = "it may have been trained on" if met else "no model was trained on it"
-    if met and any(reply.unseen for reply in replies):  # whoever was pretrained
+    if met and unseen:  # whoever was pretrained
         seen = f"{', '.join(met)} may have met it before, no other model was trained on it"
-    beyond = " but beyond the suite's patterns" if asked.unseen and asked.split == "train" else ""
+    beyond = " but beyond the suite's patterns" if unseen and asked.split == "train" else ""
     return f"{asked.split} split{beyond}: {seen}"
 
 

@@ -141,6 +141,8 @@ def _csv(text: str, needed: tuple[str, ...] = NEEDED) -> Iterator[_Entry]:
     header = [name.strip() for name in next(rows, (0, []))[1]]
     if missing := [name for name in needed if name not in header]:
         raise ValueError(f"has no column {', '.join(missing)}; its first line must name {', '.join(needed)}")
+    if twice := [name for name in (*NEEDED, "answer", "prediction") if header.count(name) > 1]:
+        raise ValueError(f"has the column {', '.join(twice)} twice; name each once")
     for line, fields in rows:
         if not any(field.strip() for field in fields):
             continue
@@ -213,11 +215,12 @@ def _best_target(example: dict[str, Any]) -> str | None:
 
 
 def _mathematics(text: str) -> Iterator[_Entry]:
-    lines = [(number, line) for number, line in enumerate(_lines(text), start=1) if line.strip()]
-    for (number, question), (_, answer) in zip(lines[::2], lines[1::2], strict=False):
-        yield _Entry(number, question, _read(question), answer.strip())
-    if len(lines) % 2:
-        yield _Entry(*lines[-1], "has no line with its answer below it")
+    lines = iter(enumerate(_lines(text), start=1))
+    for number, question in lines:
+        if not question.strip():
+            continue
+        _, answer = next(lines, (0, ""))
+        yield _Entry(number, question, _read(question) if answer.strip() else "has no answer below it", answer.strip())
 
 
 LAYOUTS = {"csv": _csv, "json-lines": _json_lines, "big-bench": _big_bench, "mathematics": _mathematics}

@@ -41,6 +41,7 @@ from bench.results.statistics import (
     Estimate,
     performance_profiles,
 )
+from bench.results.tables import estimate_notes
 
 CLASS_COLOURS = ("#7764d8", "#88ccee", "#44aa99", "#117733", "#ddcc77", "#cc6677", "#999999")
 """Of the classes of wrong answers (after Tol 2021, `muted`): none is an architecture's."""
@@ -48,7 +49,10 @@ CURVE_CAPTION = (
     "Mean of the seeds; the band goes from the lowest to the highest. A point on a learning curve is not what a "
     "smaller budget gives, since the learning rate had not come down yet: that takes a run of its own."
 )
-FOREST_CAPTION = "Paired by seed, 95 % t intervals. Filled: told apart, at p < 0.05 after Holm over"
+FOREST_CAPTION = (
+    f"Paired by seed, 95 % t intervals (of {FEWEST_SEEDS} seeds or more). "
+    "Filled: told apart, at p < 0.05 after Holm over"
+)
 SHARED_CAPTION = f" {SHARED} and grey: measured while the machine was shared, so that the time means little."
 
 
@@ -73,8 +77,9 @@ class Chart:
         return 34 + round(6.2 * max(map(len, self.legend), default=0))
 
     def specification(self) -> dict[str, Any]:
-        """The picture as Vega-Lite, without theme."""
-        return dict(self.picture.to_dict())
+        """The picture as Vega-Lite, without theme; its description is the name that screen readers give it."""
+        with alt.data_transformers.enable("default", max_rows=None):  # by default Altair refuses more than 5,000
+            return dict(self.picture.to_dict()) | {"description": self.title}
 
 
 def charts(
@@ -101,7 +106,7 @@ def charts(
 def exact_match(scores: Scores, look: dict[str, Look]) -> Chart:
     """Overall and by operation: mean, interval, every seed, and `nearest` as the bound from below."""
     slices = [("all", "all"), *(("operation", operation) for operation in scores.values("operation"))]
-    means, seeds, nearest = [], [], []
+    means, seeds, nearest, shares = [], [], [], []
     for slice_name, value in slices:
         whole = scores.all_unseen(**({} if slice_name == "all" else {"operation": value}))
         asked = scores.asked(slice_name, value)
@@ -109,6 +114,7 @@ def exact_match(scores: Scores, look: dict[str, Look]) -> Chart:
         for name in scores.architectures:
             facts = {"problems": value, "architecture": labelled(scores, name)}
             share = scores.share_right(name, slice_name, value, whole)
+            shares.append(share)
             means.append(facts | _interval(share) | {"problems asked": asked})
             for _, row in rows[rows["architecture"] == name].iterrows():
                 right = 100 * row["correct"] / row["total"]
@@ -130,13 +136,14 @@ def exact_match(scores: Scores, look: dict[str, Look]) -> Chart:
     points = points.encode(x=x, shape=shape_by(scores, look), tooltip=[*tooltip, "problems asked:Q"])
     layers = [rules, dots, points]
     if nearest:
-        ticks = alt.Chart(pd.DataFrame(nearest)).mark_tick(color=GREY, thickness=2, height=22 + 10 * len(look))
+        tall = rows_height(len(scores.architectures)) + 4
+        ticks = alt.Chart(pd.DataFrame(nearest)).mark_tick(color=GREY, thickness=2, height=tall)
         layers.insert(0, ticks.encode(x=x, y=y, tooltip=tooltip))
     bound = " Grey bar: the baseline `nearest`, which has learnt nothing." if nearest else ""
     return Chart(
         name="exact-match",
         title="Exact match, overall and by operation",
-        caption=f"{_unit(scores)} Small: each seed.{bound}",
+        caption=f"{_unit(shares)} Small: each seed.{bound}",
         legend=labels(scores),
         picture=layered(*layers, height=len(slices) * (rows_height(len(scores.architectures)) + 18)),
     )
@@ -364,7 +371,7 @@ def _trade_off(
     scores: Scores, look: dict[str, Look], name: str, column: str, title: str, against: str, less_is_better: bool
 ) -> Chart | None:
     shared = sharing(scores)
-    rows, seeds = [], []
+    rows, seeds, shares = [], [], []
     for architecture in scores.architectures:
         cost = scores.median(architecture, lambda record: getattr(record, column))
         if not cost:  # not known, or a model that was not trained, for which the logarithmic axis has no place
@@ -374,6 +381,7 @@ def _trade_off(
             "shared": architecture in shared,
         }
         share = scores.share_right(architecture, "all", "all", scores.all_unseen())
+        shares.append(share)
         rows.append(facts | {"cost": cost} | _interval(share))
         seeds += [
             facts | {"cost": getattr(record, column), "mean": 100 * record.exact_match}
@@ -407,7 +415,7 @@ def _trade_off(
     return Chart(
         name=f"accuracy-{name}",
         title=f"Against {against}",
-        caption=f"{_unit(scores)} Times are medians. Small: each seed. Dashed: the Pareto front, through those that no "
+        caption=f"{_unit(shares)} Times are medians. Small: each seed. Dashed: the Pareto front, through those that no "
         f"other one beats in both.{SHARED_CAPTION if shared else ''}",
         legend=labels(scores, shared),
         picture=layered(*layers, height=240),
@@ -511,11 +519,6 @@ def _interval(estimate: Estimate) -> dict[str, Any]:
     return {"mean": mean, "low": low, "high": high, "exact match %": share_entry(estimate).text}
 
 
-def _unit(scores: Scores) -> str:
-    """What the intervals of this report are."""
-    seeds = {len(scores.seeds(name)) for name in scores.architectures}
-    if seeds == {1}:
-        return "One seed: 95 % Wilson interval over the problems asked."
-    if max(seeds) < FEWEST_SEEDS:
-        return f"Mean over {max(seeds)} seeds; an interval takes {FEWEST_SEEDS}."
-    return "Mean over seeds with its 95 % t interval."
+def _unit(shares: Sequence[Estimate]) -> str:
+    """What the intervals of a picture are, and where there is none, in words."""
+    return " ".join(estimate_notes(shares, asked=False))

@@ -4,7 +4,7 @@ What counts is the test split: by the rule that hashes magnitudes, no model was 
 setting was chosen by one. All slices but `split` are of it alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,10 +14,8 @@ from bench.results.slices import slice_predictions
 from bench.results.statistics import Estimate, estimate
 from bench.results.tables import estimate_notes
 
-SPLITS = {"test": "test (unseen)", "validation": "validation", "train": "train"}
-"""Split -> how a table calls it, in the order of the rows."""
-MET_BEFORE = ("pretrained",)
-"""Architectures that read other text before: no split of ours says what they have not seen."""
+SPLITS = ("test", "validation", "train")
+"""In the order of the rows."""
 TITLES = {
     "split": "Exact match %, by the split that each problem falls into",
     "operation": "Exact match % on the test split, by operation",
@@ -74,9 +72,13 @@ def outside_rows(predictions: Mapping[tuple[str, int], pd.DataFrame]) -> list[Ro
     return rows
 
 
-def outside_tables(rows: list[Row], names: list[str], stands_for: Mapping[str, str]) -> list[Table]:
-    """The tables: a row a value, a column an architecture of `names`, called as `stands_for` says."""
+def outside_tables(rows: list[Row], stands_for: Mapping[str, str], pretrained: Collection[str] = ()) -> list[Table]:
+    """The tables: a row a value, a column an architecture of `stands_for`, called as that says.
+
+    `pretrained`: those that read other text before, of which no split of ours says what they have not seen.
+    """
     tables: list[Table] = []
+    test = "test" if pretrained else "test (unseen)"
     for slice_name, title in TITLES.items():
         chosen = [row for row in rows if row.slice == slice_name]
         values = list(dict.fromkeys(row.value for row in chosen))
@@ -87,14 +89,14 @@ def outside_tables(rows: list[Row], names: list[str], stands_for: Mapping[str, s
         shares = {(row.value, row.architecture): row for row in chosen}
         lines = [
             [
-                Entry(text=SPLITS.get(value, value)),
-                *(_entry(shares.get((value, name))) for name in names),
+                Entry(text=test if (slice_name, value) == ("split", "test") else value),
+                *(_entry(shares.get((value, name))) for name in stands_for),
             ]
             for value in values
         ]
-        notes = _split_notes(names) if slice_name == "split" else []
+        notes = _split_notes(pretrained) if slice_name == "split" else []
         notes += [note for note in estimate_notes([row.share for row in chosen]) if not tables]
-        columns = [slice_name, *(stands_for[name] for name in names)]
+        columns = [slice_name, *stands_for.values()]
         if lines:
             tables.append(Table(title=title, columns=columns, rows=lines, notes=notes))
     return tables
@@ -116,12 +118,9 @@ def _entry(row: Row | None) -> Entry:
     return Entry(text=NO_VALUE) if row is None else share_entry(row.share, row.n, show_n=True)
 
 
-def _split_notes(names: list[str]) -> list[str]:
-    notes = [
+def _split_notes(pretrained: Collection[str]) -> list[str]:
+    return [
         "A hash of the magnitudes decides the split, as in training. The figure to quote is that of the test split: "
-        "settings were chosen on validation, and problems of the training split may have been trained on."
+        "settings were chosen on validation, and problems of the training split may have been trained on.",
+        *(f"{name}: may have met these before, in the text that it was pretrained on." for name in pretrained),
     ]
-    for name in names:
-        if name in MET_BEFORE:
-            notes.append(f"{name}: may have met these before, in the text that it was pretrained on.")
-    return notes

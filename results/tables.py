@@ -20,6 +20,9 @@ from bench.results.statistics import ALL_EQUAL, ALL_UNSEEN, ONE_SEED, Estimate, 
 BUDGET_TOLERANCE = 0.01
 """A budget missed by a larger share is marked."""
 SHARED_NOTE = f"{SHARED} the machine was shared while this was measured (exclusive = no)."
+DIVERGED_NOTE = (
+    "A seed that diverged counts as none right in its architecture's exact match, and is in no other figure."
+)
 BASELINES_NOTE = (
     "calculator: right by definition. nearest: answers as the one among the first 100,000 distinct training examples "
     "whose prompt differs in fewest symbols. Neither is a model: they bound every figure from above and below."
@@ -116,12 +119,11 @@ def unfinished(scores: Scores) -> Table | None:
         for name, seed, status, reason in scores.unfinished
     ]
     columns = ["cell", "status", "reason"]
-    diverged = "A seed that diverged counts as none right in its architecture's exact match, and is in no other figure."
     return Table(
         title="Cells without a result",
         columns=columns,
         rows=rows,
-        notes=[diverged] if scores.diverged else [],
+        notes=[DIVERGED_NOTE] if scores.diverged else [],
         left=frozenset({0, 1, 2}),
     )
 
@@ -401,15 +403,14 @@ def marks(scores: Scores, names: Sequence[str]) -> list[str]:
     return notes
 
 
-def estimate_notes(estimates: Sequence[Estimate]) -> list[str]:
-    """Which intervals a table shows and which it cannot, in words, once each."""
+def estimate_notes(estimates: Sequence[Estimate], asked: bool = True) -> list[str]:
+    """Which intervals a table shows and which it cannot, in words, once each; `asked`: it shows n."""
     seeds = sorted({estimate.n for estimate in estimates if estimate.unit == "seeds" and estimate.low is not None})
     notes = []
     if seeds:
         counts = " or ".join(map(str, seeds))
-        notes.append(
-            f"Mean over {counts} seeds with a 95 % t interval: the seed is the unit. n: problems asked, per seed."
-        )
+        n = " n: problems asked, per seed." if asked else ""
+        notes.append(f"Mean over {counts} seeds with a 95 % t interval: the seed is the unit.{n}")
     for note in dict.fromkeys(estimate.note for estimate in estimates):
         if note == ONE_SEED:
             notes.append(

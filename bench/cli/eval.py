@@ -45,6 +45,7 @@ def eval_command(
     from bench.datasets.outside import read_outside
     from bench.errors import UserError
     from bench.outside import evaluate
+    from bench.results.pretrained import is_pretrained
     from bench.trained import trained_models
 
     names = None if arch is None else parse_names(arch, "--arch")
@@ -60,4 +61,5 @@ def eval_command(
     for name in dict.fromkeys(model.architecture for model in models):
         there = [model.seed for model in models if model.architecture == name]
         labels[name] = f"{name}, {len(there)} seeds" if len(there) > 1 else f"{name} seed {there[0]}"
-    print_scored(data, outside, scored, models[0].suite, labels, [], json)
+    pretrained = dict.fromkeys(model.architecture for model in models if is_pretrained(model.record))
+    print_scored(data, outside, scored, models[0].suite, labels, pretrained=pretrained, json=json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +19,18 @@ MOST_EXAMPLES = 3
 
 
 def print_scored(
-    path: Path, outside: Outside, scored: Scored, suite: Suite, labels: Mapping[str, str], notes: list[str], json: bool
+    path: Path,
+    outside: Outside,
+    scored: Scored,
+    suite: Suite,
+    labels: Mapping[str, str],
+    *,
+    pretrained: Collection[str] = (),
+    notes: Sequence[str] = (),
+    json: bool,
 ) -> None:
-    """Tables for people, or rows of them for programs. `labels` says how columns call each architecture.
+    """Tables for people, or rows of them for programs. `labels` says how columns call each architecture, `pretrained`
+    which were trained by others first.
 
     Raises:
         UserError: not one problem is left to score; it says what became of them.
@@ -56,7 +65,7 @@ def print_scored(
             ]
         )
         return
-    tables = outside_tables(rows, list(labels), labels)
+    tables = outside_tables(rows, labels, pretrained)
     tables += _unused_tables(scored, where)
     print_tables(console(), [*head, *notes], tables)
 

@@ -136,6 +136,8 @@ def _guard(app: Flask, site: Site) -> None:
         named = _HOST.fullmatch(request.headers.get("Host", "").lower())
         if site.hosts is not None and (named is None or named[1] not in site.hosts):
             raise Refused(MISDIRECTED, f"This server answers to {', '.join(sorted(site.hosts))} only.")
+        if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+            raise Refused(403, "Another website sent this; only this one's own page may ask.")
         limit = reading if request.path == "/api/read" else asking
         if request.method == "POST" and (waiting := limit.wait(request.remote_addr or "")):
             seconds = math.ceil(waiting)

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench import __version__
 from bench.architectures.pretrained import Pretrained
 from bench.datasets.tokenizers import PAD
 from bench.results.entries import Entry, Table, share_entry
@@ -14,7 +13,7 @@ from bench.results.predictions import OPERATIONS
 from bench.results.pretrained import about_pretrained, is_pretrained
 from bench.results.runs import Run
 from bench.results.scores import Scores
-from bench.results.tables import estimate_notes
+from bench.results.tables import DIVERGED_NOTE, estimate_notes
 from bench.trained import TrainedModel
 
 SPECIAL_TOKEN = re.compile("<[a-z]+>")
@@ -38,8 +37,8 @@ def model_card(trained: TrainedModel, run: Run, auto_class: str, name: str = "")
         "\n".join(["---", *tags, "---"]),
         f"# {trained.architecture} on arithmetic: suite {suite.name}, seed {trained.seed}",
         f"A model of {record.parameters:,} parameters ({cls.family}; {cls.paper}), trained from nothing on arithmetic "
-        f"by arithbench {__version__}. Suite {suite.name}, version {suite.version}: {suite.summary}. It knows these "
-        "problems and no others, and what it answers is often wrong: the figures are below.",
+        f"by arithbench {record.versions['arithbench']}. Suite {suite.name}, version {suite.version}: {suite.summary}. "
+        "It knows these problems and no others, and what it answers is often wrong: the figures are below.",
     ]
     if trained.model.spec.reversed:
         blocks.append(
@@ -81,8 +80,8 @@ def _pretrained_card(
         "\n".join(["---", *tags, "---"]),
         f"# {trained.architecture} on arithmetic: suite {suite.name}, seed {trained.seed}",
         *about_pretrained([record]),
-        f"Asked by arithbench {__version__}, on suite {suite.name}, version {suite.version}: {suite.summary}. "
-        "What it answers may be wrong: the figures are below.",
+        f"Asked by arithbench {record.versions['arithbench']}, on suite {suite.name}, version {suite.version}: "
+        f"{suite.summary}. What it answers may be wrong: the figures are below.",
         *(["**The model writes answers in reverse**, the last digit first."] if reverses else []),
         "## How to use it",
         "\n".join(["```python", *code, "```"]),
@@ -132,7 +131,8 @@ def _usage(
         "\n".join(["```python", *code, "```"]),
         "prints",
         "\n".join(["```text", *shown, "```"]),
-        f"A prompt is written as these are, up to {spec.prompt_width} tokens with the `=`; anything else is refused. "
+        f"A prompt is written as these are, up to {spec.prompt_width} tokens with the `=`: symbols it does not know "
+        "and longer prompts are refused, but not problems that its suite has none of. "
         "On token ids, `model.answer_ids(input_ids)` does the same. Prompts are padded on the left, as the tokenizer "
         "does; an attention mask is not needed.",
     ]
@@ -155,13 +155,14 @@ def _accuracy(trained: TrainedModel, run: Run) -> Table:
             title = value if name == "all" else f"{name} {value}"
             cells = [share_entry(share, asked, whole) for share in shares]
             rows.append([Entry(text=title), Entry(text=f"{asked:,}", value=asked), *cells])
-    seeds = len(every.of(trained.architecture))
+    seeds = len(every.seeds(trained.architecture))
     return Table(
         title="Exact match % on test problems",
         columns=["problems", "n", "this model", f"mean over {seeds} seed{'s' if seeds > 1 else ''}"],
         rows=rows,
         notes=[
             *estimate_notes(estimates),
+            *([DIVERGED_NOTE] if every.diverged else []),
             "digits: of a x digits of b. signs: of a and of b. No test problem was trained on, in any sign or order"
             + (", by arithbench." if pretrained else "."),
         ],

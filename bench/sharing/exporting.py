@@ -8,6 +8,7 @@ import ast
 import importlib
 import importlib.metadata
 import inspect
+import io
 import json
 import re
 import shutil
@@ -275,19 +276,23 @@ def _moved(module: str, source: str, plugin: str) -> tuple[str, set[str]]:
     """A source with its imports of `bench.architectures` and of the plug-in turned into ones of the same folder, and
     the modules that it imports so. Everything else is as it was, to the last letter.
     """
-    lines, needed = source.splitlines(keepends=True), set[str]()
+    lines = io.StringIO(source).readlines()  # as Python counts them: `splitlines` also ends lines at a form feed
+    needed = set[str]()
     for node, names in sorted(_imports(source), key=lambda found: found[0].lineno, reverse=True):
         if all(_is_given(name) for name in names):
             continue
+        where = f"{module or MODELING}, line {node.lineno}"
         if not isinstance(node, ast.ImportFrom) or not all(_is_ours(name, plugin) for name in names):
-            where = f"{module or MODELING}, line {node.lineno}"
             raise UserError(
                 f"{where}: imports {', '.join(names)}; in an exported folder there is "
                 f"only torch, numpy, the standard library and what is imported from {ROOM} by `from ... import`"
             )
+        last = lines[node.end_lineno - 1].encode()[node.end_col_offset :].split(b"#")[0]
+        if lines[node.lineno - 1].encode()[: node.col_offset].strip() or last.strip():
+            raise UserError(f"{where}: an import from {ROOM} shares its line with other code; give it one of its own")
         by_module: dict[str, list[str]] = {}
         for alias in node.names:
-            home = names[0] if names[0] != ROOM else _home(alias.name)
+            home = names[0] if names[0] != ROOM else _home(alias.name, where)
             needed.add(home)
             by_module.setdefault(home, []).append(alias.name + (f" as {alias.asname}" if alias.asname else ""))
         written = [f"from .{home.rpartition('.')[2]} import {', '.join(some)}\n" for home, some in by_module.items()]
@@ -314,9 +319,11 @@ def _is_ours(module: str, plugin: str) -> bool:
     return module in (ROOM, plugin) or module.startswith(f"{ROOM}.")
 
 
-def _home(name: str) -> str:
-    """The module of `bench.architectures` that defines one of its public names."""
-    home: str = getattr(architectures, name).__module__
+def _home(name: str, where: str) -> str:
+    """The module of `bench.architectures` that defines one of its public names. Raises UserError where none does."""
+    home: str | None = getattr(getattr(architectures, name, None), "__module__", None)
+    if home is None:
+        raise UserError(f"{where}: {ROOM} defines no '{name}'; import it from the module that does")
     return home
 
 

@@ -451,6 +451,33 @@ def test_weights_in_parts_are_one_model(folders: dict[str, Path], tmp_path: Path
     assert torch.equal(whole.likelihoods(batch.prompt, batch.answer), parts.likelihoods(batch.prompt, batch.answer))
 
 
+def test_a_folder_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    folder = llama(tmp_path / "llama")
+    weights = load_file(folder / "model.safetensors")
+    lacking = sorted(weights)[-1]
+    save_file(
+        {name: tensor for name, tensor in weights.items() if name != lacking},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
+    with pytest.raises(ValueError, match=f"1 of them are not in its files, {lacking} for one"):
+        build(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("tokenizer.json", '{"model": {"type": "Newer"}}'),
+        ("config.json", '{"model_type": "llama", "hidden_size": "x"}'),
+    ],
+)
+def test_what_another_package_says_of_broken_files_names_the_model(file: str, content: str, tmp_path: Path) -> None:
+    folder = llama(tmp_path / "llama")
+    (folder / file).write_text(content, encoding="utf-8")
+    with pytest.raises(ValueError, match=f"model {folder}: its (tokenizer|config) cannot be "):
+        build(folder)
+
+
 def test_a_model_that_was_changed_since_is_refused(tmp_path: Path) -> None:
     folder = llama(tmp_path / "llama")
     config = settle(folder)

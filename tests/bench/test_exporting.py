@@ -307,6 +307,10 @@ def test_what_cannot_be_exported_is_one_line(
         ("from bench.datasets import split", "imports bench.datasets"),
         ("import bench.architectures.base", "imports bench.architectures.base"),
         ("from . import helper", r"imports \."),
+        ("from bench.architectures import base", "bench.architectures defines no 'base'"),
+        ("from bench.architectures import *", r"bench.architectures defines no '\*'"),
+        ("import os; from bench.architectures import Config", ".* shares its line"),
+        ("from bench.architectures import Config; import os", ".* shares its line"),
     ],
 )
 def test_a_source_that_needs_more_than_a_folder_holds_is_refused(
@@ -316,6 +320,15 @@ def test_a_source_that_needs_more_than_a_folder_holds_is_refused(
     monkeypatch.setattr(exporting.inspect, "getsource", lambda module: f"{line}\n{source}")
     with pytest.raises(UserError, match=f"tiny_gru, line 1: {says}"):
         sources(plugin.TinyGRU)
+
+
+def test_a_form_feed_in_a_source_ends_no_line(plugin: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = f'"""One\x0cpage."""\n{Path(str(plugin.__file__)).read_text()}'
+    original = exporting.inspect.getsource
+    monkeypatch.setattr(exporting.inspect, "getsource", lambda of: source if of is plugin else original(of))
+    moved = next(text for text in sources(plugin.TinyGRU).values() if text.startswith('"""One\x0cpage."""\n'))
+    assert "from bench" not in moved
+    compile(moved, "moved", "exec")
 
 
 def test_an_architecture_of_another_kind_is_refused() -> None:

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bench.architectures import get, language_models
 from bench.architectures.pretrained import Pretrained
-from bench.asking import ask, read_problem
+from bench.asking import ask, read_problem, whether_seen
 from bench.cell import run_cell
 from bench.checkpoints import PATTERN
 from bench.cli.options import RunOptions
@@ -315,6 +315,17 @@ def test_ask_does_not_call_a_problem_unseen_for_it(
     status, out, _ = call(capsys, monkeypatch, "ask", str(runs["full"]), expression)
     assert status == 0
     assert "pretrained may have met it before, no other model was trained on it" in out
+
+
+def test_what_ask_says_does_not_depend_on_the_order_of_models(runs: dict[str, Path]) -> None:
+    models = trained_models(runs["full"])
+    replies = [
+        replace(reply, split="train", unseen=reply.architecture != "pretrained")  # beyond the patterns trained on
+        for reply in ask(models, read_problem("3+4"))
+    ]
+    said = {whether_seen(replies), whether_seen(replies[::-1])}
+    assert len(said) == 1
+    assert "beyond the suite's patterns" in said.pop()
 
 
 def test_ask_gives_a_probability_for_each_symbol(runs: dict[str, Path]) -> None:

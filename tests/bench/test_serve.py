@@ -238,6 +238,19 @@ def test_a_name_from_elsewhere_is_no_name_of_this_server(host: str, served: bool
     assert anywhere.get("/api/models", headers={"Host": host}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("site_of_sender", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)]
+)
+def test_no_other_website_can_make_it_ask(site_of_sender: str, status: int, site: Site) -> None:
+    client = client_of(create_app(replace(site, per_minute=20)))
+    for _ in range(2):
+        response = client.post("/", data={"expression": "1+1"}, headers={"Sec-Fetch-Site": site_of_sender})
+        assert response.status_code == status
+    # What was refused took nothing from what the user may ask.
+    assert client.post("/", data={"expression": "1+1"}).status_code == (200 if status == 403 else 429)
+    assert client.get("/", headers={"Sec-Fetch-Site": site_of_sender}).status_code == 200
+
+
 def test_an_address_may_ask_so_often(site: Site) -> None:
     client = client_of(create_app(replace(site, per_minute=20)))
     for _ in range(2):

@@ -102,8 +102,9 @@ def test_what_is_no_problem_is_kept_with_its_place_and_reason(tmp_path: Path) ->
     assert found == [2, 3, 4]
     assert read(tmp_path, "What is 1 + 1?\n2\nWhat is love?\n3\n2*3\n") == [
         (3, "is no operation on two numbers, such as -12 * 7"),
-        (5, "has no line with its answer below it"),
+        (5, "has no answer below it"),
     ]
+    assert read(tmp_path, "\n1 + 1\n2\n\n2 + 2\n\n3 + 3\n6\n") == [(5, "has no answer below it")]
 
 
 def test_names_of_columns_may_be_quoted(tmp_path: Path) -> None:
@@ -129,6 +130,7 @@ def test_a_text_is_shown_as_one_short_line_that_no_terminal_obeys(tmp_path: Path
         (b"\x1f\x8b123", None, "cannot be read"),
         (b"a,op,b\n", None, "holds no problem"),
         (b"a,b\n1,2\n", "csv", "has no column op"),
+        (b"a,op,b,a\n1,+,2,9\n", None, "has the column a twice"),
         (b'a,op,b\n1,+,"1\n', None, "line 2: is no CSV"),
         (b'"a" ,"op","b"\n1,+,1\n', "csv", "line 1: is no CSV"),
         (b'"a" ,"op","b"\n1,+,1\n', None, "--layout csv|json-lines"),

@@ -1,14 +1,17 @@
 import itertools
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import altair as alt
 import pandas as pd
 import pytest
 import vl_convert
 
+from bench import results
 from bench.results import charts as module
 from bench.results.charts import Chart, charts, curve_frame, pareto_front, performance_profile
 from bench.results.contents import Contents, Part, contents
@@ -179,6 +182,34 @@ def test_a_model_that_was_not_trained_has_no_place_among_costs(
         for row in rows
     }
     assert costs == {"lstm"}
+
+
+def test_a_chart_may_have_many_rows_and_has_a_name(drawn: dict[str, Chart]) -> None:
+    many = replace(drawn["digits"], picture=alt.Chart(pd.DataFrame({"a": range(6_000)})).mark_point().encode(x="a:Q"))
+    [rows] = many.specification()["datasets"].values()
+    assert len(rows) == 6_000
+    assert many.specification()["description"] == "Exact match by digits of both operands"
+
+
+def test_a_caption_names_the_intervals_that_are_drawn(
+    tmp_path: Path, make_plan: Callable[..., Any], write_cell: Callable[..., Record], predictions: pd.DataFrame
+) -> None:
+    write_plan(tmp_path, make_plan(architectures=["lstm", "gru"], seeds=[0, 1, 2]))
+    for name, seed, right in (("lstm", 0, 3), ("lstm", 1, 4), ("lstm", 2, 5), ("gru", 0, 3)):
+        answers = predictions.assign(right=(predictions["item"] % right == 0).astype(int))
+        write_cell(tmp_path, answers, architecture=name, seed=seed)
+    [part] = contents([open_run(tmp_path)]).parts
+    caption = _drawn(part)["exact-match"].caption
+    assert caption.startswith("Mean over 3 seeds with a 95 % t interval: the seed is the unit. One seed, or ")
+    assert "95 % Wilson interval" in caption
+
+
+def test_the_bound_is_as_tall_as_the_rows_of_its_own_part() -> None:
+    [part] = contents([open_run(Path(results.__path__[0]) / "published" / "forms" / "addition3")]).parts
+    many = looks([*part.scores.planned, *map(str, range(20))])
+    chart = next(iter(charts(part.scores, part.comparisons, part.errors, many)))
+    [tick] = [layer for layer in chart.specification()["layer"] if layer["mark"]["type"] == "tick"]
+    assert tick["mark"]["height"] == 18
 
 
 def test_a_run_without_a_finished_cell_has_no_charts(
