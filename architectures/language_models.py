@@ -95,7 +95,7 @@ def load_model(model: str, revision: str, sha256: str) -> Any:
     if torch.get_default_device().type == "meta":
         return _undrawn(config)
     with _readable(model, "its weights cannot be loaded"):
-        loaded, found = AutoModelForCausalLM.from_pretrained(
+        read: Any = AutoModelForCausalLM.from_pretrained(
             files.place,
             revision=files.revision,
             local_files_only=files.local,
@@ -104,6 +104,7 @@ def load_model(model: str, revision: str, sha256: str) -> Any:
             dtype=torch.get_default_dtype(),
             output_loading_info=True,
         )
+        loaded, found = read
         if missing := sorted(found["missing_keys"]):  # transformers would draw them, anew each time
             raise ValueError(f"{len(missing)} of them are not in its files, {missing[0]} for one; save the model whole")
     return loaded

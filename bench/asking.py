@@ -1,9 +1,7 @@
 """One expression, asked of trained models: what each answers, beside what is right."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
-
-import numpy as np
 
 from bench.datasets.expressions import as_problems, read_expression
 from bench.datasets.outside import shown
@@ -28,7 +26,7 @@ class Symbol:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What one model says to one expression. A model that cannot be asked has a `reason`, and no figures."""
+    """What one model says to one expression."""
 
     architecture: str
     seed: int
@@ -42,25 +40,23 @@ class Reply:
     answer: str
     """as a person writes it, '' where what was generated is no number"""
     expected: str
-    """the exact answer under the suite's rule of division, '' where that gives none"""
+    """the exact answer under the suite's rule of division"""
     right: bool
     """all symbols generated are right up to the end token, whatever the workings before the answer"""
-    raw: str = ""
+    raw: str
     """the symbols as generated: the last digit first where the suite reverses answers, and behind the workings"""
-    workings: str = ""
+    workings: str
     """the part of `raw` before the answer, with its end; '' where the suite has no workings"""
-    confidence: float | None = None
+    confidence: float
     """product of the probabilities of all symbols generated, the end token among them"""
     symbols: list[Symbol]
     """of the answer, in the order in which a person reads them"""
-    workings_probability: float | None = None
+    workings_probability: float | None
     """product over the symbols of the workings; None where the suite has none"""
-    end_probability: float | None = None
+    end_probability: float | None
     """of the end token; None where there is none, and the answer was cut off at the suite's width"""
-    seconds: float | None = None
+    seconds: float
     """that generating took, of all problems that were asked together"""
-    reason: str = ""
-    """why the model cannot be asked, the end of a sentence about the expression"""
 
 
 def read_problem(text: str) -> Problems:
@@ -76,13 +72,13 @@ def read_problem(text: str) -> Problems:
 
 
 def ask(models: list[TrainedModel], problem: Problems) -> list[Reply]:
-    """What each model answers to one problem.
+    """What each model of a run answers to one problem.
 
     Raises:
-        UserError: none of them can be asked.
+        UserError: models of that suite cannot be asked it.
     """
+    refuse_unwritable(models, problem)
     [replies] = ask_together(models, problem)
-    refuse_unasked(models, replies)
     return replies
 
 
@@ -91,44 +87,46 @@ def ask_together(models: list[TrainedModel], problems: Problems) -> list[list[Re
     return [list(replies) for replies in zip(*(_replies(model, problems) for model in models), strict=True)]
 
 
-def refuse_unasked(models: list[TrainedModel], replies: list[Reply]) -> None:
-    """Raises UserError where none of the models can be asked what their replies are about."""
-    if all(reply.reason for reply in replies):
-        suite = models[0].suite.name
-        raise UserError(f"{replies[0].expression}: {replies[0].reason}; models of suite {suite} cannot be asked that")
+def refuse_unwritable(models: list[TrainedModel], problem: Problems) -> None:
+    """Raises UserError where the suite of the models has no way to write a problem."""
+    suite = models[0].suite
+    [reason] = suite.encoding.unwritable(problem)
+    if reason:
+        expression = "".join(problem.texts(0))
+        raise UserError(f"{expression}: {reason}; models of suite {suite.name} cannot be asked that")
 
 
 def whether_seen(replies: list[Reply]) -> str:
-    """Whether models may have been trained on what they were asked, and why, in words; at least one was asked."""
-    asked = next(reply for reply in replies if not reply.reason)
+    """Whether models may have been trained on what they were asked, and why, in words."""
+    split = replies[0].split
     met = list(dict.fromkeys(reply.architecture for reply in replies if not reply.unseen))
     unseen = any(reply.unseen for reply in replies)
     seen = "it may have been trained on" if met else "no model was trained on it"
     if met and unseen:  # whoever was pretrained
         seen = f"{', '.join(met)} may have met it before, no other model was trained on it"
-    beyond = " but beyond the suite's patterns" if unseen and asked.split == "train" else ""
-    return f"{asked.split} split{beyond}: {seen}"
+    beyond = " but beyond the suite's patterns" if unseen and split == "train" else ""
+    return f"{split} split{beyond}: {seen}"
 
 
 def reply_table(replies: list[Reply]) -> Table:
-    """The replies to one problem, a row a model; at least one of them was asked."""
-    asked = next(reply for reply in replies if not reply.reason)
-    workings = asked.workings_probability is not None
+    """The replies to one problem, a row a model."""
+    first = replies[0]
+    workings = first.workings_probability is not None
     rows = []
     for reply in replies:
         answer = reply.answer or f"no number: {reply.raw.removeprefix(reply.workings) or 'nothing'}"
-        figures = [reply.confidence and 100 * reply.confidence, reply.seconds and 1000 * reply.seconds]
         rows.append(
             [
                 Entry(text=f"{reply.architecture} seed {reply.seed}"),
                 *([Entry(text=reply.workings or NO_VALUE)] if workings else []),
-                Entry(text=f"cannot be asked: it {reply.reason}" if reply.reason else answer),
-                Entry(text=NO_VALUE if reply.reason else "right" if reply.right else "wrong"),
-                *(number_entry(figure, decimals=1) for figure in figures),
+                Entry(text=answer),
+                Entry(text="right" if reply.right else "wrong"),
+                number_entry(100 * reply.confidence, decimals=1),
+                number_entry(1000 * reply.seconds, decimals=1),
             ]
         )
     return Table(
-        title=f"{asked.expression} = {asked.expected}   ({whether_seen(replies)})",
+        title=f"{first.expression} = {first.expected}   ({whether_seen(replies)})",
         columns=["model", *(["workings"] if workings else []), "answer", "", "confidence %", "ms"],
         rows=rows,
         left=frozenset(range(3 + workings)),
@@ -139,42 +137,26 @@ def _replies(model: TrainedModel, problems: Problems) -> list[Reply]:
     """What one model answers to each problem."""
     encoding = model.suite.encoding
     splits = [SPLITS[split] for split in split_of(problems)]
-    reasons = model.unwritable(problems)
-    replies = [
-        Reply(
-            architecture=model.architecture,
-            seed=model.seed,
-            expression="".join(problems.texts(row)),
-            split=splits[row],
-            unseen=not is_pretrained(model.record),
-            answer="",
-            expected="",
-            right=False,
-            symbols=[],
-            reason=reason,
-        )
-        for row, reason in enumerate(reasons)
-    ]
-    rows = np.flatnonzero([not reason for reason in reasons])
-    if not len(rows):
-        return replies
-    asked = problems.rows(rows)
-    known = facts(model.suite, asked, [splits[row] for row in rows])
-    answered = model.answer(asked)
-    likelihoods = model.likelihoods(asked, answered.ids)
+    known = facts(model.suite, problems, splits)
+    answered = model.answer(problems)
+    likelihoods = model.likelihoods(problems, answered.ids)
     form, decode = encoding.form, encoding.tokenizer.decode
-    for place, row in enumerate(rows):
-        ids, probabilities = answered.ids[place].tolist(), likelihoods[place].tolist()
+    replies = []
+    for row, split in enumerate(splits):
+        ids, probabilities = answered.ids[row].tolist(), likelihoods[row].tolist()
         length = ids.index(EOS) if EOS in ids else len(ids)
         start = _start_of_answer(ids[:length], encoding.workings_end)
         symbols = [Symbol(form.as_read(decode([ids[at]])), probabilities[at]) for at in range(start, length)]
         raw = decode(ids)
-        replies[row] = replace(
-            replies[row],
-            unseen=replies[row].unseen and (splits[row] != "train" or known["range"][place] == "beyond"),
+        reply = Reply(
+            architecture=model.architecture,
+            seed=model.seed,
+            expression="".join(problems.texts(row)),
+            split=split,
+            unseen=not is_pretrained(model.record) and (split != "train" or known["range"][row] == "beyond"),
             answer=form.read_answer(raw),
-            expected=known["answer"][place],
-            right=bool(answered.right[place]),
+            expected=known["answer"][row],
+            right=bool(answered.right[row]),
             raw=raw,
             workings=decode(ids[:start]),
             confidence=prod(probabilities[: length + 1]),
@@ -183,6 +165,7 @@ def _replies(model: TrainedModel, problems: Problems) -> list[Reply]:
             end_probability=probabilities[length] if length < len(ids) else None,
             seconds=answered.seconds,
         )
+        replies.append(reply)
     return replies
 
 

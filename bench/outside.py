@@ -38,29 +38,26 @@ class Scored:
     """no operation on two numbers"""
     wrong: list[Unused]
     """the reference is wrong"""
-    left_out: dict[str, list[Unused]]
-    """architecture -> what it cannot be asked"""
+    left_out: list[Unused]
+    """the suite has no way to write it, or no answer"""
 
 
 def evaluate(outside: Outside, models: Sequence[TrainedModel]) -> Scored:
-    """What trained models of one suite answer to the problems of a file; a model that can be asked none has no rows."""
+    """What trained models of one suite answer to those problems of a file that it can write."""
     suite = models[0].suite
     kept, wrong = _with_right_references(outside, suite)
-    scored = Scored({}, outside.unread, wrong, {})
-    for name in dict.fromkeys(model.architecture for model in models):
-        of_name = [model for model in models if model.architecture == name]
-        reasons = of_name[0].unwritable(outside.problems.rows(kept))
-        scored.left_out[name] = _unused(outside, kept, reasons)
-        rows = kept[[not reason for reason in reasons]]
-        if not len(rows):
-            continue
-        asked, frame = outside.problems.rows(rows), _frame(outside, rows, suite)
-        for model in of_name:
-            answered = model.answer(asked)
-            raw = [suite.encoding.tokenizer.decode(ids) for ids in answered.ids]
-            scored.predictions[name, model.seed] = frame.assign(
-                prediction=[suite.encoding.form.read_answer(text) for text in raw], right=answered.right.astype(int)
-            )
+    reasons = suite.encoding.unwritable(outside.problems.rows(kept))
+    scored = Scored({}, outside.unread, wrong, _unused(outside, kept, reasons))
+    rows = kept[[not reason for reason in reasons]]
+    if not len(rows):
+        return scored
+    asked, frame = outside.problems.rows(rows), _frame(outside, rows, suite)
+    for model in models:
+        answered = model.answer(asked)
+        raw = [suite.encoding.tokenizer.decode(ids) for ids in answered.ids]
+        scored.predictions[model.architecture, model.seed] = frame.assign(
+            prediction=[suite.encoding.form.read_answer(text) for text in raw], right=answered.right.astype(int)
+        )
     return scored
 
 
@@ -76,7 +73,7 @@ def score(outside: Outside, suite: Suite, name: str) -> Scored:
     given = pd.Series([outside.predictions[row] for row in rows], dtype="str")
     frame = frame.assign(prediction=given, right=(given == frame["answer"]).astype(int))
     predictions = {(name, 0): frame} if len(frame) else {}
-    return Scored(predictions, outside.unread, wrong, {name: _unused(outside, kept, reasons)})
+    return Scored(predictions, outside.unread, wrong, _unused(outside, kept, reasons))
 
 
 def spelled_otherwise(predictions: pd.DataFrame) -> int:

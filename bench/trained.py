@@ -51,12 +51,8 @@ class TrainedModel:
     def seed(self) -> int:
         return self.record.seed
 
-    def unwritable(self, problems: Problems) -> list[str]:
-        """Why each problem cannot be asked of this model, '' where it can; see `Encoding.unwritable`."""
-        return self.suite.encoding.unwritable(problems)
-
     def answer(self, problems: Problems) -> Answered:
-        """Greedy answers to problems that can be asked, computed as in its cell."""
+        """Greedy answers to problems that its suite can write (`Encoding.unwritable`), computed as in its cell."""
         with as_in_its_cell(self.record) as precision:
             return answer(self.model, self.suite.encoding.encode(problems), torch.device("cpu"), precision)
 

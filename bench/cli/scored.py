@@ -43,12 +43,7 @@ def print_scored(
     where = "example" if outside.layout == "big-bench" else "line"
     head = _head(path, outside, scored, suite)
     if not scored.predictions:
-        every = [
-            *scored.unread,
-            *scored.wrong,
-            *(unused for name in scored.left_out for unused in scored.left_out[name]),
-        ]
-        first = every[0]
+        first = [*scored.unread, *scored.wrong, *scored.left_out][0]
         raise UserError(f"{head[0]} Nothing is left to score; {where} {first.position}, '{first.text}': {first.reason}")
     rows = outside_rows(scored.predictions)
     if json:
@@ -57,11 +52,7 @@ def print_scored(
                 *(_figures(row) for row in rows),
                 *(_row("not read", unused) for unused in scored.unread),
                 *(_row("wrong reference", unused) for unused in scored.wrong),
-                *(
-                    _row("cannot be asked", unused) | {"architecture": name}
-                    for name, left_out in scored.left_out.items()
-                    for unused in left_out
-                ),
+                *(_row("cannot be asked", unused) for unused in scored.left_out),
             ]
         )
         return
@@ -71,12 +62,11 @@ def print_scored(
 
 
 def _head(path: Path, outside: Outside, scored: Scored, suite: Suite) -> list[str]:
-    entries = len(outside.problems) + len(scored.unread)
-    counts = [f"not read {len(scored.unread):,}", f"wrong reference {len(scored.wrong):,}"]
-    for names, left_out in _alike(scored.left_out):
-        counts.append(f"cannot be asked {len(left_out):,}" + (f" ({names})" if len(scored.left_out) > 1 else ""))
     from bench.datasets.problems import OPERATIONS
 
+    entries = len(outside.problems) + len(scored.unread)
+    lists = {"not read": scored.unread, "wrong reference": scored.wrong, "cannot be asked": scored.left_out}
+    counts = [f"{what} {len(unused):,}" for what, unused in lists.items()]
     divided = (outside.problems.operation == OPERATIONS.index("/")).any()
     rule = f"; division as in suite {suite.name}: {suite.rule}" if divided else ""
     return [
@@ -85,26 +75,13 @@ def _head(path: Path, outside: Outside, scored: Scored, suite: Suite) -> list[st
     ]
 
 
-def _alike(left_out: Mapping[str, list[Unused]]) -> list[tuple[str, list[Unused]]]:
-    """Architectures that cannot be asked the same problems, together."""
-    groups: list[tuple[str, list[Unused]]] = []
-    for name, unused in left_out.items():
-        for number, (names, same) in enumerate(groups):
-            if same == unused:
-                groups[number] = f"{names}, {name}", same
-                break
-        else:
-            groups.append((name, unused))
-    return groups
-
-
 def _unused_tables(scored: Scored, where: str) -> list[Table]:
     """What is in no figure, and why."""
     from bench.results.entries import Entry, Table
 
     tables = []
     lists = [("Cannot be read as one operation on two numbers", scored.unread)]
-    lists += [(f"Cannot be asked of {names}", left_out) for names, left_out in _alike(scored.left_out)]
+    lists.append(("Cannot be asked in this suite", scored.left_out))
     for title, unused in lists:
         by_reason: dict[str, list[Unused]] = {}
         for one in unused:

@@ -6,7 +6,7 @@ import queue
 import threading
 from concurrent.futures import Future
 
-from bench.asking import Reply, ask_together, refuse_unasked
+from bench.asking import Reply, ask_together, refuse_unwritable
 from bench.datasets.problems import Problems
 from bench.trained import TrainedModel
 
@@ -33,18 +33,17 @@ class Asker:
         """As `asking.ask`, from any thread; with patience None it waits as long as it takes.
 
         Raises:
-            UserError: none of the models can be asked.
+            UserError: models of that suite cannot be asked it.
             TimeoutError: there was no answer in time.
         """
+        refuse_unwritable(self.models, problem)
         future: Future[list[Reply]] = Future()
         self._waiting.put((problem, future))
         try:
-            replies = future.result(patience_seconds)
+            return future.result(patience_seconds)
         except TimeoutError:
             future.cancel()  # who has gone needs no answer
             raise
-        refuse_unasked(self.models, replies)
-        return replies
 
     @property
     def answers(self) -> bool:

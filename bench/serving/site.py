@@ -191,11 +191,10 @@ def _add_pages(app: Flask, site: Site) -> None:
             replies = site.asker.ask(problem)
         except UserError as error:
             return _page("ask.html", 400, error=str(error), **_front(site, expression))
-        first = next(reply for reply in replies if not reply.reason)
         asked = {
             "problem": problem.texts(0),
             "replies": replies,
-            "first": first,
+            "first": replies[0],
             "seen": whether_seen(replies).capitalize(),
             "right": sum(reply.right for reply in replies),
             "text": tables_text([reply_table(replies)]),

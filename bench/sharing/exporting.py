@@ -287,6 +287,7 @@ def _moved(module: str, source: str, plugin: str) -> tuple[str, set[str]]:
                 f"{where}: imports {', '.join(names)}; in an exported folder there is "
                 f"only torch, numpy, the standard library and what is imported from {ROOM} by `from ... import`"
             )
+        assert node.end_lineno is not None
         last = lines[node.end_lineno - 1].encode()[node.end_col_offset :].split(b"#")[0]
         if lines[node.lineno - 1].encode()[: node.col_offset].strip() or last.strip():
             raise UserError(f"{where}: an import from {ROOM} shares its line with other code; give it one of its own")
