@@ -18,14 +18,14 @@ def register(cls: type[Architecture]) -> type[Architecture]:
     """Class decorator: make an architecture known under its `name`.
 
     Raises:
-        ValueError: the name is taken or is not of small letters, digits and hyphens (it names folders), an attribute
-            that every architecture states is missing, or a setting is more than one value.
+        ValueError: the name is taken or is not of small letters, digits and hyphens, 100 at most (it names folders), an
+            attribute that every architecture states is missing, or a setting is more than one value.
     """
     missing = [name for name in ("name", "family", "year", "paper", "Config", "debug") if not hasattr(cls, name)]
     if missing:
         raise ValueError(f"architecture {cls.__name__} lacks {', '.join(missing)}")
-    if not re.fullmatch(r"[a-z][a-z0-9-]*", cls.name):
-        raise ValueError(f"architecture name '{cls.name}': expected small letters, digits and hyphens")
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,99}", cls.name):
+        raise ValueError(f"architecture name '{cls.name}': expected at most 100 small letters, digits and hyphens")
     for setting in dataclasses.fields(cls.Config):
         if not isinstance(setting.default, bool | int | float | str | None):
             raise ValueError(

@@ -381,6 +381,7 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
     from safetensors.torch import save
 
     from bench import machine
+    from bench.checkpoints import apart
     from bench.evaluation import answer, predictions, state_bytes
     from bench.results.curves import write_curve
     from bench.results.files import write_bytes
@@ -396,8 +397,8 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
 
     write_predictions(directory, predictions(suite, test, seen, answered))
     write_curve(directory, pd.DataFrame(trained.curve))
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    write_bytes(directory / "model.safetensors", save(weights))  # on the disk before the record that vouches for it
+    weights = save(apart(model.state_dict()))
+    write_bytes(directory / "model.safetensors", weights)  # on the disk before the record that vouches for it
     low, middle, high = trained.rate_quartiles() if trained.steps else (None, None, None)
     correct = int(answered.right[: len(test)].sum())
     return {

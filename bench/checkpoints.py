@@ -39,7 +39,7 @@ def write_checkpoint(directory: Path, cell: str, step: int, checkpoint: Checkpoi
 
     `cell` is a digest of all that decides what the cell learns.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    tensors = apart(checkpoint.tensors)
     facts = json.dumps(checkpoint.facts | {"cell": cell}, allow_nan=False)
     data = save(tensors, {"facts": facts, "sha256": _digest(tensors, facts)})
     path = directory / PATTERN.replace("*", f"{step:012d}")
@@ -48,6 +48,17 @@ def write_checkpoint(directory: Path, cell: str, step: int, checkpoint: Checkpoi
     last = there.index(path) + 1
     for other in (*there[: max(last - KEPT, 0)], *there[last:]):
         other.unlink()
+
+
+def apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same as safetensors writes them: on the CPU, and each in memory of its own, tied weights too."""
+    found, taken = {}, set()
+    for name, tensor in tensors.items():
+        kept = tensor.detach().cpu().contiguous()
+        place = kept.untyped_storage().data_ptr()
+        found[name] = kept.clone() if place in taken else kept
+        taken.add(place)
+    return found
 
 
 def read_checkpoint(path: Path, cell: str) -> Checkpoint:

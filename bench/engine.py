@@ -160,7 +160,8 @@ class _CellTask:
             with holding(self.folder / LOCK, ORPHAN_SECONDS):  # time for the process of a parent that was killed
                 found = self._found()
                 if again and found == seen:
-                    (self.folder / records.RECORD).unlink()
+                    with writing_tables(self.directory):  # nobody reads it meanwhile
+                        (self.folder / records.RECORD).unlink()
                     found = None
         except Held:
             self._leave()

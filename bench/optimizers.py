@@ -131,6 +131,14 @@ def set_learning_rates(optimizers: list[torch.optim.Optimizer], factor: float) -
             group["lr"] = group["initial_lr"] * factor
 
 
+def factor_of_step(before: float, after: float, settings: TrainingSettings) -> float:
+    """The learning rate's factor in a step before and after which so much of the budget (0 to 1) was used.
+
+    The rise counts the step itself, so that the first one moves; the fall does not, so that the last one does.
+    """
+    return schedule_factor(min(after, settings.warmup) if before < settings.warmup else before, settings)
+
+
 def schedule_factor(share: float, settings: TrainingSettings) -> float:
     """The learning rate's factor after `share` (0 to 1) of the budget was used."""
     if share < settings.warmup:

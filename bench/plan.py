@@ -322,7 +322,8 @@ def _planned(
     else:
         return entry
     meant = tuned.is_for(plan.settings(), dense=entry.active_parameters == entry.parameters)
-    return dataclasses.replace(entry, preset=tuned.text, tuned=meant and alone and not assignments)
+    changed = any(key in (*field_names(cls.Config), *field_names(TrainingSettings)) for key in assignments)
+    return dataclasses.replace(entry, preset=tuned.text, tuned=meant and alone and not changed)
 
 
 def entry_of(

@@ -27,7 +27,7 @@ class ProgressView:
 
     def __init__(self, console: Console, cells: int) -> None:
         self._console, self._cells = console, cells
-        self._begun = 0
+        self._numbers: dict[str, int] = {}
         self._live = console.is_terminal
         self._bars: dict[str, _Bar] = {}
         self._progress = Progress(
@@ -109,8 +109,8 @@ class ProgressView:
         self._print(f"{text}: {tail}")
 
     def _numbered(self, label: str) -> str:
-        self._begun += 1
-        return f"[{self._begun}/{self._cells}] {label}"
+        number = self._numbers.setdefault(label, len(self._numbers) + 1)  # one that was left to others may come again
+        return f"[{number}/{self._cells}] {label}"
 
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True)

@@ -60,23 +60,29 @@ def prepare(plan: Plan, directory: Path, command: str) -> None:
 
 def _for_all(before: str, command: str, architectures: list[str], seeds: list[int]) -> str:
     """What runs every cell of a joined plan: one command where the two differ in architectures and seeds alone, which
-    then names all of them, or else one after the other.
+    then names all of them, or else one after the other, each with all seeds.
     """
-    kept = _without_cells(command)
-    if _without_cells(before) != kept:
-        return f"{before} && {command}"
     seed_list = ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
-    return shlex.join([*kept, "--arch", ",".join(architectures), "--seeds", seed_list])
+    kept = _without(shlex.split(command), "--arch", "--seeds")
+    if _without(shlex.split(before), "--arch", "--seeds") == kept:
+        return shlex.join([*kept, "--arch", ",".join(architectures), "--seeds", seed_list])
+    commands: list[list[str]] = [[]]
+    for word in [*shlex.split(before), "&&", *shlex.split(command)]:
+        if word == "&&":
+            commands.append([])
+        else:
+            commands[-1].append(word)
+    return " && ".join(shlex.join([*_without(words, "--seeds"), "--seeds", seed_list]) for words in commands)
 
 
-def _without_cells(command: str) -> list[str]:
-    """The words of a command but architectures and seeds."""
-    words = iter(shlex.split(command))
+def _without(command: list[str], *options: str) -> list[str]:
+    """The words of a command but some options and their values."""
+    words = iter(command)
     kept = []
     for word in words:
-        if word in ("--arch", "--seeds"):
+        if word in options:
             next(words)  # its value
-        elif not word.startswith(("--arch=", "--seeds=")):
+        elif not word.startswith(tuple(f"{option}=" for option in options)):
             kept.append(word)
     return kept
 

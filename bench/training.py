@@ -17,21 +17,21 @@ from bench.architectures import Architecture, Batch, Loss
 from bench.checkpoints import EVERY_SECONDS, MOST_SHARE, Checkpoint
 from bench.datasets.encoding import Encoded
 from bench.datasets.stream import Stream
-from bench.optimizers import build_optimizers, schedule_factor, set_learning_rates
+from bench.optimizers import build_optimizers, factor_of_step, set_learning_rates
 from bench.settings import TrainingSettings
 from bench.timing import quartiles, synchronize
 
 CURVE_POINTS = 20
 """Validations at even points of the budget."""
 WARMUP_STEPS = 10
-"""Steps left out of throughput figures."""
+"""Steps left out of throughput figures; on a GPU, where the clock is looked at more seldom, looks."""
 LOOK_STEPS = 25
 """Steps between looks at the loss and, on a GPU, at the clock: each one waits for the device and lets it run empty."""
 REPORT_SECONDS = 0.3
 """Least time between two reports of progress."""
 ABOVE_START, POINTS_ABOVE = 1.25, 5
 """Training has diverged when its loss was more than so many times that of the first batch, at so many points of the
-curve one after another: a quarter of the budget."""
+curve one after another: a quarter of the budget, where the curve has all its points."""
 
 Validate = Callable[[], tuple[int, int]]
 Report = Callable[[dict[str, Any]], None]
@@ -126,17 +126,14 @@ def train(
         done.examples += len(encoded.prompt)
         done.tokens += int(encoded.tokens.sum())
         done.flops = done.examples * flops_per_example
-        # The rise counts the step itself, so that the first one moves; the fall does not, so that the last one does.
-        rising = used_before < settings.warmup
-        share = min(budget_used(budget, done), settings.warmup) if rising else used_before
-        factor = schedule_factor(share, settings)
+        done.steps += 1
+        factor = factor_of_step(used_before, budget_used(budget, done), settings)  # what seconds it takes, nobody knows
         set_learning_rates(optimizers, factor)
         batch = Batch(*(on_device(ids, device) for ids in (encoded.prompt, encoded.answer)))
         with autocast(device, precision):
-            loss = model.loss(batch, torch.Generator().manual_seed((seed << 32) + done.steps))
+            loss = model.loss(batch, torch.Generator().manual_seed((seed << 32) + done.steps - 1))
         update(model, loss, optimizers, scaler, settings.clip)
         losses.add(loss)
-        done.steps += 1
         if done.start_loss is None:
             done.start_loss = losses.read()
         elif done.steps % LOOK_STEPS == 0:
@@ -275,7 +272,7 @@ def _refuse_rise(done: Trained) -> None:
     last = [point["train_loss"] for point in done.curve[-POINTS_ABOVE:]]
     if len(last) == POINTS_ABOVE and min(last) > ABOVE_START * done.start_loss:
         raise Diverged(
-            f"the loss lay above {min(last):.3g} for a quarter of the budget, and started at {done.start_loss:.3g}"
+            f"the loss lay above {min(last):.3g} over {POINTS_ABOVE} validations, and started at {done.start_loss:.3g}"
         )
 
 
@@ -293,15 +290,19 @@ def update(
     scaler: torch.amp.GradScaler,
     clip: float,
 ) -> None:
-    """One step of all optimisers down the gradient of the mean loss, its norm held to `clip`."""
+    """One step of all optimisers down the gradient of the mean loss, its norm held to `clip`.
+
+    In half precision a step whose gradient overflows is left out: by all, since clipping spoils the others' too.
+    """
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
     scaler.scale(loss.mean).backward()
     for optimizer in optimizers:
         scaler.unscale_(optimizer)
-    torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
-    for optimizer in optimizers:
-        scaler.step(optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+    if not scaler.is_enabled() or torch.isfinite(norm):
+        for optimizer in optimizers:
+            scaler.step(optimizer)
     scaler.update()
 
 

@@ -81,7 +81,7 @@ def run_command(
         finally:  # the disk may be full
             print_report(report, screen)
     except Interrupted:
-        print("bench: interrupted; what was learnt is kept, and the same command goes on from there", file=sys.stderr)
+        print("bench: interrupted; the same command goes on from the last checkpoints", file=sys.stderr)
         return 130
     except (BadFile, NotComparable) as error:
         raise UserError(str(error)) from None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.amounts import Budget, parse_budget
-from bench.optimizers import schedule_factor
+from bench.optimizers import factor_of_step
 from bench.plan import sequence_spec
 from bench.results.records import BUDGET_UNITS, had_the_machine
 from bench.settings import TrainingSettings, tuned_for
@@ -211,9 +211,7 @@ def _require_schedule(cell: Cell, used: NDArray[np.float64]) -> None:
     training = TrainingSettings(**cell.record.training)
     for row, step in enumerate(steps):
         start, end = float(before[step - 1]), float(used[step - 1])
-        # As in training: the rise counts the step itself, the fall does not.
-        share = min(end, training.warmup) if start < training.warmup else start
-        rate = training.lr * schedule_factor(share, training)
+        rate = training.lr * factor_of_step(start, end, training)
         if not math.isclose(cell.curve["learning_rate"][row], rate, rel_tol=1e-9, abs_tol=1e-15):
             raise Wrong(
                 f"other learning rate than the schedule's: {cell.curve['learning_rate'][row]:g} at step {step:,}, "

@@ -121,7 +121,7 @@ def test_a_setting_of_several_values_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["", "Mine", "mine_2", "a/b", "..", "a b", "2a", "ü"])
 def test_a_name_that_could_not_name_a_folder_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="expected small letters, digits and hyphens"):
+    with pytest.raises(ValueError, match="expected at most 100 small letters, digits and hyphens"):
         register(type("Mine", (Autoregressive,), attributes(name=name)))
 
 

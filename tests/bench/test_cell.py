@@ -20,6 +20,7 @@ from bench.plan import Plan, resolve, sequence_spec
 from bench.results.collect import CELL_COLUMNS
 from bench.results.records import Record, read_record
 from bench.settings import TrainingSettings
+from bench.trained import load_model
 
 
 @pytest.fixture
@@ -125,6 +126,24 @@ def test_training_time_and_rates_leave_validation_out(tiny: Suite) -> None:
     assert len(asked) == 20
     assert trained.train_seconds <= wall_seconds - 20 * 0.05
     assert sum(16 / rate for rate in trained.rates) == pytest.approx(trained.train_seconds)
+
+
+def test_tied_weights_are_kept_and_read_again(tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """safetensors refuses tensors that share memory, and each checkpoint and the trained model are written by it."""
+    cls = architectures.get("transformer")
+    build = cls.__init__
+
+    def tied(self: Any, *arguments: Any) -> None:
+        build(self, *arguments)
+        self.head.weight = self.symbols.weight
+
+    monkeypatch.setattr(cls, "__init__", tied)
+    tied_plan = resolve(RunOptions(arch="transformer", suite=str(tiny_path), threads=1, set=("batch=30",)))
+    record = run_here(tied_plan, tmp_path)
+    assert (record.status, record.reason) == ("done", "")
+    model = load_model(tmp_path, record, tied_plan.suite)
+    assert model.get_parameter("head.weight") is model.get_parameter("symbols.weight")
+    assert record.parameters == sum(parameter.numel() for parameter in model.parameters())
 
 
 def test_every_figure_that_is_promised_is_measured(plan: Plan, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.bench.conftest import TINY
 
 
 def entry(**options: Any) -> Entry:
-    return resolve(RunOptions(arch="lstm", threads=1, **({"suite": "addition3"} | options))).entries[0]
+    return resolve(RunOptions(threads=1, **({"arch": "lstm", "suite": "addition3"} | options))).entries[0]
 
 
 def preset(budget: str, suite: str = "addition3", parameters: int = 100_000, **settings: Any) -> SetFile:
@@ -54,6 +54,7 @@ def test_a_preset_is_taken_and_tuned_only_for_what_it_names() -> None:
         {"precision": "bf16"},
     ):
         assert not entry(**other).tuned, other
+    assert entry(set=("passes=6",), arch="lstm,masked-encoder").tuned  # a setting that it does not have
 
 
 def test_a_suite_without_a_preset_takes_that_of_the_default_suite(monkeypatch: pytest.MonkeyPatch) -> None:

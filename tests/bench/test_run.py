@@ -230,10 +230,17 @@ def test_a_joined_plan_keeps_the_command_that_runs_all_its_cells(tiny_path: Path
 
 
 def test_plans_joined_under_other_settings_keep_both_commands(tiny_path: Path, tmp_path: Path) -> None:
-    commands = ["bench run --arch lstm --set lstm.lr=0.01 --out here", "bench run --arch gru --out here"]
+    commands = ["bench run --arch lstm --set lstm.lr=0.01 --out here", "bench run --arch gru --seeds 1 --out here"]
+    commands.append("bench run --arch rnn --seeds=3 --threads 1 --out here")
     prepare(plan_of(tiny_path, "lstm", set=("lstm.lr=0.01",)), tmp_path, commands[0])
-    prepare(plan_of(tiny_path, "gru"), tmp_path, commands[1])
-    assert open_run(tmp_path).plan["command"] == " && ".join(commands)
+    prepare(plan_of(tiny_path, "gru", seeds="1"), tmp_path, commands[1])
+    prepare(plan_of(tiny_path, "rnn", seeds="3"), tmp_path, commands[2])
+    assert open_run(tmp_path).plan[
+        "command"
+    ] == (  # all seeds of each, or cells that the tables want were in no command
+        "bench run --arch lstm --set lstm.lr=0.01 --out here --seeds 0,1,2 && "
+        "bench run --arch gru --out here --seeds 0,1,2 && bench run --arch rnn --threads 1 --out here --seeds 0,1,2"
+    )
 
 
 def test_a_plan_that_run_did_not_write_is_refused(tiny_path: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Budgets, the learning curve and the loop, on a model of a few hundred parameters."""
 
 import math
+import random
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -12,15 +13,16 @@ import torch
 
 from bench import training
 from bench.amounts import parse_budget
-from bench.architectures import Architecture, get
+from bench.architectures import Architecture, Batch, get
 from bench.checkpoints import Checkpoint
 from bench.datasets.stream import Stream
 from bench.datasets.suites import Suite
 from bench.evaluation import answer
+from bench.optimizers import build_optimizers
 from bench.plan import sequence_spec
 from bench.settings import TrainingSettings
 from bench.sizing import count_flops
-from bench.training import CURVE_POINTS, LOOK_STEPS, Diverged, Keeping, Trained, train
+from bench.training import CURVE_POINTS, LOOK_STEPS, Diverged, Keeping, Trained, train, update
 
 
 def build(suite: Suite, name: str = "transformer", seed: int = 0) -> Architecture:
@@ -142,8 +144,14 @@ def test_the_loss_of_the_curve_is_the_mean_since_the_point_before(tiny: Suite) -
         assert point["train_loss"] == pytest.approx(float(nll.mean()), rel=1e-5)
 
 
-def test_the_learning_rate_follows_the_share_of_the_budget(tiny: Suite) -> None:
-    trained, _ = run(tiny, "examples=6400", lr=0.1, warmup=0.1)
+@pytest.mark.parametrize("unit", ["examples", "steps", "flops"])
+def test_the_learning_rate_follows_the_share_of_the_budget(unit: str, tiny: Suite) -> None:
+    each = {"examples": 1.0, "steps": 1 / 32, "flops": run(tiny, "examples=1")[0].flops}[unit]
+    model = build(tiny)
+    before = [parameter.clone() for parameter in model.parameters()]
+    run(tiny, f"{unit}={round(32 * each)}", model)
+    assert any(not torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True))  # the first step moves
+    trained, _ = run(tiny, f"{unit}={round(6400 * each)}", lr=0.1, warmup=0.1)
     rates = [point["learning_rate"] for point in trained.curve]
     assert rates[0] == pytest.approx(0.05)  # the first point, at 5 %, is halfway up
     assert rates[1] == pytest.approx(0.1, rel=0.01)
@@ -180,10 +188,25 @@ def test_the_same_seed_gives_the_same_weights_whatever_else_is_random(tiny: Suit
     run(tiny, "examples=320", first)
     second = build(tiny)
     torch.manual_seed(99)
-    np.random.default_rng(99)
+    np.random.seed(99)
+    random.seed(99)
     run(tiny, "examples=320", second)
     for (name, one), two in zip(first.state_dict().items(), second.state_dict().values(), strict=True):
         assert torch.equal(one, two), name
+
+
+def test_a_step_that_overflows_in_half_precision_is_left_out_by_all_optimizers(tiny: Suite) -> None:
+    model = build(tiny)
+    optimizers = build_optimizers(model, TrainingSettings())
+    assert len(optimizers) > 1
+    scaler = torch.amp.GradScaler("cpu", enabled=True, init_scale=2.0)
+    taken = Stream(tiny.stream(0), tiny.encoding).take(32)
+    batch = Batch(torch.from_numpy(taken.prompt), torch.from_numpy(taken.answer))
+    model.get_parameter("head.weight").register_hook(lambda gradient: gradient * math.inf)
+    before = [parameter.clone() for parameter in model.parameters()]
+    update(model, model.loss(batch, torch.Generator()), optimizers, scaler, 1.0)
+    assert all(torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True))
+    assert scaler.get_scale() == 1.0
 
 
 def test_it_learns(tiny: Suite) -> None:
