@@ -40,6 +40,19 @@ class Budget:
     def __str__(self) -> str:
         return f"{self.unit}={self.amount}"
 
+    def examples(self, batch: int, flops: int, tokens: float | None = None) -> float | None:
+        """How many it buys in batches of so many, at so many FLOPs and tokens an example; None where nobody knows."""
+        match self.unit:
+            case "examples":
+                return self.amount
+            case "steps":
+                return self.amount * batch
+            case "flops":
+                return self.amount / flops
+            case "tokens" if tokens is not None:
+                return self.amount / tokens
+        return None
+
 
 def parse_budget(text: str, what: str = "--budget") -> Budget:
     """'examples=300k' -> Budget('examples', 300000).

@@ -35,12 +35,8 @@ def training_seconds(plan: Plan, entry: Entry) -> float:
         return float(plan.budget.amount)
     with as_in_a_cell(plan.threads, plan.device):
         seconds, tokens = _steps(plan, entry)
-    examples = {
-        "examples": plan.budget.amount,
-        "steps": plan.budget.amount * entry.training.batch,
-        "tokens": plan.budget.amount / tokens,
-        "flops": plan.budget.amount / entry.flops_per_example,
-    }[plan.budget.unit]
+    examples = plan.budget.examples(entry.training.batch, entry.flops_per_example, tokens)
+    assert examples is not None
     return seconds * examples
 
 

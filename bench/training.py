@@ -114,9 +114,7 @@ def train(
     if keeping.resume is not None:
         moving.restore(keeping.resume)
     if not budget.amount:
-        correct, total = validate()
-        nothing = dict.fromkeys(("examples", "tokens", "steps", "flops", "train_seconds", "learning_rate"), 0)
-        done.curve.append(nothing | {"train_loss": math.nan, "correct": correct, "total": total})
+        done.curve.append(_point(done, 0.0, math.nan, *validate()))
     clock = _Clock(device, done, 1 if device.type == "cpu" or budget.unit == "seconds" else LOOK_STEPS)
     last_report, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
     while budget_used(budget, done) < 1 and not done.flat:
@@ -145,20 +143,7 @@ def train(
             clock.look()
             train_loss = losses.read()
             losses.reset()
-            correct, total = validate()
-            done.curve.append(
-                {
-                    "examples": done.examples,
-                    "tokens": done.tokens,
-                    "steps": done.steps,
-                    "flops": done.flops,
-                    "train_seconds": done.train_seconds,
-                    "learning_rate": settings.lr * factor,
-                    "train_loss": train_loss,
-                    "correct": correct,
-                    "total": total,
-                }
-            )
+            done.curve.append(_point(done, settings.lr * factor, train_loss, *validate()))
             report({"kind": "validation", "share": used, **done.curve[-1]})
             done.flat = used < 1 and stop_when_flat is not None and _is_flat(done.curve, stop_when_flat)
             _refuse_rise(done)
@@ -181,6 +166,13 @@ def train(
         if stop:
             raise Stopped
     return done
+
+
+def _point(done: Trained, learning_rate: float, train_loss: float, correct: int, total: int) -> dict[str, float]:
+    """A row of the curve."""
+    used = {name: getattr(done, name) for name in ("examples", "tokens", "steps", "flops", "train_seconds")}
+    found = {"learning_rate": learning_rate, "train_loss": train_loss, "correct": correct, "total": total}
+    return used | found
 
 
 class _Clock:

@@ -24,7 +24,7 @@ def check_command(options: RunOptions) -> None:
             raise UserError(f"{entry.name}: cannot run here: {reason_of(error)}") from error
         seconds += cell_seconds * len(plan.seeds)
         held = entry.active_parameters if plan.match == "active" else entry.parameters
-        examples = cell_examples(plan.budget.unit, plan.budget.amount, entry.flops_per_example, entry.training.batch)
+        examples = plan.budget.examples(entry.training.batch, entry.flops_per_example)
         rows.append(
             {
                 "architecture": entry.name,
@@ -57,8 +57,3 @@ def check_command(options: RunOptions) -> None:
         f"about {seconds:,.0f} s of training in all, by {len(rows)} x {len(plan.seeds)} cells one after another "
         f"(from a few steps with throwaway weights, without evaluation)"
     )
-
-
-def cell_examples(unit: str, amount: int, flops_per_example: int, batch: int) -> float | None:
-    """Examples that a budget buys; None where that is known only afterwards."""
-    return {"examples": amount, "flops": amount / flops_per_example, "steps": amount * batch}.get(unit)
