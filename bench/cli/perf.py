@@ -122,7 +122,7 @@ def perf_command(
         f"{setting.device}, precision {setting.precision}, {setting.threads} threads; {setting.batch} examples a step, "
         f"{setting.spec.prompt_width} + {setting.spec.answer_width} symbols each; medians over {rounds} rounds"
     ]
-    print_tables(console(), head, [_growth_table(found)] if growth else [*_speed_tables(found), *_ratio_tables(found)])
+    print_tables(console(), head, [_growth_table(found)] if growth else [*_speed_tables(found), *ratio_tables(found)])
 
 
 @contextmanager
@@ -236,7 +236,8 @@ def _speed_tables(rows: list[dict[str, Any]]) -> list[Table]:
     return [Table(title="Speed and memory", columns=columns, rows=lines, notes=notes)]
 
 
-def _ratio_tables(rows: list[dict[str, Any]]) -> list[Table]:
+def ratio_tables(rows: list[dict[str, Any]]) -> list[Table]:
+    """How many times as fast one is as another, from the rows of perf.json; none where nothing stands side by side."""
     from bench.results.entries import Entry, Table
 
     lines = [
