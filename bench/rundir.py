@@ -54,6 +54,7 @@ def prepare(plan: Plan, directory: Path, command: str) -> None:
         joined["seeds"] = sorted({*there["seeds"], *plan.seeds})
         joined["entries"] = there["entries"] | joined["entries"]
         joined["command"] = _for_all(there["command"], command, joined["architectures"], joined["seeds"])
+        joined["git"] = _both(there.get("git", {}), joined["git"])
         joined["plan_hash"] = plan_hash(joined["settings"], joined["entries"], joined["seeds"])
         write_plan(directory, joined)
 
@@ -73,6 +74,13 @@ def _for_all(before: str, command: str, architectures: list[str], seeds: list[in
         else:
             commands[-1].append(word)
     return " && ".join(shlex.join([*_without(words, "--seeds"), "--seeds", seed_list]) for words in commands)
+
+
+def _both(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The commits that the cells of a joined plan may be of."""
+    states = [state for state in (before, now) if state]
+    commits = dict.fromkeys(commit for state in states for commit in str(state.get("commit")).split(" and "))
+    return {"commit": " and ".join(commits), "dirty": any(state.get("dirty") for state in states)} if states else {}
 
 
 def _without(command: list[str], *options: str) -> list[str]:

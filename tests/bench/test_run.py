@@ -229,6 +229,17 @@ def test_a_joined_plan_keeps_the_command_that_runs_all_its_cells(tiny_path: Path
     assert plan["suite"]["source"] == str(tiny_path)
 
 
+def test_a_joined_plan_names_the_commits_of_both(
+    tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = [("lstm", "a", False), ("gru", "b", True), ("rnn", "a", False)]
+    for name, commit, dirty in states:
+        state = {"commit": commit, "dirty": dirty}
+        monkeypatch.setattr("bench.machine.git_state", lambda state=state: state)
+        prepare(plan_of(tiny_path, name), tmp_path, f"bench run --arch {name}")
+    assert open_run(tmp_path).plan["git"] == {"commit": "a and b", "dirty": True}
+
+
 def test_plans_joined_under_other_settings_keep_both_commands(tiny_path: Path, tmp_path: Path) -> None:
     commands = ["bench run --arch lstm --set lstm.lr=0.01 --out here", "bench run --arch gru --seeds 1 --out here"]
     commands.append("bench run --arch rnn --seeds=3 --threads 1 --out here")
