@@ -2,9 +2,8 @@
 
 Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018: norms after
 each sublayer and after the embedding, learned positions, one vector for each of the two segments (prompt and canvas),
-GELU, and a head of a hidden layer and the symbols' own vectors; no [CLS] and no [SEP], since segments have a width of
-their own. It answers in a few passes by mask-predict, see
-`MaskedInfilling`.
+GELU, and a head of a hidden layer and the symbols' own vectors; no [CLS] and no [SEP], since columns tell the segments.
+It answers in a few passes by mask-predict, see `MaskedInfilling`.
 
 B batch, P prompt, A answer, S = P + A columns read, T <= S columns written, D width, H heads, K = D / H,
 F feed-forward, V vocabulary
