@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from bench.architectures.base import MaskedInfilling, MaskedInfillingConfig, SequenceSpec
 from bench.architectures.registry import register
-from bench.architectures.transformer import draw_normal
+from bench.architectures.transformer import draw_normal, fill_lanes
 
 EPSILON = 1e-12
 """BERT's addend in all norms."""
@@ -60,6 +60,7 @@ class Attention(nn.Module):
         q_BHSK, k_BHSK, v_BHSK = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x_BSD).chunk(3, dim=-1)
         )
+        k_BHSK, v_BHSK, visible_B11S = fill_lanes(k_BHSK, v_BHSK, visible_B11S)
         mixed_BHTK = F.scaled_dot_product_attention(
             q_BHSK[:, :, -wanted:], k_BHSK, v_BHSK, visible_B11S, dropout_p=self.dropout if self.training else 0.0
         )
