@@ -288,9 +288,7 @@ def test_active_parameters_are_those_of_one_expert_a_block(build: Build) -> None
 
 
 @pytest.mark.parametrize("layers", [2, 3, 4])
-def test_flops_of_switch_are_those_that_are_counted(
-    layers: int, build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_flops_of_switch_are_those_that_are_counted(layers: int, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
     """On real symbols, none of them a pad, none dropped; without fused attention, which the counter does not see, nor
     keys that nobody sees.
     """
