@@ -387,6 +387,7 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
     from bench.results.files import write_bytes
     from bench.results.predictions import write_predictions
     from bench.results.records import had_the_machine
+    from bench.trained import WEIGHTS
 
     directory = Path(work.directory)
     learnt = _learn(work, report, stop, kept_in=directory)
@@ -398,7 +399,7 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
     write_predictions(directory, predictions(suite, test, seen, answered))
     write_curve(directory, pd.DataFrame(trained.curve))
     weights = save(apart(model.state_dict()))
-    write_bytes(directory / "model.safetensors", weights)  # on the disk before the record that vouches for it
+    write_bytes(directory / WEIGHTS, weights)  # on the disk before the record that vouches for it
     low, middle, high = trained.rate_quartiles() if trained.steps else (None, None, None)
     correct = int(answered.right[: len(test)].sum())
     return {

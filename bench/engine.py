@@ -231,7 +231,11 @@ def run_plan(
         for seed in plan.seeds
         for entry in plan.entries
     ]
-    run_tasks(cells, at_once, STOP_SECONDS)
+    try:
+        run_tasks(cells, at_once, STOP_SECONDS)
+    except Interrupted:
+        _collect(directory, slices)  # a cell that was about to end has its record
+        raise
     for cell in cells:
         cell.look_again()
     _collect(directory, slices)

@@ -108,19 +108,19 @@ def exact_match(scores: Scores, look: dict[str, Look]) -> Chart:
     slices = [("all", "all"), *(("operation", operation) for operation in scores.values("operation"))]
     means, seeds, nearest, shares = [], [], [], []
     for slice_name, value in slices:
-        whole = scores.all_unseen(**({} if slice_name == "all" else {"operation": value}))
+        strata = {} if slice_name == "all" else {"operation": value}
         asked = scores.asked(slice_name, value)
         rows = scores.rows(slice_name, value)
         for name in scores.architectures:
             facts = {"problems": value, "architecture": labelled(scores, name)}
-            share = scores.share_right(name, slice_name, value, whole)
+            share = scores.share_right(name, slice_name, value, scores.all_unseen(name, **strata))
             shares.append(share)
             means.append(facts | _interval(share) | {"problems asked": asked})
             for _, row in rows[rows["architecture"] == name].iterrows():
                 right = 100 * row["correct"] / row["total"]
                 seeds.append(facts | {"mean": right, "exact match %": f"{right:.1f} (seed {row['seed']})"})
         if NEAREST in scores.baseline_names:
-            share = scores.share_right(NEAREST, slice_name, value, whole)
+            share = scores.share_right(NEAREST, slice_name, value, scores.all_unseen(NEAREST, **strata))
             nearest.append({"problems": value, "architecture": NEAREST} | _interval(share))
     order = [value for _, value in slices]
     y = alt.Y("problems:N", sort=order, title=None, axis=alt.Axis(grid=False, labelFontSize=14))
@@ -222,7 +222,7 @@ def heat_maps(scores: Scores) -> Chart:
             if panel not in panels:
                 panels.append(panel)
             a, b = map(int, digits.split("x"))
-            whole = scores.all_unseen(operation=operation, digits=digits)
+            whole = scores.all_unseen(name, operation=operation, digits=digits)
             share = scores.share_right(name, "operation x digits", value, whole)
             asked = f"{scores.asked('operation x digits', value):,}" + (f", {ALL_UNSEEN}" if whole else "")
             facts = {"panel": panel, "architecture": labelled(scores, name), "problems": value, "a": a, "b": b}
@@ -380,7 +380,7 @@ def _trade_off(
             "architecture": labelled(scores, architecture, architecture in shared),
             "shared": architecture in shared,
         }
-        share = scores.share_right(architecture, "all", "all", scores.all_unseen())
+        share = scores.share_right(architecture, "all", "all", scores.all_unseen(architecture))
         shares.append(share)
         rows.append(facts | {"cost": cost} | _interval(share))
         seeds += [
@@ -472,7 +472,7 @@ def performance_profile(groups: Sequence[Scores], look: dict[str, Look]) -> Char
     if len(suites) < FEWEST_TASKS:
         return None
     times = {
-        name: [learning(scores, name).reached[LEVELS[0], "examples"].median for scores in suites.values()]
+        name: [learning(scores, name).reached[LEVELS[0], "examples"] for scores in suites.values()]
         for name in look
         if all(name in scores.architectures for scores in suites.values())
     }

@@ -5,8 +5,6 @@ from statistics import median
 
 from bench.results.records import Record
 
-BLOCK = 1024
-"""Problems between two entries of `Record.data_chain`."""
 PARAMETER_TOLERANCE = 0.05
 """Each cell fits its size within 2 %, so that two of one size differ by a little over 4 % at most."""
 SHOWN_HASH = 12
@@ -81,8 +79,8 @@ def held_equal(records: list[Record]) -> str:
     equal.append(f"the same test problems (test hash {str(records[0].test_hash)[:SHOWN_HASH]})")
 
     for name, field in (("examples", "examples"), ("FLOPs", "flops"), ("training seconds", "train_seconds")):
-        used = [median(values) for values in _by_architecture(records, field)]
-        if used and min(used) > 0 and max(used) / min(used) > 1.01:
+        used = [middle for values in _by_architecture(records, field) if (middle := median(values)) > 0]
+        if used and max(used) / min(used) > 1.01:
             unequal.append(f"{name} (up to {max(used) / min(used):.2f} x)")
     line = f"Held equal: {'; '.join(equal)}."
     if unequal:

@@ -86,6 +86,7 @@ class Comparison:
     """(architecture, seed) of the finished cells whose partner is missing"""
     rows: list[Difference]
     mcnemar: list[TrainedPair]
+    """of the seeds that diverged for neither"""
 
     @property
     def sentences(self) -> list[str]:
@@ -134,7 +135,8 @@ def compare(scores: Scores, one: str, other: str) -> Comparison:
         for row, corrected in zip(table, adjusted, strict=True)
     ]
     left_out = [(name, seed) for name, finished in seeds_of.items() for seed in finished if seed not in seeds]
-    pairs = [_trained_pair(scores, one, other, seed) for seed in seeds]
+    trained = [seed for seed in seeds if not {(one, seed), (other, seed)} & set(scores.diverged)]
+    pairs = [_trained_pair(scores, one, other, seed) for seed in trained]
     return Comparison(one=one, other=other, seeds=seeds, left_out=left_out, rows=rows, mcnemar=pairs)
 
 

@@ -28,7 +28,7 @@ def error_tables(scores: Scores, shares: ErrorShares) -> list[Table]:
     """Both tables, from `error_shares`; none where nothing was answered wrong."""
     if not any(share.mean for of_architecture in shares.values() for share in of_architecture.values()):
         return []
-    return [_by_kind(scores, shares), _examples(scores)]
+    return [table for table in (_by_kind(scores, shares), _examples(scores)) if table.rows]
 
 
 def _by_kind(scores: Scores, shares: ErrorShares) -> Table:

@@ -1,5 +1,6 @@
 """A report as LaTeX: a file of booktabs tables for a paper, the best of a column in bold."""
 
+from bench.results.conclusion import told_apart
 from bench.results.contents import Contents, Part
 from bench.results.entries import Table
 from bench.results.tables import label
@@ -94,13 +95,17 @@ def _asked(table: Table) -> dict[int, tuple[str, str]]:
 
 
 def _not_told(part: Part, best: str, slice_name: str, value: str) -> set[str]:
-    """The architectures that the comparison with `best` cannot tell from it on one value of a slice."""
+    """The architectures that cannot be told from `best` on one value of a slice: overall by all pairs together, as the
+    text of the report has it, elsewhere by its comparison with each.
+    """
+    overall = told_apart(part.comparisons)
     return {
         comparison.other if comparison.one == best else comparison.one
-        for comparison in part.comparisons
+        for comparison, told in zip(part.comparisons, overall, strict=True)
         if best in (comparison.one, comparison.other)
         for row in comparison.rows
-        if (row.slice, row.value) == (slice_name, value) and row.verdict not in (comparison.one, comparison.other)
+        if (row.slice, row.value) == (slice_name, value)
+        and not (told if slice_name == "all" else row.verdict in (comparison.one, comparison.other))
     }
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bench.results.comparison import SOLVED, solved, solved_share
 from bench.results.scores import Scores
-from bench.results.statistics import Estimate, Reached, median_reached
+from bench.results.statistics import Estimate, median_reached
 
 LEVELS = (0.90, SOLVED)
 """Shares right on validation whose first reaching is reported."""
@@ -29,8 +29,8 @@ class Learning:
     architecture: str
     solved: Estimate | None
     """share of seeds with 99 % right on validation at the end, Wilson interval; None where not validated"""
-    reached: dict[tuple[float, str], Reached]
-    """(level of `LEVELS`, cost of `COSTS`) -> median over seeds"""
+    reached: dict[tuple[float, str], float]
+    """(level of `LEVELS`, cost of `COSTS`) -> median over seeds; infinity: beyond the budget"""
 
 
 def learning(scores: Scores, architecture: str) -> Learning:

@@ -72,13 +72,16 @@ def outside_rows(predictions: Mapping[tuple[str, int], pd.DataFrame]) -> list[Ro
     return rows
 
 
-def outside_tables(rows: list[Row], stands_for: Mapping[str, str], pretrained: Collection[str] = ()) -> list[Table]:
+def outside_tables(
+    rows: list[Row], stands_for: Mapping[str, str], unseen: bool, pretrained: Collection[str] = ()
+) -> list[Table]:
     """The tables: a row a value, a column an architecture of `stands_for`, called as that says.
 
-    `pretrained`: those that read other text before, of which no split of ours says what they have not seen.
+    `unseen`: whether the models were trained here, on problems of the training split alone; but for the `pretrained`,
+    which read other text before.
     """
     tables: list[Table] = []
-    test = "test" if pretrained else "test (unseen)"
+    test = "test (unseen)" if unseen and not pretrained else "test"
     for slice_name, title in TITLES.items():
         chosen = [row for row in rows if row.slice == slice_name]
         values = list(dict.fromkeys(row.value for row in chosen))
@@ -94,7 +97,7 @@ def outside_tables(rows: list[Row], stands_for: Mapping[str, str], pretrained: C
             ]
             for value in values
         ]
-        notes = _split_notes(pretrained) if slice_name == "split" else []
+        notes = _split_notes(unseen, pretrained) if slice_name == "split" else []
         notes += [note for note in estimate_notes([row.share for row in chosen]) if not tables]
         columns = [slice_name, *stands_for.values()]
         if lines:
@@ -118,7 +121,11 @@ def _entry(row: Row | None) -> Entry:
     return Entry(text=NO_VALUE) if row is None else share_entry(row.share, row.n, show_n=True)
 
 
-def _split_notes(pretrained: Collection[str]) -> list[str]:
+def _split_notes(unseen: bool, pretrained: Collection[str]) -> list[str]:
+    if not unseen:
+        return [
+            "A hash of the magnitudes decides the split. What the model that predicted was trained on is not known."
+        ]
     return [
         "A hash of the magnitudes decides the split, as in training. The figure to quote is that of the test split: "
         "settings were chosen on validation, and problems of the training split may have been trained on.",

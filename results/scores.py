@@ -13,6 +13,7 @@ import pandas as pd
 from bench.results.baselines import read_baselines
 from bench.results.collect import results_frame
 from bench.results.comparable import check_comparable
+from bench.results.pretrained import is_pretrained
 from bench.results.records import Record
 from bench.results.runs import Run
 from bench.results.statistics import Estimate, estimate, shares_across_seeds
@@ -170,10 +171,12 @@ class Scores:
         ]
         return sum(chosen), len(chosen)
 
-    def all_unseen(self, **facts: Any) -> bool:
-        """Whether the test problems with these facts are all that exist in the test split."""
+    def all_unseen(self, name: str, **facts: Any) -> bool:
+        """Whether the test problems with these facts are all there are that an architecture, or a baseline, has not
+        met: of a pretrained one nobody knows.
+        """
         whole, strata = self.exhaustive(**facts)
-        return 0 < whole == strata
+        return 0 < whole == strata and not any(map(is_pretrained, self.of(name)))
 
     def distinct(self, operation: str, digits: str) -> int:
         """Distinct problems of an operation and pattern in the test set, signs left off."""

@@ -8,7 +8,7 @@ from statistics import fmean, median, stdev
 from typing import Literal
 
 import numpy as np
-from scipy.stats import binom, binomtest, t, trim_mean
+from scipy.stats import binomtest, t, trim_mean
 
 LEVEL = 0.95
 FEWEST_SEEDS = 3
@@ -238,34 +238,15 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
 # --- how fast ---------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reached:
-    """What it took to reach a level: the median over all seeds. Infinity stands for beyond the budget."""
+def median_reached(amounts: Sequence[float | None]) -> float:
+    """Median of what each seed needed (examples, seconds, ...) to reach a level; infinity: beyond the budget.
 
-    median: float
-    low: float | None
-    """lower end of a 95 % interval that assumes no distribution; None with fewer than 6 seeds"""
-    high: float | None
-    """upper end; None with fewer than 6 seeds"""
-    reached: int
-    """seeds that reached the level"""
-    seeds: int
-
-
-def median_reached(amounts: Sequence[float | None]) -> Reached:
-    """Median of what each seed needed (examples, seconds, ...); None for a seed that did not get there.
-
-    Such a seed is not left out but counts as beyond the budget, or the worse learner would look the faster one. The
-    interval runs between two order statistics (Thompson 1936). Raises ValueError on none.
+    None stands for a seed that did not get there. It is not left out but counts as beyond the budget, or the worse
+    learner would look the faster one. Raises ValueError on none.
     """
     if not amounts:
         raise ValueError("no seed, no estimate")
-    values = sorted(math.inf if amount is None else float(amount) for amount in amounts)
-    # From the rank-th smallest to the rank-th largest; 0 where even the whole range covers in less than 95 %.
-    rank = int(binom.ppf((1 - LEVEL) / 2, len(values), 0.5))
-    low, high = (values[rank - 1], values[-rank]) if rank else (None, None)
-    reached = sum(math.isfinite(value) for value in values)
-    return Reached(median=median(values), low=low, high=high, reached=reached, seeds=len(values))
+    return median(math.inf if amount is None else float(amount) for amount in amounts)
 
 
 def performance_profiles(times: Sequence[Sequence[float]]) -> tuple[list[float], list[list[float]]]:

@@ -3,16 +3,15 @@
 Every figure comes from `Scores`, that is from records and predictions on disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from math import isinf
+from typing import Any
 
 from bench.results.comparable import SHOWN_HASH
 from bench.results.entries import NO_VALUE, SHARED, Entry, Table, number_entry, share_entry
 from bench.results.learning import BEYOND, COSTS, LEVELS, RESOLUTION, learning
-from bench.results.predictions import OPERATIONS
-from bench.results.pretrained import is_pretrained
 from bench.results.records import Record
 from bench.results.scores import Scores
 from bench.results.statistics import ALL_EQUAL, ALL_UNSEEN, ONE_SEED, Estimate, shares_across_seeds
@@ -21,7 +20,7 @@ BUDGET_TOLERANCE = 0.01
 """A budget missed by a larger share is marked."""
 SHARED_NOTE = f"{SHARED} the machine was shared while this was measured (exclusive = no)."
 DIVERGED_NOTE = (
-    "A seed that diverged counts as none right in its architecture's exact match, and is in no other figure."
+    "A seed that diverged counts as none right in every score of its architecture, and is in no time, rate or memory."
 )
 BASELINES_NOTE = (
     "calculator: right by definition. nearest: answers as the one among the first 100,000 distinct training examples "
@@ -48,7 +47,6 @@ def all_tables(scores: Scores) -> list[Table]:
 
 def summary(scores: Scores) -> Table:
     """Table (a): one row an architecture. Scores are across seeds; times, rates and memory are medians over seeds."""
-    whole = scores.all_unseen()
     columns = [
         "architecture",
         f"exact match %{_n(scores, 'all', 'all')}",
@@ -67,7 +65,7 @@ def summary(scores: Scores) -> Table:
         if not done:
             rows.append([Entry(text=name), *[Entry(text=NO_VALUE)] * 3, seeds, *[Entry(text=NO_VALUE)] * len(costs)])
             continue
-        unseen = _unseen(scores, name, whole)
+        unseen = scores.all_unseen(name)
         right = scores.share_right(name, "all", "all", unseen)
         shares = [right, scores.mean_over_strata(name), scores.digits_right(name)]
         estimates += shares
@@ -93,6 +91,7 @@ def summary(scores: Scores) -> Table:
             ]
         )
     for name in scores.baseline_names:
+        whole = scores.all_unseen(name)
         right, strata = scores.share_right(name, "all", "all", whole), scores.mean_over_strata(name)
         estimates += [right, strata]
         n = scores.asked("all", "all")
@@ -130,28 +129,26 @@ def unfinished(scores: Scores) -> Table | None:
 
 def by_operation(scores: Scores) -> Table:
     """Table (b): exact match by operation."""
-    whole = {value: scores.all_unseen(operation=value) for value in OPERATIONS}
-    return _by_value(scores, "Exact match %, by operation", "operation", whole)
+    return _by_value(scores, "Exact match %, by operation", "operation", lambda value: {"operation": value})
 
 
 def by_signs(scores: Scores) -> Table:
     """Table (d): exact match by the signs of both operands."""
-    whole = {value: scores.all_unseen(signs=value) for value in scores.values("signs")}
-    return _by_value(scores, "Exact match %, by signs of a and b", "signs", whole)
+    return _by_value(scores, "Exact match %, by signs of a and b", "signs", lambda value: {"signs": value})
 
 
 def by_places(scores: Scores) -> Table | None:
     """Exact match by decimal places, where the suite has more than one number of them."""
-    whole = {value: scores.all_unseen(places=int(value)) for value in scores.values("places")}
-    return _by_value(scores, "Exact match %, by decimal places", "places", whole) if len(whole) > 1 else None
+    if len(scores.values("places")) < 2:
+        return None
+    return _by_value(scores, "Exact match %, by decimal places", "places", lambda value: {"places": int(value)})
 
 
 def by_range(scores: Scores) -> Table | None:
     """Exact match inside and beyond the patterns trained on, where the suite tests both."""
-    whole = dict.fromkeys(scores.values("range"), False)
-    return (
-        _by_value(scores, "Exact match %, patterns trained on and beyond", "range", whole) if len(whole) > 1 else None
-    )
+    if len(scores.values("range")) < 2:
+        return None
+    return _by_value(scores, "Exact match %, patterns trained on and beyond", "range")
 
 
 def by_digits(scores: Scores) -> list[Table]:
@@ -169,7 +166,7 @@ def by_digits(scores: Scores) -> list[Table]:
                 if pattern not in patterns:
                     row.append(Entry(text=NO_VALUE))
                     continue
-                whole = _unseen(scores, name, scores.all_unseen(digits=pattern))
+                whole = scores.all_unseen(name, digits=pattern)
                 share = scores.share_right(name, "digits", pattern, whole)
                 estimates.append(share)
                 row.append(share_entry(share, scores.asked("digits", pattern), whole, show_n=True))
@@ -192,7 +189,7 @@ def few_problems(scores: Scores) -> Table | None:
         if not whole:
             continue
         distinct, asked = scores.distinct(operation, digits), scores.asked("operation x digits", value)
-        cover = f"all {distinct:,} unseen problems" if whole == strata else f"{whole} of {strata} strata are all unseen"
+        cover = f"all {distinct:,} of the test split" if whole == strata else f"{whole} of {strata} strata whole"
         rows.append(
             [
                 Entry(text=value),
@@ -280,12 +277,12 @@ def how_fast(scores: Scores) -> Table:
         for level in LEVELS:
             for cost in COSTS:
                 reached = learnt.reached[level, cost]
-                if isinf(reached.median):
-                    row.append(Entry(text=BEYOND, value=reached.median))
+                if isinf(reached):
+                    row.append(Entry(text=BEYOND, value=reached))
                 else:
                     decimals = 1 if cost == "train_seconds" else 0
                     alone = cost != "train_seconds" or all(record.exclusive for record in scores.of(name))
-                    row.append(number_entry(reached.median, alone, decimals=decimals, power=cost == "flops"))
+                    row.append(number_entry(reached, alone, decimals=decimals, power=cost == "flops"))
         rows.append(row)
     notes = ["Seeds that solved it: share in % with its 95 % Wilson interval over seeds.", RESOLUTION]
     if not all(record.exclusive for record in scores.records):
@@ -346,12 +343,14 @@ def _label(scores: Scores, name: str) -> str:
     return name if name in scores.baseline_names else label(scores.of(name))
 
 
-def _by_value(scores: Scores, title: str, slice_name: str, whole: dict[str, bool]) -> Table:
-    """One row an architecture, one column a value; `whole`: the values whose problems are all there are."""
+def _by_value(
+    scores: Scores, title: str, slice_name: str, facts: Callable[[str], dict[str, Any]] | None = None
+) -> Table:
+    """One row an architecture, one column a value; `facts` of the strata of a value, where it is made of whole ones."""
     values = scores.values(slice_name)
     rows, estimates = [], []
     for name in [*scores.architectures, *scores.baseline_names]:
-        unseen = {value: _unseen(scores, name, whole[value]) for value in values}
+        unseen = {value: facts is not None and scores.all_unseen(name, **facts(value)) for value in values}
         shares = [scores.share_right(name, slice_name, value, unseen[value]) for value in values]
         estimates += shares
         cells = [
@@ -361,11 +360,6 @@ def _by_value(scores: Scores, title: str, slice_name: str, whole: dict[str, bool
         rows.append([Entry(text=_label(scores, name)), *cells])
     columns = ["architecture", *(f"{value}{_n(scores, slice_name, value)}" for value in values)]
     return Table(title=title, columns=columns, rows=rows, notes=estimate_notes(estimates))
-
-
-def _unseen(scores: Scores, name: str, whole: bool) -> bool:
-    """Whether problems are all there are that an architecture has not met: of a pretrained one nobody knows."""
-    return whole and not any(map(is_pretrained, scores.of(name)))
 
 
 def _n(scores: Scores, slice_name: str, value: str) -> str:

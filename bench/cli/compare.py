@@ -29,6 +29,7 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, 
     json
         One JSON document on standard output: the rows of the tables.
     """
+    import sys
     from dataclasses import asdict
 
     from bench.amounts import parse_names
@@ -51,9 +52,14 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, 
         for name in names:
             if name not in known:
                 raise UserError(f"--arch '{name}': not in {_listed(run, *runs)}; {suggest(name, known)}")
-        scores = next((group for group in groups if set(names) <= set(group.planned)), None)
-        if scores is None:
+        holding = [group for group in groups if set(names) <= set(group.planned)]
+        if not holding:
             raise UserError(f"{' and '.join(names)} cannot be compared: {'; '.join(reasons)}")
+        scores = next((group for group in holding if set(names) <= set(group.architectures)), holding[0])
+        for reason in reasons:
+            print(f"bench: {reason}", file=sys.stderr)
+        if len(groups) > 1:
+            print(f"bench: compared is what {_listed(*(one.directory for one in scores.runs))} hold", file=sys.stderr)
         comparison = compare(scores, *names)
     except ValueError as error:
         raise UserError(str(error)) from None
@@ -65,7 +71,7 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, 
         return status
     target = console()
     records = [record for record in scores.records if record.architecture in names]
-    tables = [_differences(scores, comparison), _models(scores, comparison)]
+    tables = [_differences(scores, comparison), *([_models(scores, comparison)] if comparison.mcnemar else [])]
     print_tables(target, [held_equal(records)], tables)
     for sentence in comparison.sentences:
         target.print(sentence)
@@ -75,7 +81,7 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, 
 def _differences(scores: Scores, comparison: Comparison) -> Table:
     """A row a value of a slice. Where any row is all-or-nothing, the solved shares lead."""
     from bench.results.entries import NO_VALUE, Entry, Table, share_entry
-    from bench.results.tables import label, marks
+    from bench.results.tables import DIVERGED_NOTE, label, marks
 
     labels = [label(scores.of(name)) for name in (comparison.one, comparison.other)]
     leads = any(row.all_or_nothing for row in comparison.rows)
@@ -108,6 +114,10 @@ def _differences(scores: Scores, comparison: Comparison) -> Table:
     if comparison.left_out:
         left_out = ", ".join(f"{name} seed {seed}" for name, seed in comparison.left_out)
         notes.append(f"Left out, since the other has no finished cell of that seed: {left_out}.")
+    if diverged := [
+        f"{name} seed {seed}" for name, seed in scores.diverged if name in (comparison.one, comparison.other)
+    ]:
+        notes.append(f"{DIVERGED_NOTE} Here: {', '.join(diverged)}.")
     title = f"Exact match, {comparison.one} minus {comparison.other}"
     notes += marks(scores, [comparison.one, comparison.other])
     return Table(title=title, columns=columns, rows=rows, notes=notes, left=frozenset({0, columns.index("verdict")}))

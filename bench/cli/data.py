@@ -51,6 +51,7 @@ def data_command(
     limit = parse_count(training_problems, "--training-problems") if training_problems else None
     try:
         chosen = load_suite(suite)
+        limit = chosen.defaults.training_problems if limit is None else limit
         if split == "train":
             stream = chosen.stream(seed, limit)
             blocks = [stream.block(number) for number in range(-(-n // BLOCK))]

@@ -62,4 +62,4 @@ def eval_command(
         there = [model.seed for model in models if model.architecture == name]
         labels[name] = f"{name}, {len(there)} seeds" if len(there) > 1 else f"{name} seed {there[0]}"
     pretrained = dict.fromkeys(model.architecture for model in models if is_pretrained(model.record))
-    print_scored(data, outside, scored, models[0].suite, labels, pretrained=pretrained, json=json)
+    print_scored(data, outside, scored, models[0].suite, labels, unseen=True, pretrained=pretrained, json=json)

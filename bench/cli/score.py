@@ -41,4 +41,4 @@ def score_command(
         if others := spelled_otherwise(frame):
             are = "prediction is" if others == 1 else "predictions are"
             notes.append(f"{others:,} {are} the right number, written otherwise (12.50 for 12.5): counted as wrong.")
-    print_scored(file, outside, scored, chosen, {name: name}, notes=notes, json=json)
+    print_scored(file, outside, scored, chosen, {name: name}, unseen=False, notes=notes, json=json)

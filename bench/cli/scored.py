@@ -25,12 +25,13 @@ def print_scored(
     suite: Suite,
     labels: Mapping[str, str],
     *,
+    unseen: bool,
     pretrained: Collection[str] = (),
     notes: Sequence[str] = (),
     json: bool,
 ) -> None:
-    """Tables for people, or rows of them for programs. `labels` says how columns call each architecture, `pretrained`
-    which were trained by others first.
+    """Tables for people, or rows of them for programs. `labels` says how columns call each architecture, `unseen`
+    whether they were trained here, `pretrained` which by others first.
 
     Raises:
         UserError: not one problem is left to score; it says what became of them.
@@ -56,7 +57,7 @@ def print_scored(
             ]
         )
         return
-    tables = outside_tables(rows, labels, pretrained)
+    tables = outside_tables(rows, labels, unseen, pretrained)
     tables += _unused_tables(scored, where)
     print_tables(console(), [*head, *notes], tables)
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def tune_command(options: TuneOptions) -> int:
     """Search settings for each architecture: as many trials, one space, one budget, scored on validation.
 
-    The same command again continues an interrupted search. Into a folder, more architectures and trials may be added.
+    The same command again continues an interrupted search. Into a folder, more architectures may be added, and
+    more trials as long as it has no finals (--finalists 0).
     """
     import shlex
     import sys
@@ -28,6 +29,8 @@ def tune_command(options: TuneOptions) -> int:
     from bench.tuning.trials import TRIALS, ranked
 
     search = resolve_search(options)
+    for name in search.plan.left_out:
+        print(f"bench: --arch all leaves out {name}, which does not start from random weights", file=sys.stderr)
     directory = options.out or search.directory
     prepare(search, directory, "python -m bench " + shlex.join(sys.argv[1:]))
     screen = console()

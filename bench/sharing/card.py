@@ -14,7 +14,7 @@ from bench.results.pretrained import about_pretrained, is_pretrained
 from bench.results.runs import Run
 from bench.results.scores import Scores
 from bench.results.tables import DIVERGED_NOTE, estimate_notes
-from bench.trained import TrainedModel
+from bench.trained import WEIGHTS, TrainedModel
 
 SPECIAL_TOKEN = re.compile("<[a-z]+>")
 EXAMPLES = 3
@@ -143,12 +143,11 @@ def _accuracy(trained: TrainedModel, run: Run) -> Table:
     own = Scores(_part_of(run, trained.architecture, (trained.seed,)))
     every = Scores(_part_of(run, trained.architecture, tuple(run.plan["seeds"])))
     rows, estimates = [], []
-    pretrained = is_pretrained(trained.record)  # of such a model nothing is surely unseen
     slices = {"operation": [value for value in OPERATIONS if value in own.values("operation")]}
     slices |= {name: own.values(name) for name in ("digits", "signs")}
     for name, values in ({"all": ["all"]} | slices).items():
         for value in values:
-            whole = not pretrained and own.all_unseen(**({} if name == "all" else {name: value}))
+            whole = own.all_unseen(trained.architecture, **({} if name == "all" else {name: value}))
             shares = [scores.share_right(trained.architecture, name, value, whole) for scores in (own, every)]
             estimates += shares
             asked = own.asked(name, value)
@@ -164,7 +163,7 @@ def _accuracy(trained: TrainedModel, run: Run) -> Table:
             *estimate_notes(estimates),
             *([DIVERGED_NOTE] if every.diverged else []),
             "digits: of a x digits of b. signs: of a and of b. No test problem was trained on, in any sign or order"
-            + (", by arithbench." if pretrained else "."),
+            + (", by arithbench." if is_pretrained(trained.record) else "."),
         ],
     )
 
@@ -187,7 +186,7 @@ def _training(trained: TrainedModel, run: Run) -> list[str]:
         "Settings": ", ".join(f"{key} {value}" for key, value in (record.config | record.training).items()),
         "Training problems (data_hash)": f"`{record.data_hash}`",
         "Test problems (test_hash)": f"`{record.test_hash}`",
-        "Weights before the export (SHA-256)": f"`{record.files['model.safetensors']}`",
+        "Weights before the export (SHA-256)": f"`{record.files[WEIGHTS]}`",
         "Versions": ", ".join(f"{package} {version}" for package, version in record.versions.items()),
     }
     return [

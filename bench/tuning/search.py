@@ -124,6 +124,8 @@ def resolve_search(options: TuneOptions) -> Search:
     alone = ("trials", "finalists", "seed")
     shared = {name: getattr(options, name) for name in field_names(TuneOptions) if name not in alone}
     plan, classes = frame(RunOptions(**shared, seeds=f"{options.seed},"))
+    if unset := [cls.name for cls in classes if set(cls.Config.required) - plan.suite.defaults.settings.keys()]:
+        raise UserError(f"--arch {', '.join(unset)}: tune searches models that start from random weights; leave it out")
     if options.budget is None:
         for_budget = plan.budget
         plan = dataclasses.replace(plan, budget=Budget(for_budget.unit, -(-for_budget.amount // SHARE)))
@@ -177,7 +179,7 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
     Raises:
         Interrupted: by the user; finished trials are kept.
         UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked,
-            or fewer and finals that were chosen from them.
+            or fewer and finals that were chosen from them, or trials drawn from other choices.
     """
     advice = "searches here; wait for it or end it first"
     with holding(directory / RUN_LOCK, sign=True, refusal=lambda other: f"--out {directory}: {other} {advice}"):
@@ -187,6 +189,11 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
         studies = {(cls.name, stage): study_of(storage, cls.name, stage) for cls in search.classes for stage in asked}
         for (name, stage), study in studies.items():
             settle_interrupted(study)
+            if any(trial.distributions not in ({}, search.spaces[name]) for trial in study.trials):
+                raise UserError(
+                    f"{directory} holds trials of {name} drawn from other choices than it has now; choose another "
+                    f"folder"
+                )
             if (there := len(counted(study))) > asked[stage]:
                 option, kind = {"search": ("--trials", "trials"), "final": ("--finalists", "finals")}[stage]
                 raise UserError(
@@ -206,6 +213,7 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
                     for cls in search.classes
                 ]
                 run_tasks(tasks, at_once)
+        write_trials(storage, directory)
         _write_best(search, storage, directory)
         return {name: all_trials(storage)[name] for name in (cls.name for cls in search.classes)}
 

@@ -85,7 +85,7 @@ def best_of(trials: list[Trial], depth: str) -> Trial | None:
     """Of the finals (without finals, of the trials) the shallowest within a standard error of the best.
 
     The one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984): what more layers gain by
-    chance is not worth the time that they take.
+    chance is not worth the time that they take. Of one depth the best, and of equals the one that learnt sooner.
     """
     found = ranked(trials, "final") or ranked(trials)
     if not found:

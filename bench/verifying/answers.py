@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from bench import facts
 from bench.datasets.encoding import Encoded
 from bench.datasets.tokenizers import EOS
 from bench.evaluation import Answered, digits_right, state_bytes
@@ -32,12 +33,6 @@ the true standard error up to sqrt(8) times as wide: 10 are then still 3.5.
 """
 
 
-ITEM_COLUMNS = (
-    *("item", "split", "a", "op", "b", "answer", "digits", "signs", "places", "carries", "answer_length", "range"),
-)
-"""Columns of the predictions that say what was asked; the others say what was answered."""
-
-
 def questions(cell: Cell) -> str:
     """The test problems are those of the suite, each in its place with its exact answer."""
     record, test = cell.record, cell.expected.test
@@ -49,7 +44,7 @@ def questions(cell: Cell) -> str:
     asked, found = cell.expected.all_right, cell.predictions
     if len(found) != len(asked):
         raise Wrong(f"other test set: {len(found):,} problems were asked, the suite has {len(asked):,}")
-    for column in ITEM_COLUMNS:
+    for column in facts.COLUMNS:
         differs = ~((found[column] == asked[column]).fillna(False) | (found[column].isna() & asked[column].isna()))
         if differs.any():
             row = int(np.flatnonzero(differs.to_numpy(dtype=bool))[0])

@@ -3,6 +3,7 @@
 import random
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import stdev
@@ -55,7 +56,7 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
         UserError: the folder is no run, is of another version, or has fewer cells than `rerun`.
     """
     plan, check = _read_plan(directory)
-    if rerun > (there := len(list(directory.glob(f"cells/*/{RECORD}")))):
+    if rerun > (there := sum(map(_done, directory.glob(f"cells/*/{RECORD}")))):
         raise UserError(f"--rerun {rerun}: {directory} has {there} finished cells; ask for no more")
     yield check
     if wrong := wrong_in_plan(plan) or _wrong_in_entries(plan):
@@ -100,6 +101,13 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
         return
     for cell in random.SystemRandom().sample(done, rerun):  # nobody can know beforehand which ones
         yield from _train_again(cell, plan, done, plugins)
+
+
+def _done(record: Path) -> bool:
+    """Whether a cell ended well, if its record is not broken."""
+    with suppress(BadFile):
+        return read_record(record.parent).done
+    return False
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
@@ -255,12 +263,16 @@ def _tables(
     if not (directory / BASELINES).exists():
         yield Check(check=BASELINES, cell="", ok=None, detail="is not there yet: it is written at the end of a run")
         return
-    limit = plan["settings"]["training_problems"]
-    yield outcome(
-        BASELINES,
-        "",
-        lambda: _table(directory / BASELINES, baseline_frame(expected.suite, plan["seeds"], limit), set()),
-    )
+
+    def of_baselines() -> str:
+        seeds = plan["seeds"]
+        if len(cells) < len(plan["architectures"]) * len(seeds):  # those of added seeds are written at the end of a run
+            there = set(pd.read_csv(directory / BASELINES, usecols=["seed"])["seed"])
+            seeds = [seed for seed in seeds if seed in there]
+        frame = baseline_frame(expected.suite, seeds, plan["settings"]["training_problems"])
+        return _table(directory / BASELINES, frame, set())
+
+    yield outcome(BASELINES, "", of_baselines)
 
 
 def _table(path: Path, expected: pd.DataFrame, unreadable: set[tuple[str, int]]) -> str:
@@ -270,6 +282,12 @@ def _table(path: Path, expected: pd.DataFrame, unreadable: set[tuple[str, int]])
     made = expected.to_csv(index=False, lineterminator="\n").splitlines()
     left_out = tuple(f"{architecture},{seed}," for architecture, seed in unreadable)
     found = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(left_out or "\n")]
+    starts = {tuple(line.split(",", 2)[:2]) for line in found[1:]}
+    if absent := list(
+        dict.fromkeys(start for line in made[1:] if (start := tuple(line.split(",", 2)[:2])) not in starts)
+    ):
+        named = ", ".join(f"{architecture} seed {seed}" for architecture, seed in absent)
+        raise Wrong(f"{path.name} has no row of {named}; `python -m bench report` writes it anew")
     for number, (one, other) in enumerate(zip(found, made, strict=False)):
         if one != other:
             raise Wrong(f"edited figure: {path.name} has '{one}', recomputed '{other}' (row {number})")

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 from shutil import copytree
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from calling import call
@@ -18,6 +20,7 @@ from stranger import unknown_plugin
 
 from bench.__main__ import _ask_again, _interrupt
 from bench.cli import COMMANDS
+from bench.cli.list import _headline
 from bench.cli.output import console
 from bench.datasets import suites
 from bench.locks import TABLES_LOCK, holding
@@ -292,6 +295,31 @@ def test_list_shows_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], mon
     status, out, _ = call(capsys, monkeypatch, "list", "runs")
     assert status == 0
     assert "unusable" in out
+
+
+def test_list_counts_a_diverged_seed_as_the_tables_do() -> None:
+    records: Any = [
+        SimpleNamespace(architecture=name, status=status, done=status == "done", exact_match=share)
+        for name, status, share in (
+            *(("lstm", "done", 0.9), ("lstm", "done", 0.9), ("lstm", "diverged", None)),
+            *(("gru", "done", 0.7), ("gru", "failed", None), ("rnn", "diverged", None)),
+        )
+    ]
+    assert _headline(records) == "gru 70.0, lstm 60.0"
+
+
+def test_data_shows_the_finite_training_set_that_a_suite_asks_for(
+    tiny_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tiny_path.read_text()
+    assert "[defaults]" in text
+    suite = tmp_path / "few.toml"
+    suite.write_text(text.replace("[defaults]", "[defaults]\ntraining_problems = 4"))
+    rows = json.loads(call(capsys, monkeypatch, "data", "--suite", str(suite), "--n", "12", "--json")[1])
+    assert len({(row["a"], row["op"], row["b"]) for row in rows}) == 4
+    asked = ("data", "--suite", str(suite), "--n", "12", "--training-problems", "5", "--json")
+    rows = json.loads(call(capsys, monkeypatch, *asked)[1])
+    assert len({(row["a"], row["op"], row["b"]) for row in rows}) == 5
 
 
 def test_data_shows_problems_as_a_model_is_given_them(

@@ -169,6 +169,11 @@ def test_architectures_of_two_runs_are_compared_where_the_runs_may_be_joined(
     status, out, _ = call(capsys, monkeypatch, *arguments)
     assert status == 0
     assert "transformer is right 61.0 points more often than mine" in out
+    arguments_of_both = (*arguments[:2], str(tmp_path / "apart"), *arguments[2:])
+    status, same, err = call(capsys, monkeypatch, *arguments_of_both)
+    assert (status, same) == (0, out)
+    assert "other test problems (test_hash)" in err.splitlines()[0]
+    assert f"compared is what {run_directory}, {tmp_path / 'joins'} hold" in err.splitlines()[1]
     status, out, err = call(capsys, monkeypatch, *arguments[:1], str(tmp_path / "apart"), *arguments[2:])
     assert (status, out, err.count("\n")) == (2, "", 1)
     assert "transformer and mine cannot be compared" in err

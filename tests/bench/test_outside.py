@@ -132,3 +132,5 @@ def test_predictions_are_right_symbol_for_symbol_and_near_misses_are_counted(
     status, out, err = call(capsys, monkeypatch, "score", str(path))
     assert (status, err) == (0, "")
     assert "2 predictions are the right number, written otherwise" in out
+    assert "unseen" not in out
+    assert "is not known" in out

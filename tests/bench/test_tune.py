@@ -329,6 +329,34 @@ def test_a_killed_search_loses_no_trial(tiny_path: Path, tmp_path: Path) -> None
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
+def test_trials_from_other_choices_are_not_mixed_with_those_of_now(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula()
+    search = search_of(tiny_path, 3, "lstm")
+    searched(search, tmp_path)
+    spaces = {"lstm": search.spaces["lstm"] | {"clip": search.spaces["lstm"]["batch"]}}
+    with pytest.raises(UserError, match="holds trials of lstm drawn from other choices"):
+        searched(dataclasses.replace(search, spaces=spaces, trials=4), tmp_path)
+
+
+def test_the_table_of_trials_is_written_anew_where_it_is_gone(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula()
+    searched(search_of(tiny_path, 3, "lstm"), tmp_path)
+    table = (tmp_path / TRIALS).read_bytes()
+    (tmp_path / TRIALS).unlink()
+    searched(search_of(tiny_path, 3, "lstm"), tmp_path)
+    assert (tmp_path / TRIALS).read_bytes() == table
+
+
+def test_what_others_trained_is_not_searched(tiny_path: Path) -> None:
+    with pytest.raises(UserError, match="--arch pretrained: tune searches models that start from random weights"):
+        search_of.__wrapped__(tiny_path, arch="pretrained")
+    assert search_of.__wrapped__(tiny_path, arch="all").plan.left_out == ("pretrained",)
+
+
 @pytest.mark.parametrize(
     ("options", "difference"),
     [
@@ -487,6 +515,7 @@ def test_of_equals_the_one_that_learnt_sooner_is_best() -> None:
     finals = [trial(0, 1, 8, 0.1, "final"), trial(1, 1, 8, 0.2, "final")]
     assert best_of(trials, "layers") == trials[1]
     assert best_of(trials + finals, "layers") == finals[1]
+    assert best_of([*finals, trial(2, 2, 8, 0.9, "final")], "layers") == finals[1]  # the shallower first
 
 
 def test_the_shallowest_within_a_standard_error_of_the_best_is_taken() -> None:

@@ -585,6 +585,27 @@ def test_cells_that_failed_or_were_not_run_are_notes(run: Path) -> None:
     assert [check for check in checks if check.ok is False] == []
 
 
+def test_a_run_that_gets_more_seeds_is_honest_before_they_are_trained(run: Path) -> None:
+    sign_plan(run, lambda plan: plan.update(seeds=[0, 1]))
+    assert failures(run) == {}
+    path = run / "baselines.csv"
+    path.write_text(path.read_text().replace("calculator,0,", "calculator,7,"))
+    assert "baselines.csv has no row of calculator seed 0" in failures(run)["baselines.csv"]
+
+
+def test_a_table_that_lacks_a_cell_says_what_writes_it(run: Path) -> None:
+    lines = (run / "results.csv").read_text().splitlines(keepends=True)
+    (run / "results.csv").write_text(lines[0])
+    found = failures(run)["results.csv"]
+    assert found == "results.csv has no row of lstm seed 0; `python -m bench report` writes it anew"
+
+
+def test_only_cells_that_are_done_can_be_trained_again(run: Path) -> None:
+    sign(run, status="diverged", reason="the loss became nan")
+    with pytest.raises(UserError, match="has 0 finished cells"):
+        list(verify.verify_run(run, 1, ()))
+
+
 def test_other_versions_are_a_note(run: Path) -> None:
     versions = read_record(cell_of(run)).versions | {"torch": "1.0"}
     sign(run, versions=versions)

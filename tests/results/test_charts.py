@@ -20,7 +20,6 @@ from bench.results.looks import looks, theme
 from bench.results.records import Record
 from bench.results.runs import open_run, write_plan
 from bench.results.scores import Scores
-from bench.results.statistics import Reached
 
 NAMES = [
     *("exact-match", "curve-examples", "curve-seconds", "curve-flops", "digits", "differences-by-problem"),
@@ -229,8 +228,7 @@ def test_a_performance_profile_needs_five_suites_and_whoever_ran_on_all(monkeypa
         return SimpleNamespace(plan={"suite": {"name": suite}}, architectures=list(medians), medians=medians)
 
     def learning(scores: Any, name: str) -> Any:
-        reached = Reached(median=scores.medians[name], low=None, high=None, reached=1, seeds=1)
-        return SimpleNamespace(reached={(0.9, "examples"): reached})
+        return SimpleNamespace(reached={(0.9, "examples"): scores.medians[name]})
 
     monkeypatch.setattr(module, "learning", learning)
     look = looks(["lstm", "transformer", "gru"])

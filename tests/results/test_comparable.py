@@ -49,6 +49,12 @@ def test_what_was_held_equal_and_what_not(make_record: MakeRecord) -> None:
     )
 
 
+def test_a_model_that_was_not_trained_hides_no_difference_of_the_others(make_record: MakeRecord) -> None:
+    records = [make_record(), make_record(architecture="gru", train_seconds=5.0)]
+    records.append(make_record(architecture="pretrained", budget="examples=0", examples=0, flops=0, train_seconds=0.0))
+    assert "training seconds (up to 2.00 x)" in held_equal(records)
+
+
 def test_training_problems_are_called_equal_only_where_seeds_are_shared(make_record: MakeRecord) -> None:
     lstm, gru, rnn = (make_record(architecture=name, seed=seed) for name, seed in (("lstm", 0), ("gru", 1), ("rnn", 1)))
     apart = "training problems of lstm and gru, which share no seed"

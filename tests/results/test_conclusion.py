@@ -214,10 +214,16 @@ def test_a_diverged_seed_counts_as_none_right(of_seeds: Callable[..., Scores]) -
     assert (pair.seeds, pair.left_out) == (list(range(6)), [])
     assert pair.rows[0].solved_other is not None
     assert pair.rows[0].solved_other.n == 6
-    assert [row.only_other_right for row in pair.mcnemar][3:] == [0, 0, 0]
+    assert [row.seed for row in pair.mcnemar] == [0, 1, 2]  # no model of the other three is there
     assert error_shares(scores)["lstm"]["no end token"].mean == pytest.approx(0.5, abs=0.02)
     examples = error_tables(scores, error_shares(scores))[1]
     assert {row[-1].text for row in examples.rows if row[0].text == "lstm"} <= set("012")
+
+
+def test_no_example_is_shown_where_only_diverged_seeds_were_wrong(of_seeds: Callable[..., Scores]) -> None:
+    scores = of_seeds(gru=[100.0] * 3, lstm=[100.0, 100.0, math.nan])
+    [table] = error_tables(scores, error_shares(scores))
+    assert table.title.startswith("Wrong answers by kind")
 
 
 def test_the_kinds_of_errors_add_up_to_all_errors(report: Contents) -> None:

@@ -51,6 +51,16 @@ def test_the_best_is_bold_and_so_is_who_cannot_be_told_from_it(report: Contents)
     assert _bold(part, by_operation(part.scores)) == {(1, 1), (1, 2), (0, 3), (1, 3), (1, 4)}
 
 
+def test_overall_bold_is_what_all_pairs_together_cannot_tell(report: Contents) -> None:
+    """As the text of the report says it; the interval of the pair alone, which `verdict` is, may tell more."""
+    [part] = report.parts
+    [comparison] = part.comparisons
+    row = replace(comparison.rows[0], p=0.03, verdict=comparison.one)
+    third = replace(comparison, one="lstm", other="gru", rows=[replace(row, p=0.9)])
+    part = replace(part, comparisons=[replace(comparison, rows=[row]), third])
+    assert _bold(part, summary(part.scores)) == {(0, 1), (1, 1)}
+
+
 def test_every_row_has_as_many_entries_as_its_table_has_columns(report: Contents) -> None:
     text = latex(report)
     tabulars = re.findall(r"\\begin{tabular}{((?:[lr]|p{[^}]*})+)}\n(.*?)\\end{tabular}", text, re.DOTALL)

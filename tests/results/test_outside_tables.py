@@ -37,7 +37,7 @@ def test_across_seeds_the_seed_is_the_unit() -> None:
 
 def test_every_entry_shows_its_n_and_architectures_may_have_been_asked_different_problems() -> None:
     rows = outside_rows({("a", 0): frame(*TEST), ("b", 0): frame(*TEST[:2], *OTHERS)})
-    tables = outside_tables(rows, {"a": "a seed 0", "b": "b seed 0", "c": "c seed 0"})
+    tables = outside_tables(rows, {"a": "a seed 0", "b": "b seed 0", "c": "c seed 0"}, unseen=True)
     by_title = {table.title: table for table in tables}
     assert len(by_title) == len(tables) == 4  # no table of places or range, which have one value each
     split = tables[0]
@@ -52,12 +52,18 @@ def test_every_entry_shows_its_n_and_architectures_may_have_been_asked_different
 
 @pytest.mark.parametrize("pretrained", [True, False])
 def test_a_pretrained_model_may_have_met_the_problems_before(pretrained: bool) -> None:
-    tables = outside_tables(outside_rows({("a", 0): frame(*TEST)}), {"a": "a"}, ["a"] if pretrained else [])
+    tables = outside_tables(outside_rows({("a", 0): frame(*TEST)}), {"a": "a"}, True, ["a"] if pretrained else [])
     assert any("may have met these before" in note for note in tables[0].notes) is pretrained
     assert ("unseen" in tables[0].rows[0][0].text) is not pretrained
 
 
+def test_what_the_maker_of_predictions_was_trained_on_is_not_known() -> None:
+    [table, *_] = outside_tables(outside_rows({("a", 0): frame(*TEST)}), {"a": "a"}, unseen=False)
+    assert table.rows[0][0].text == "test"
+    assert table.notes[0].endswith("is not known.")
+
+
 def test_the_headline_stands_there_without_a_problem() -> None:
-    tables = outside_tables(outside_rows({("a", 0): frame(*OTHERS)}), {"a": "a"})
+    tables = outside_tables(outside_rows({("a", 0): frame(*OTHERS)}), {"a": "a"}, unseen=True)
     assert [entry.text for entry in tables[0].rows[0]] == ["test (unseen)", "-"]
     assert len(tables) == 1

@@ -129,7 +129,7 @@ def test_patterns_with_few_problems_say_how_many(run_directory: Path) -> None:
     assert list(rows) == ["+ 1x1", "- 1x1", "* 1x1", "/ 1x1", "/ 1x2"]
     assert rows["/ 1x2"] == {
         **{"pattern": "/ 1x2", "distinct": "4", "asked": "16"},
-        **{"what the test set holds": "all 4 unseen problems"},
+        **{"what the test set holds": "all 4 of the test split"},
     }
 
 
@@ -142,8 +142,8 @@ def test_a_pattern_that_is_partly_asked_whole_says_so(
     write_plan(run_directory, plan)
     tables = tables_of(run_directory)
     rows = texts(tables["Patterns with few distinct problems"])
-    assert rows["/ 1x2"]["what the test set holds"] == "3 of 4 strata are all unseen"
-    assert rows["/ 2x2"]["what the test set holds"] == "all 6 unseen problems"
+    assert rows["/ 1x2"]["what the test set holds"] == "3 of 4 strata whole"
+    assert rows["/ 2x2"]["what the test set holds"] == "all 6 of the test split"
     assert "all unseen" not in str(tables["Exact match %, by operation"])
     plan["strata"] = [stratum | {"exhaustive": stratum["operation"] == "/"} for stratum in plan["strata"]]
     write_plan(run_directory, plan)
