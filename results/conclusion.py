@@ -86,9 +86,10 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, told: set[
     against = [pairs[best, other] for other in others if (best, other) in pairs]
     # Where seeds differ, another may be ahead on those that both have.
     before = [pair for pair in against if ahead(pair.rows[0], best, pair.other) != pair.other]
+    ties = [other for other in others if mean[other] == mean[best]]
     behind = [pair for pair in before if (best, pair.other) in told]
-    level = [pair for pair in before if (best, pair.other) not in told]
-    if ties := [other for other in others if mean[other] == mean[best]]:
+    level = [pair for pair in before if (best, pair.other) not in told and pair.other not in ties]
+    if ties:
         line = f"{_listed([best, *ties])} are right most often, each on {100 * mean[best]:.1f} % of the test problems"
     else:
         line = f"{best} is right most often, on {_share(scores, best)} of the test problems"
@@ -100,7 +101,8 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, told: set[
     for seeds in sorted({len(pair.seeds) for pair in level}):
         found = [f"{pair.other} ({_open(pair.rows[0])})" for pair in level if len(pair.seeds) == seeds]
         spanned = f", after Holm over all {len(pairs)} pairs," if len(pairs) > 1 else ""
-        yield f"{cannot_tell(seeds).capitalize()}{spanned} whether it is better than {_listed(found, 'or')}."
+        they = "they are" if ties else "it is"
+        yield f"{cannot_tell(seeds).capitalize()}{spanned} whether {they} better than {_listed(found, 'or')}."
     if reverse := [pair for pair in against if pair not in before]:
         found = [f"{pair.other} ({points(pair.rows[0])}, {len(pair.seeds)} seeds)" for pair in reverse]
         yield f"On the seeds that both have, it is right less often than {_listed(found)}: run all with the same seeds."

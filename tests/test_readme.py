@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md")
 PUBLISHED = {
     "quick": [""],
+    "addition3": [""],
     "forms": ["addition3-plain", "addition3", "addition3-padded", "addition3-scratchpad"],
     "sums": ["sums-0", "sums-1000", "sums-1000-lora", "sums-5000", "sums-5000-lora", "sums-150k"],
 }
@@ -58,3 +59,9 @@ def test_the_tables_of_the_readme_are_those_of_the_published_runs(publish: Any, 
     runs = [folder / run for run in PUBLISHED[name]]
     found = publish.block_of(name).search((ROOT / "README.md").read_text(encoding="utf-8"))
     assert found[2] == publish.shown(name, contents([open_run(run) for run in runs]), several=len(runs) > 1)
+
+
+def test_the_speeds_of_the_readme_are_those_that_were_published(publish: Any) -> None:
+    folder = ROOT / "results" / "published" / "perf"
+    found = publish.block_of("perf").search((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert found[2] == publish.shown_perf([folder / "100k", folder / "800k"])

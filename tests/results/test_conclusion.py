@@ -184,7 +184,14 @@ def test_ties_are_no_lead(of_seeds: Callable[..., Scores]) -> None:
     scores = of_seeds(gru=[100] * 3, lstm=[100] * 3)
     first, *others = conclusion(scores, all_pairs(scores))
     assert first == "gru and lstm are right most often, each on 100.0 % of the test problems."
+    assert not any("whether" in line for line in others)
     assert "addition (gru level with lstm)" in others[-1]
+
+
+def test_who_is_level_with_the_best_ones_is_told_of_all_of_them(of_seeds: Callable[..., Scores]) -> None:
+    scores = of_seeds(gru=[100.0] * 3, lstm=[100.0] * 3, rnn=[99.0, 100.0, 98.0])
+    [line] = [line for line in conclusion(scores, all_pairs(scores)) if "whether" in line]
+    assert line.startswith("Cannot tell with 3 seeds, after Holm over all 3 pairs, whether they are better than rnn (")
 
 
 def test_what_many_pairs_cannot_tell_is_not_told_of_an_all_or_nothing_one(of_seeds: Callable[..., Scores]) -> None:
