@@ -282,18 +282,20 @@ def _table(path: Path, expected: pd.DataFrame, unreadable: set[tuple[str, int]])
     made = expected.to_csv(index=False, lineterminator="\n").splitlines()
     left_out = tuple(f"{architecture},{seed}," for architecture, seed in unreadable)
     found = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(left_out or "\n")]
-    starts = {tuple(line.split(",", 2)[:2]) for line in found[1:]}
-    if absent := list(
-        dict.fromkeys(start for line in made[1:] if (start := tuple(line.split(",", 2)[:2])) not in starts)
-    ):
-        named = ", ".join(f"{architecture} seed {seed}" for architecture, seed in absent)
-        raise Wrong(f"{path.name} has no row of {named}; `python -m bench report` writes it anew")
+    if absent := [cell for cell in _cells_of(made) if cell not in _cells_of(found)]:
+        command = "run" if path.name == BASELINES else "report"
+        raise Wrong(f"{path.name} has no row of {', '.join(absent)}; `python -m bench {command}` writes it anew")
     for number, (one, other) in enumerate(zip(found, made, strict=False)):
         if one != other:
             raise Wrong(f"edited figure: {path.name} has '{one}', recomputed '{other}' (row {number})")
     if len(found) != len(made):
         raise Wrong(f"{path.name} has {len(found) - 1:,} rows, recomputed {len(made) - 1:,}")
     return f"{len(made) - 1:,} rows, recomputed"
+
+
+def _cells_of(lines: list[str]) -> list[str]:
+    """'lstm seed 0' and so on, of which a table has rows, in its order."""
+    return list(dict.fromkeys(" seed ".join(line.split(",", 2)[:2]) for line in lines[1:]))
 
 
 # --- training again ---------------------------------------------------------------------------------------------------
