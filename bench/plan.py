@@ -95,6 +95,8 @@ class Plan:
     """the suite as typed, name or path; for commands that a person goes on with, decides nothing"""
     left_out: tuple[str, ...] = ()
     """architectures that 'all' does not mean here, since they need a setting that nobody made; decides nothing"""
+    at_once: int = 1
+    """cells that train beside one another; decides nothing but times"""
 
     def settings(self) -> dict[str, Any]:
         """What two runs must share to lie in one folder: all but architectures and seeds."""
@@ -268,6 +270,7 @@ def frame(options: RunOptions) -> tuple[Plan, list[type[Architecture]]]:
     except ValueError as error:
         raise UserError(str(error)) from None
     _check_known(suite.defaults.settings, list(known.values()), f"suite {suite.name}: settings")
+    threads, at_once = _shared_out(options, alone=device != "cpu" or budget.unit == "seconds")
     plan = Plan(
         suite=suite,
         entries=(),
@@ -279,10 +282,11 @@ def frame(options: RunOptions) -> tuple[Plan, list[type[Architecture]]]:
         stop_when_flat=options.stop_when_flat,
         device=device,
         precision=options.precision,
-        threads=_threads(options.threads, options.cells_at_once),
+        threads=threads,
         plugins=plugins,
         suite_source=options.suite,
         left_out=left_out,
+        at_once=at_once,
     )
     return plan, classes
 
@@ -430,12 +434,18 @@ def _device(name: str) -> str:
     return name
 
 
-def _threads(asked: int | None, cells_at_once: int) -> int:
+def _shared_out(options: RunOptions, alone: bool) -> tuple[int, int]:
+    """Threads of a cell, and cells at once.
+
+    Small models gain little from a second thread, so that cells side by side are done sooner; and with one thread each,
+    what they learn does not depend on how many cores a machine has. `alone`: a neighbour would change what a cell learns,
+    or has nothing to compute with.
+    """
     cores = machine.cores()
-    if not 1 <= cells_at_once <= 1024:
-        raise UserError(f"--cells-at-once {cells_at_once}: expected 1 to 1024; this machine has {cores} cores")
-    if asked is None:
-        return max(1, cores // cells_at_once)
-    if not 1 <= asked <= 1024:
-        raise UserError(f"--threads {asked}: expected 1 to 1024; this machine has {cores} cores")
-    return asked
+    for name, asked in (("--threads", options.threads), ("--cells-at-once", options.cells_at_once)):
+        if asked is not None and not 1 <= asked <= 1024:
+            raise UserError(f"{name} {asked}: expected 1 to 1024; this machine has {cores} cores")
+    at_once = options.cells_at_once
+    if at_once is None:
+        at_once = 1 if alone else max(1, cores // (options.threads or 1))
+    return options.threads or max(1, cores // at_once), at_once

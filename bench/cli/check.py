@@ -37,12 +37,13 @@ def check_command(options: RunOptions) -> None:
             }
         )
     suite = plan.suite
+    threads = f"{plan.threads} thread{'' if plan.threads == 1 else 's'}"
     target = console()
     target.print(f"{suite.name} {suite.version}: {suite.summary}", soft_wrap=True)
     target.print(
         f"seeds {', '.join(map(str, plan.seeds))}; budget {plan.budget} a cell; {plan.parameters:,} parameters "
         f"({plan.match}); training problems {f'{plan.training_problems:,}' if plan.training_problems else 'endless'}; "
-        f"{plan.device}, precision {plan.precision}, {plan.threads} threads; folder {directory}",
+        f"{plan.device}, precision {plan.precision}, {threads}; folder {directory}",
         soft_wrap=True,
     )
     for line in missing_lines(plan.left_out):
@@ -54,6 +55,7 @@ def check_command(options: RunOptions) -> None:
     if any(not entry.tuned for entry in plan.entries):
         target.print("! not tuned for this suite, size, budget and settings, or of another size than asked")
     target.print(
-        f"about {seconds:,.0f} s of training in all, by {len(rows)} x {len(plan.seeds)} cells one after another "
+        f"about {seconds:,.0f} s of training in all, by {len(rows)} x {len(plan.seeds)} cells, "
+        f"{'one after another' if plan.at_once == 1 else f'{plan.at_once} at once'} "
         f"(from a few steps with throwaway weights, without evaluation)"
     )

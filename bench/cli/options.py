@@ -33,9 +33,10 @@ class RunOptions:
     precision: Literal["32", "bf16", "16"] = "32"
     """Of matrix products; weights stay in 32 bits."""
     threads: int | None = None
-    """Processor threads a cell. Default: all cores, shared out among the cells at once."""
-    cells_at_once: int = 1
-    """Cells that train beside one another. From 2 on their times are marked as shared."""
+    """Processor threads a cell. Default: the cores shared out among the cells at once."""
+    cells_at_once: int | None = None
+    """Cells that train beside one another; from 2 on their times are marked as shared. Default: as many as have cores
+    for their threads, so one a core; one alone where the budget is seconds or the device a GPU."""
     set: Annotated[tuple[str, ...], Parameter(negative="")] = ()
     """Settings, separated by commas or each behind a --set of its own, for all that have them: --set lr=3e-3,layers=3;
     or for one architecture: --set lstm.lr=1e-2."""
@@ -79,8 +80,8 @@ class TuneOptions:
     precision: Literal["32", "bf16", "16"] = "32"
     """Of matrix products; weights stay in 32 bits."""
     threads: int | None = None
-    """Processor threads a trial. Default: all cores, shared out among the trials at once."""
-    cells_at_once: int = 1
-    """Trials, each of another architecture, that train beside one another."""
+    """Processor threads a trial. Default: the cores shared out among the trials at once."""
+    cells_at_once: int | None = None
+    """Trials, each of another architecture, that train beside one another. Default: as in `run`."""
     plugin: str | None = None
     """Module(s) that register architectures of your own."""

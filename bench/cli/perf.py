@@ -99,6 +99,7 @@ def perf_command(
             arch=arch,
             params=params,
             threads=threads,
+            cells_at_once=1,
             device=device,
             precision=precision,
             set=set,

@@ -72,7 +72,7 @@ def run_command(
                 directory,
                 watcher,
                 retry_failed=retry_failed,
-                at_once=options.cells_at_once,
+                at_once=plan.at_once,
                 checkpoint_seconds=checkpoint_every,
             )
         report = contents([open_run(directory)])

@@ -41,7 +41,7 @@ def tune_command(options: TuneOptions) -> int:
     )
     try:
         with ProgressView(screen, len(search.classes) * (search.trials + search.finalists)) as view:
-            found = run_search(search, directory, _Watcher(view, screen.is_terminal), options.cells_at_once)
+            found = run_search(search, directory, _Watcher(view, screen.is_terminal), search.plan.at_once)
     except Interrupted:
         print("bench: interrupted; finished trials are kept, and the same command continues", file=sys.stderr)
         return 130

@@ -83,6 +83,7 @@ BAD = [
     ("run --arch lstm --suite large --training-problems 1G", "1,000,000,000", "at most 10,000,000"),
     ("data --suite large --training-problems 1G", "1,000,000,000", "at most 10,000,000"),
     ("run --arch lstm --threads 0", "--threads 0", "expected 1 to 1024"),
+    ("run --arch lstm --cells-at-once 0", "--cells-at-once 0", "expected 1 to 1024"),
     ("run --arch lstm --threads many", "--threads", "many"),
     ("run --arch lstm --precision 8", "8", "Choose from"),
     ("run --arch lstm --precision 16", "16", "take 32 or bf16"),

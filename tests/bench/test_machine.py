@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import machine
 from bench.machine import CellsBeside
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="read from Linux's /proc")
@@ -27,6 +28,21 @@ def test_the_peak_counts_from_where_it_was_forgotten() -> None:
     program = "from bench import machine; x = b'1' * 200_000_000; del x; {}; print(machine.peak_resident_mb())"
     assert printed(program.format("pass")) > 200
     assert printed(program.format("machine.forget_peak()")) < 150
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("max 100000", 16), ("250000 100000", 2), ("50000 100000", 1), ("9900000 100000", 16), ("", 16), (None, 16)],
+)
+def test_a_container_has_the_cores_of_its_quota(
+    quota: str | None, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "cpu.max"
+    if quota is not None:
+        file.write_text(quota)
+    monkeypatch.setattr(machine, "QUOTA", file)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(16))
+    assert machine.cores() == cores
 
 
 def test_cells_that_train_at_the_same_time_notice_each_other_whoever_came_first(tmp_path: Path) -> None:

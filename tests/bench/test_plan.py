@@ -174,3 +174,32 @@ def test_an_early_end_is_part_of_the_plan() -> None:
     assert len({plan.hash for plan in plans}) == 3
     with pytest.raises(UserError, match="--stop-when-flat 0: expected a number of validations from 1 on"):
         entry(stop_when_flat=0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "threads", "at_once"),
+    [
+        ({}, 1, 6),
+        ({"threads": 2}, 2, 3),
+        ({"threads": 8}, 8, 1),
+        ({"cells_at_once": 1}, 6, 1),
+        ({"cells_at_once": 4}, 1, 4),
+        ({"threads": 3, "cells_at_once": 4}, 3, 4),
+        ({"budget": "seconds=10"}, 6, 1),
+        ({"budget": "seconds=10", "cells_at_once": 2}, 3, 2),
+    ],
+)
+def test_cores_are_shared_out_among_cells(
+    asked: dict[str, Any], threads: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.machine.cores", lambda: 6)
+    plan = resolve(RunOptions(arch="lstm", suite="addition3", **asked))
+    assert (plan.threads, plan.at_once) == (threads, at_once)
+
+
+def test_what_is_learnt_by_default_does_not_depend_on_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashes = set()
+    for cores in (1, 2, 64):
+        monkeypatch.setattr("bench.machine.cores", lambda cores=cores: cores)
+        hashes.add(resolve(RunOptions(arch="lstm", suite="addition3")).hash)
+    assert len(hashes) == 1
