@@ -438,8 +438,8 @@ def _shared_out(options: RunOptions, alone: bool) -> tuple[int, int]:
     """Threads of a cell, and cells at once.
 
     Small models gain little from a second thread, so that cells side by side are done sooner; and with one thread each,
-    what they learn does not depend on how many cores a machine has. `alone`: a neighbour would change what a cell learns,
-    or has nothing to compute with.
+    what they learn does not depend on how many cores a machine has. `alone`: a neighbour would change what a cell
+    learns, or has nothing to compute with.
     """
     cores = machine.cores()
     for name, asked in (("--threads", options.threads), ("--cells-at-once", options.cells_at_once)):
