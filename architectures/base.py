@@ -388,3 +388,8 @@ def in_all_tensors(function: Callable[[Tensor], Any], state: Any) -> Any:
     if isinstance(state, list | tuple):
         return type(state)(in_all_tensors(function, value) for value in state)
     return state
+
+
+def last_columns(x: Tensor, count: int, dim: int = 1) -> Tensor:
+    """The last `count` columns. All of them are x itself: the gradient of a slice is copied into zeros."""
+    return x if count == x.shape[dim] else x.narrow(dim, -count, count)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
 from bench.architectures.transformer import Cache, Rotation, attend, causal_mask, rotation_at, with_room
@@ -145,7 +145,7 @@ class Block(nn.Module):
     ) -> tuple[Tensor, Cache]:
         """As `Attention`: reads S symbols and writes the last T."""
         mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, rotation, cache)
-        x_BTD = x_BSD[:, -mask_B1TS.shape[2] :] + self.drop(mixed_BTD)
+        x_BTD = last_columns(x_BSD, mask_B1TS.shape[2]) + self.drop(mixed_BTD)
         return x_BTD + self.drop(self.feedforward(self.norm_2(x_BTD))), cache
 
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Config, SequenceSpec
+from bench.architectures.base import Config, SequenceSpec, last_columns
 from bench.architectures.linear_attention import (
     ShortConvolution,
     StateDecoder,
@@ -120,8 +120,8 @@ class Mixer(nn.Module):
         log_decay_BHS = -self.log_rate.exp()[:, None] * F.softplus(self.step(x_BSD)).mT
         parts = (q_BHSK * q_BHSK.shape[-1] ** -0.5, k_BHSK, v_BHSV, log_decay_BHS, self.strength(x_BSD).sigmoid().mT)
         out_BHSV, kept_BHKV = in_chunks(gated_delta_rule, self.chunk, parts, kept_BHKV, keep)
-        out_BHTV = self.norm(out_BHSV[:, :, -wanted:].type_as(self.norm.weight))
-        gate_BTG = F.silu(self.gate(x_BSD[:, -wanted:]))
+        out_BHTV = self.norm(last_columns(out_BHSV, wanted, dim=2).type_as(self.norm.weight))
+        gate_BTG = F.silu(self.gate(last_columns(x_BSD, wanted)))
         return self.out(out_BHTV.transpose(1, 2).flatten(-2) * gate_BTG), (past, kept_BHKV)
 
 
@@ -142,7 +142,7 @@ class Block(nn.Module):
         self, x_BSD: Tensor, visible_BS1: Tensor, wanted: int, state: State | None, keep: bool
     ) -> tuple[Tensor, State]:
         mixed_BTD, state = self.mixer(self.norm_1(x_BSD), visible_BS1, wanted, state, keep)
-        x_BTD = x_BSD[:, -wanted:] + self.drop(mixed_BTD)
+        x_BTD = last_columns(x_BSD, wanted) + self.drop(mixed_BTD)
         gate_BTF, up_BTF = self.gate_up(self.norm_2(x_BTD)).chunk(2, dim=-1)
         return x_BTD + self.drop(self.down(F.silu(gate_BTF) * up_BTF)), state
 

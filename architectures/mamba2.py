@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Config, SequenceSpec
+from bench.architectures.base import Config, SequenceSpec, last_columns
 from bench.architectures.linear_attention import ShortConvolution, StateDecoder, decayed_attention, in_chunks
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
@@ -89,7 +89,7 @@ class Mixer(nn.Module):
         parts = (read_BSN[:, None], write_BSN[:, None], value_BHSV * step_BHS[..., None], log_decay_BHS)
         out_BHSV, kept_BHNV = in_chunks(decayed_attention, self.chunk, parts, kept_BHNV, keep)
         out_BHTV = torch.addcmul(out_BHSV, value_BHSV, self.skip[:, None, None])[:, :, -wanted:]
-        gated_BTI = out_BHTV.transpose(1, 2).flatten(-2) * F.silu(self.gate(x_BSD[:, -wanted:]))
+        gated_BTI = out_BHTV.transpose(1, 2).flatten(-2) * F.silu(self.gate(last_columns(x_BSD, wanted)))
         return self.out(self.norm(gated_BTI)), (past, kept_BHNV)
 
 
@@ -113,7 +113,7 @@ class Block(nn.Module):
         self, x_BSD: Tensor, visible_BS1: Tensor, wanted: int, state: State | None, keep: bool
     ) -> tuple[Tensor, State]:
         mixed_BTD, state = self.mixer(self.norm(x_BSD), visible_BS1, wanted, state, keep)
-        return x_BSD[:, -wanted:] + self.drop(mixed_BTD), state
+        return last_columns(x_BSD, wanted) + self.drop(mixed_BTD), state
 
 
 @register

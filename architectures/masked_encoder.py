@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import MaskedInfilling, MaskedInfillingConfig, SequenceSpec
+from bench.architectures.base import MaskedInfilling, MaskedInfillingConfig, SequenceSpec, last_columns
 from bench.architectures.registry import register
 from bench.architectures.transformer import draw_normal, fill_lanes
 
@@ -62,7 +62,11 @@ class Attention(nn.Module):
         )
         k_BHSK, v_BHSK, visible_B11S = fill_lanes(k_BHSK, v_BHSK, visible_B11S)
         mixed_BHTK = F.scaled_dot_product_attention(
-            q_BHSK[:, :, -wanted:], k_BHSK, v_BHSK, visible_B11S, dropout_p=self.dropout if self.training else 0.0
+            last_columns(q_BHSK, wanted, dim=2),
+            k_BHSK,
+            v_BHSK,
+            visible_B11S,
+            dropout_p=self.dropout if self.training else 0.0,
         )
         out_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(-2))
         return out_BTD
@@ -83,7 +87,7 @@ class Block(nn.Module):
 
     def forward(self, x_BSD: Tensor, visible_B11S: Tensor, wanted: int) -> Tensor:
         mixed_BTD = self.attention(x_BSD, visible_B11S, wanted)
-        x_BTD = self.norm_1(x_BSD[:, -wanted:] + self.drop(mixed_BTD))
+        x_BTD = self.norm_1(last_columns(x_BSD, wanted) + self.drop(mixed_BTD))
         hidden_BTF = F.gelu(self.up(x_BTD))
         out_BTD: Tensor = self.norm_2(x_BTD + self.drop(self.down(hidden_BTF)))
         return out_BTD

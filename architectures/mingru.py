@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Config, SequenceSpec
+from bench.architectures.base import Config, SequenceSpec, last_columns
 from bench.architectures.linear_attention import StateDecoder
 from bench.architectures.registry import register
 
@@ -86,7 +86,7 @@ class MinGRU(nn.Module):
             first_B1H = torch.addcmul(update_BSH[:, :1], decay_BSH[:, :1], last_B1H)
             update_BSH = torch.cat([first_B1H, update_BSH[:, 1:]], dim=1)
         hidden_BSH = scan(decay_BSH, update_BSH)
-        return self.out(hidden_BSH[:, -wanted:]), hidden_BSH[:, -1:]
+        return self.out(last_columns(hidden_BSH, wanted)), hidden_BSH[:, -1:]
 
 
 class Convolution(nn.Module):
@@ -131,7 +131,7 @@ class Block(nn.Module):
         mixed_BSD, past = self.convolution(self.norm_1(x_BSD) * visible_BS1, past)
         x_BSD = x_BSD + self.drop(mixed_BSD)
         out_BTD, last = self.mingru(self.norm_2(x_BSD), visible_BS1, wanted, last)
-        x_BTD = x_BSD[:, -wanted:] + self.drop(out_BTD)
+        x_BTD = last_columns(x_BSD, wanted) + self.drop(out_BTD)
         return x_BTD + self.drop(self.down(F.gelu(self.up(self.norm_3(x_BTD))))), (past, last)
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Config, SequenceSpec
+from bench.architectures.base import Config, SequenceSpec, last_columns
 from bench.architectures.linear_attention import StateDecoder, decayed_attention, in_chunks
 from bench.architectures.registry import register
 from bench.architectures.transformer import rotation_at, turn
@@ -86,8 +86,8 @@ class Retention(nn.Module):
         log_decay_1HS = self.log_decay[None, :, None].expand(1, -1, x_BSD.shape[1])
         parts = (q_BHSK, k_BHSK, self._split(self.value(x_BSD)), log_decay_1HS)
         mixed_BHSV, kept_BHKV = in_chunks(decayed_attention, self.chunk, parts, kept_BHKV, keep)
-        mixed_BHTV = F.layer_norm(mixed_BHSV[:, :, -wanted:], mixed_BHSV.shape[-1:], eps=1e-6)
-        gate_BTG = F.silu(self.gate(x_BSD[:, -wanted:]))
+        mixed_BHTV = F.layer_norm(last_columns(mixed_BHSV, wanted, dim=2), mixed_BHSV.shape[-1:], eps=1e-6)
+        gate_BTG = F.silu(self.gate(last_columns(x_BSD, wanted)))
         return self.out(mixed_BHTV.transpose(1, 2).flatten(-2) * gate_BTG), (end, kept_BHKV)
 
     def _split(self, x_BSD: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class Block(nn.Module):
         self, x_BSD: Tensor, visible_BS1: Tensor, wanted: int, state: State | None, keep: bool
     ) -> tuple[Tensor, State]:
         mixed_BTD, state = self.retention(self.norm_1(x_BSD), visible_BS1, wanted, state, keep)
-        x_BTD = x_BSD[:, -wanted:] + self.drop(mixed_BTD)
+        x_BTD = last_columns(x_BSD, wanted) + self.drop(mixed_BTD)
         return x_BTD + self.drop(self.down(F.gelu(self.up(self.norm_2(x_BTD))))), state
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.registry import register
 from bench.architectures.transformer import (
     Attention,
@@ -157,7 +157,7 @@ class SwitchBlock(nn.Module):
     ) -> tuple[Tensor, Cache, Tensor]:
         """As `Block`, and how uneven the load of the experts is."""
         mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, cache)
-        x_BTD = x_BSD[:, -mask_B1TS.shape[2] :] + self.drop(mixed_BTD)
+        x_BTD = last_columns(x_BSD, mask_B1TS.shape[2]) + self.drop(mixed_BTD)
         said_BTD, uneven = self.switch(self.norm_2(x_BTD), visible_BT)
         return x_BTD + self.drop(said_BTD), cache, uneven
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.registry import register
 
 Cache = tuple[Tensor, Tensor]
@@ -119,7 +119,7 @@ def attend(
         looked_at = max(last, min(LANES, cache[0].shape[2]))
         k_BHSK, v_BHSK = cache[0][:, :, :looked_at], cache[1][:, :, :looked_at]
         mask_B1TS = F.pad(mask_B1TS, (0, looked_at - last))
-    q_BHTK = q_BHSK[:, :, -mask_B1TS.shape[2] :]
+    q_BHTK = last_columns(q_BHSK, mask_B1TS.shape[2], dim=2)
     mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, mask_B1TS, dropout_p=dropout)
     return mixed_BHTK.transpose(1, 2).flatten(-2), cache
 
@@ -206,7 +206,7 @@ class Block(nn.Module):
     ) -> tuple[Tensor, Cache]:
         """As `Attention`: reads S symbols and writes the last T."""
         mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, cache, rotation)
-        x_BTD = x_BSD[:, -mask_B1TS.shape[2] :] + self.drop(mixed_BTD)
+        x_BTD = last_columns(x_BSD, mask_B1TS.shape[2]) + self.drop(mixed_BTD)
         hidden_BTF = F.gelu(self.up(self.norm_2(x_BTD)))
         return x_BTD + self.drop(self.down(hidden_BTF)), cache
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.recurrent import keep_cells, open_forget_gates, roll_left, take
 from bench.architectures.registry import register
 from bench.architectures.transformer import Cache, attend, causal_mask, with_room
@@ -70,7 +70,7 @@ class Block(nn.Module):
         """Symbols after those in `cache` -> (B, T, D), T being the rows of the mask, and the longer cache."""
         dropout = self.dropout if self.training else 0.0
         mixed_BTD, cache = attend(self.qkv(self.norm_1(x_BSD)), self.heads, mask_B1TS, cache, None, dropout)
-        x_BTD = x_BSD[:, -mask_B1TS.shape[2] :] + self.drop(self.out(mixed_BTD))
+        x_BTD = last_columns(x_BSD, mask_B1TS.shape[2]) + self.drop(self.out(mixed_BTD))
         hidden_BTF = self.drop(F.relu(self.up(self.norm_2(x_BTD))))
         return x_BTD + self.drop(self.down(hidden_BTF)), cache
 
