@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
-from bench.architectures.transformer import Cache, Rotation, attend, causal_mask, rotation_at, with_room
+from bench.architectures.transformer import Cache, Rotation, attend, causal_mask, keep_caches, rotation_at, with_room
 
 SMALLEST = 1e-5
 """Least scale, so that zeros stay zeros."""
@@ -185,6 +185,10 @@ class BitNet(Autoregressive):
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
         logits_B1V, state = self._run(symbol[:, None], 1, state)
         return logits_B1V[:, 0], state
+
+    def keep(self, rows: Tensor, state: Any) -> Any:
+        first, visible_BS, caches = state
+        return first, visible_BS[rows], keep_caches(rows, caches)
 
     def _nothing(self, prompt: Tensor) -> State:
         """The state before the prompt."""

@@ -30,6 +30,7 @@ from bench.architectures.transformer import (
     TransformerConfig,
     causal_mask,
     draw_as_gpt2,
+    keep_caches,
     with_room,
 )
 
@@ -207,6 +208,10 @@ class Switch(Autoregressive):
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
         logits_B1V, state, _ = self._run(symbol[:, None], 1, state)
         return logits_B1V[:, 0], state
+
+    def keep(self, rows: Tensor, state: Any) -> Any:
+        first, visible_BS, caches = state
+        return first, visible_BS[rows], keep_caches(rows, caches)
 
     def _nothing(self, prompt: Tensor) -> State:
         """The state before the prompt."""

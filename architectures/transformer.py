@@ -28,7 +28,8 @@ from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_
 from bench.architectures.registry import register
 
 Cache = tuple[Tensor, Tensor]
-"""A block's keys and values of earlier symbols, (B, H, C, K) each, the columns of those to come still free."""
+"""A block's keys and values: while a prompt is read (B, H, S, K) each; then, see `with_room`, (C, H, K, B), the rows of
+symbols to come still free."""
 LANES = 16
 """Keys that a processor's attention handles at a time; fewer of them one after the other, which takes longer."""
 Rotation = tuple[Tensor, Tensor]
@@ -101,27 +102,40 @@ def causal_mask(visible_BS: Tensor) -> Tensor:
 def attend(
     qkv_BSE: Tensor, heads: int, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None, dropout: float
 ) -> tuple[Tensor, Cache]:
-    """Multi-head attention of the last T symbols to those in `cache` and all of these: (B, T, D), and the cache with
-    these written into it (see `with_room`).
+    """Multi-head attention of the last T symbols to all of these, (B, T, D), and their keys and values; with a `cache`
+    (see `with_room`) that of one symbol to those in it and to itself, which is written into it.
 
     E = 3 D: queries, keys and values side by side. `dropout` is the share of weights dropped.
     """
+    if cache is not None:
+        return look(qkv_BSE[:, 0], heads, mask_B1TS, cache, rotation), cache
     q_BHSK, k_BHSK, v_BHSK = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in qkv_BSE.chunk(3, dim=-1))
     if rotation is not None:
         q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
-    if cache is None:
-        cache = k_BHSK, v_BHSK
-        k_BHSK, v_BHSK, mask_B1TS = fill_lanes(k_BHSK, v_BHSK, mask_B1TS)
-    else:
-        last = mask_B1TS.shape[3]
-        first = last - k_BHSK.shape[2]
-        cache[0][:, :, first:last], cache[1][:, :, first:last] = k_BHSK, v_BHSK
-        looked_at = max(last, min(LANES, cache[0].shape[2]))
-        k_BHSK, v_BHSK = cache[0][:, :, :looked_at], cache[1][:, :, :looked_at]
-        mask_B1TS = F.pad(mask_B1TS, (0, looked_at - last))
+    cache = k_BHSK, v_BHSK
+    k_BHSK, v_BHSK, mask_B1TS = fill_lanes(k_BHSK, v_BHSK, mask_B1TS)
     q_BHTK = last_columns(q_BHSK, mask_B1TS.shape[2], dim=2)
     mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, mask_B1TS, dropout_p=dropout)
     return mixed_BHTK.transpose(1, 2).flatten(-2), cache
+
+
+def look(qkv_BE: Tensor, heads: int, mask_B11S: Tensor, cache: Cache, rotation: Rotation | None) -> Tensor:
+    """Attention of one symbol to the S - 1 in `cache` and to itself, which is written into it: (B, 1, D).
+
+    Spelt out, since a fused kernel's cost for each head of each problem is more than the work of one query; with the
+    batch innermost, the processor's vectors are full.
+    """
+    q_BHK, k_BHK, v_BHK = qkv_BE.unflatten(-1, (3, heads, -1)).unbind(1)
+    if rotation is not None:
+        q_BHK, k_BHK = turn(q_BHK, rotation), turn(k_BHK, rotation)
+    keys_CHKB, values_CHKB = cache
+    last = mask_B11S.shape[3]
+    keys_CHKB[last - 1], values_CHKB[last - 1] = k_BHK.permute(1, 2, 0), v_BHK.permute(1, 2, 0)
+    q_HKB = (q_BHK * q_BHK.shape[2] ** -0.5).permute(1, 2, 0).contiguous()
+    hidden_S1B = ~mask_B11S[:, 0].permute(2, 1, 0)
+    share_SHB = (keys_CHKB[:last] * q_HKB).sum(2).masked_fill(hidden_S1B, -math.inf).softmax(0)
+    mixed_HKB = (values_CHKB[:last] * share_SHB[:, :, None]).sum(0)
+    return mixed_HKB.flatten(0, 1).t()[:, None]
 
 
 def fill_lanes(k_BHSK: Tensor, v_BHSK: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -136,11 +150,19 @@ def fill_lanes(k_BHSK: Tensor, v_BHSK: Tensor, mask: Tensor) -> tuple[Tensor, Te
 
 
 def with_room(caches: list[Cache], symbols: int) -> list[Cache]:
-    """Caches of what has been read, with free columns for so many symbols: each is then written where it belongs, and
-    nothing is copied.
+    """Caches of what has been read, the batch innermost, with room for so many symbols: each is then written where it
+    belongs, and nothing is copied.
     """
-    room = (0, 0, 0, symbols)
-    return [(F.pad(keys, room), F.pad(values, room)) for keys, values in caches]
+
+    def turned(x_BHSK: Tensor) -> Tensor:
+        return F.pad(x_BHSK.permute(2, 1, 3, 0), (0, 0, 0, 0, 0, 0, 0, symbols)).contiguous()
+
+    return [(turned(keys), turned(values)) for keys, values in caches]
+
+
+def keep_caches(rows: Tensor, caches: list[Cache]) -> list[Cache]:
+    """(R,) rows of the batch that go on -> their caches."""
+    return [(keys.index_select(-1, rows), values.index_select(-1, rows)) for keys, values in caches]
 
 
 def draw_normal(module: nn.Module) -> None:
@@ -261,6 +283,10 @@ class Transformer(Autoregressive):
         mask_B11S = F.pad(prompt != self.spec.pad, (0, written.shape[1]), value=True)[:, None, None]
         logits_B1V, caches = self._run(symbol[:, None], places, mask_B11S, 1, caches)
         return logits_B1V[:, 0], (prompt, written, caches)
+
+    def keep(self, rows: Tensor, state: Any) -> Any:
+        prompt, written, caches = state
+        return prompt[rows], written[rows], keep_caches(rows, caches)
 
     def _places(self, prompt: Tensor, written: Tensor) -> Tensor:
         """Prompt (B, P) and the answer's symbols so far (B, N) -> place of each: its column, (P + N,), or with abacus

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.recurrent import keep_cells, open_forget_gates, roll_left, take
 from bench.architectures.registry import register
-from bench.architectures.transformer import Cache, attend, causal_mask, with_room
+from bench.architectures.transformer import Cache, attend, causal_mask, keep_caches, with_room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,8 +124,7 @@ class TransformerLSTM(Autoregressive):
 
     def keep(self, rows: Tensor, state: Any) -> Any:
         visible_BS, lstm_state, caches = state
-        visible_BS, caches = super().keep(rows, (visible_BS, caches))
-        return visible_BS, keep_cells(rows, lstm_state), caches
+        return visible_BS[rows], keep_cells(rows, lstm_state), keep_caches(rows, caches)
 
     def _mask(self, prompt: Tensor, length: int) -> Tensor:
         """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt."""
