@@ -155,7 +155,10 @@ def with_room(caches: list[Cache], symbols: int) -> list[Cache]:
     """
 
     def turned(x_BHSK: Tensor) -> Tensor:
-        return F.pad(x_BHSK.permute(2, 1, 3, 0), (0, 0, 0, 0, 0, 0, 0, symbols)).contiguous()
+        read = x_BHSK.shape[2]
+        x_CHKB = x_BHSK.new_empty(read + symbols, *x_BHSK.shape[1::2], len(x_BHSK))
+        x_CHKB[:read] = x_BHSK.permute(2, 1, 3, 0)
+        return x_CHKB
 
     return [(turned(keys), turned(values)) for keys, values in caches]
 
