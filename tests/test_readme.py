@@ -65,3 +65,5 @@ def test_the_speeds_of_the_readme_are_those_that_were_published(publish: Any) ->
     folder = ROOT / "results" / "published" / "perf"
     found = publish.block_of("perf").search((ROOT / "README.md").read_text(encoding="utf-8"))
     assert found[2] == publish.shown_perf([folder / "100k", folder / "800k"])
+    found = publish.block_of("growth").search((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert found[2] == publish.shown_growth(folder / "growth")
