@@ -115,4 +115,5 @@ def _look(names: Sequence[str], shapes: bool) -> dict[str, Any]:
         scale = alt.Scale(domain=names, range=[look[n].shape for n in names])
         return found | {"shape": alt.Shape("architecture:N", scale=scale)}
     dashes = alt.Scale(domain=names, range=[look[n].dash for n in names])
-    return found | {"strokeDash": alt.StrokeDash("architecture:N", scale=dashes)}
+    found |= {"strokeDash": alt.StrokeDash("architecture:N", scale=dashes)}
+    return {name: channel.legend(symbolType="stroke") for name, channel in found.items()}  # a dot would be dashed itself
