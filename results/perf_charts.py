@@ -116,4 +116,4 @@ def _look(names: Sequence[str], shapes: bool) -> dict[str, Any]:
         return found | {"shape": alt.Shape("architecture:N", scale=scale)}
     dashes = alt.Scale(domain=names, range=[look[n].dash for n in names])
     found |= {"strokeDash": alt.StrokeDash("architecture:N", scale=dashes)}
-    return {name: channel.legend(symbolType="stroke") for name, channel in found.items()}  # a dot would be dashed itself
+    return {name: channel.legend(symbolType="stroke") for name, channel in found.items()}  # dots would be dashed
