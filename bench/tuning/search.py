@@ -43,6 +43,7 @@ from bench.tuning.trials import (
     all_trials,
     best_of,
     counted,
+    drawn_from,
     finalists,
     open_journal,
     ranked,
@@ -189,7 +190,7 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
         studies = {(cls.name, stage): study_of(storage, cls.name, stage) for cls in search.classes for stage in asked}
         for (name, stage), study in studies.items():
             settle_interrupted(study)
-            if any(trial.distributions not in ({}, search.spaces[name]) for trial in study.trials):
+            if not all(drawn_from(trial, search.spaces[name]) for trial in study.trials):
                 raise UserError(
                     f"{directory} holds trials of {name} drawn from other choices than it has now; choose another "
                     f"folder"

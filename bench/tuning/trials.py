@@ -186,6 +186,16 @@ def settle_interrupted(study: Study) -> None:
         tell(study, trial.number, trial.user_attrs.get("outcome", {"status": "interrupted"}))
 
 
+def drawn_from(trial: FrozenTrial, space: dict[str, Any]) -> bool:
+    """Whether a trial's settings were drawn from these choices; a final's are not drawn.
+
+    One whose process ended while they were drawn has some of them.
+    """
+    if "outcome" in trial.user_attrs:
+        return trial.distributions in ({}, space)
+    return all(space.get(name) == choices for name, choices in trial.distributions.items())
+
+
 def counted(study: Study) -> list[Trial]:
     """The trials that ended by themselves, in order."""
     ended = [trial for trial in study.get_trials() if trial.state.is_finished() and "outcome" in trial.user_attrs]

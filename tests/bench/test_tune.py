@@ -30,7 +30,18 @@ from bench.rundir import RUN_LOCK
 from bench.training import CURVE_POINTS
 from bench.tuning.search import BEST, Search, prepare, resolve_search, run_search
 from bench.tuning.space import DESIGN, search_space, settings_of
-from bench.tuning.trials import FINISHED, JOURNAL, TRIALS, Trial, best_of, finalists, importances, ranked
+from bench.tuning.trials import (
+    FINISHED,
+    JOURNAL,
+    TRIALS,
+    Trial,
+    best_of,
+    finalists,
+    importances,
+    open_journal,
+    ranked,
+    study_of,
+)
 
 
 class Silent:
@@ -324,6 +335,17 @@ def test_a_killed_search_loses_no_trial(tiny_path: Path, tmp_path: Path) -> None
     assert [trial.state for trial in trials] == ["done", "done"]
     assert trials[0].train_seconds == first["train_seconds"][0]
     assert trials[0].settings != trials[1].settings
+
+
+def test_a_search_that_was_killed_while_it_drew_settings_goes_on(
+    tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
+) -> None:
+    formula()
+    search = search_of(tiny_path, 2, "lstm")
+    searched(dataclasses.replace(search, trials=1, finalists=0), tmp_path)
+    name, choices = next(iter(search.spaces["lstm"].items()))
+    study_of(open_journal(tmp_path), "lstm", "search").ask({name: choices})
+    assert [trial.state for trial in searched(search, tmp_path)["lstm"]][:2] == ["done", "done"]
 
 
 # --- what is refused --------------------------------------------------------------------------------------------------
