@@ -13,19 +13,12 @@ from typing import Any, Self
 RECORDED = ("torch", "numpy", "pandas", "scipy", "safetensors")
 RECORDED_IF_USED = ("transformers", "tokenizers", "peft")
 """Packages that decide results where they are imported."""
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
-"""Microseconds of processor time in so many microseconds, or 'max'; of a container, seen from within (Linux)."""
 
 
 def cores() -> int:
-    """Processor cores that this process may use: those of the machine, or what a container's quota comes to."""
+    """Processor cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    there = len(affinity(0)) if affinity else os.cpu_count() or 1
-    try:
-        quota, period = QUOTA.read_text(encoding="ascii").split()
-        return min(there, max(1, int(quota) // int(period)))
-    except (OSError, ValueError):  # no control group, or 'max', which is no quota
-        return there
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def versions() -> dict[str, str]:

@@ -1,21 +1,13 @@
 """Memory is this process's own, and its peak can be taken anew; cells notice each other."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from bench import machine
 from bench.machine import CellsBeside
+from tests.support.apart import printed
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="read from Linux's /proc")
-
-
-def printed(program: str) -> float:
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
-    return float(done.stdout)
 
 
 def test_the_peak_of_the_process_that_started_this_one_does_not_count() -> None:
@@ -28,21 +20,6 @@ def test_the_peak_counts_from_where_it_was_forgotten() -> None:
     program = "from bench import machine; x = b'1' * 200_000_000; del x; {}; print(machine.peak_resident_mb())"
     assert printed(program.format("pass")) > 200
     assert printed(program.format("machine.forget_peak()")) < 150
-
-
-@pytest.mark.parametrize(
-    ("quota", "cores"),
-    [("max 100000", 16), ("250000 100000", 2), ("50000 100000", 1), ("9900000 100000", 16), ("", 16), (None, 16)],
-)
-def test_a_container_has_the_cores_of_its_quota(
-    quota: str | None, cores: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "cpu.max"
-    if quota is not None:
-        file.write_text(quota)
-    monkeypatch.setattr(machine, "QUOTA", file)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(16))
-    assert machine.cores() == cores
 
 
 def test_cells_that_train_at_the_same_time_notice_each_other_whoever_came_first(tmp_path: Path) -> None:
@@ -60,6 +37,7 @@ def test_cells_in_different_processes_notice_each_other(tmp_path: Path) -> None:
     program = """
 from pathlib import Path
 from bench.machine import CellsBeside
+from tests.support.apart import printed
 with CellsBeside(Path({!r})) as cell:
     print(int(cell.seen()))
 """
