@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, in_all_tensors
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
+from bench.architectures.transformer import look, with_room
 
 KeysValues = tuple[Tensor, Tensor]
 """Of all symbols that are looked at, (B, H, S, K) each; while answers are written, (S, H, K, B)."""
@@ -114,14 +115,9 @@ class Attention(nn.Module):
         return out_BTD
 
     def look(self, x_BD: Tensor, kv: KeysValues, bias_SHB: Tensor) -> Tensor:
-        """As `forward` for one query a problem, with keys and values in (S, H, K, B): (B, D) -> (B, D).
-
-        Spelt out, since a fused kernel's cost for each head of each problem is more than the work of one query; with
-        the batch innermost, the processor's vectors are full.
-        """
-        query_HKB = self.turned(self.query, x_BD) * (x_BD.shape[1] // self.heads) ** -0.5
-        share_SHB = ((kv[0] * query_HKB).sum(2) + bias_SHB).softmax(0)
-        out_BD: Tensor = self.out((kv[1] * share_SHB[:, :, None]).sum(0).flatten(0, 1).t())
+        """As `forward` for one query a problem, with keys and values in (S, H, K, B): (B, D) -> (B, D)."""
+        query_1HKB = self.turned(self.query, x_BD) * (x_BD.shape[1] // self.heads) ** -0.5
+        out_BD: Tensor = self.out(look(query_1HKB, kv, bias_SHB))
         return out_BD
 
     def turned(self, linear: nn.Linear, x_BD: Tensor) -> Tensor:
@@ -244,7 +240,7 @@ class EncoderDecoder(Autoregressive):
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
         memory_kv, pads_B11P = self._encode(prompt)
-        memory_kv = in_all_tensors(lambda x_BHSK: x_BHSK.permute(2, 1, 3, 0).contiguous(), memory_kv)
+        memory_kv = with_room(memory_kv, 0)
         pads_P1B = pads_B11P[:, 0].permute(2, 1, 0).contiguous()
         nothing = [(keys[:0], values[:0]) for keys, values in memory_kv]
         return self.advance(prompt.new_full((len(prompt),), self.spec.bos), (memory_kv, pads_P1B, nothing))

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, in_all_tensors, last_columns
 from bench.architectures.registry import register
 
 Cache = tuple[Tensor, Tensor]
@@ -108,7 +108,7 @@ def attend(
     E = 3 D: queries, keys and values side by side. `dropout` is the share of weights dropped.
     """
     if cache is not None:
-        return look(qkv_BSE[:, 0], heads, mask_B1TS, cache, rotation), cache
+        return attend_next(qkv_BSE[:, 0], heads, mask_B1TS, cache, rotation), cache
     q_BHSK, k_BHSK, v_BHSK = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in qkv_BSE.chunk(3, dim=-1))
     if rotation is not None:
         q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
@@ -119,12 +119,8 @@ def attend(
     return mixed_BHTK.transpose(1, 2).flatten(-2), cache
 
 
-def look(qkv_BE: Tensor, heads: int, mask_B11S: Tensor, cache: Cache, rotation: Rotation | None) -> Tensor:
-    """Attention of one symbol to the S - 1 in `cache` and to itself, which is written into it: (B, 1, D).
-
-    Spelt out, since a fused kernel's cost for each head of each problem is more than the work of one query; with the
-    batch innermost, the processor's vectors are full.
-    """
+def attend_next(qkv_BE: Tensor, heads: int, mask_B11S: Tensor, cache: Cache, rotation: Rotation | None) -> Tensor:
+    """Attention of one symbol to the S - 1 in `cache` and to itself, which is written into it: (B, 1, D)."""
     q_BHK, k_BHK, v_BHK = qkv_BE.unflatten(-1, (3, heads, -1)).unbind(1)
     if rotation is not None:
         q_BHK, k_BHK = turn(q_BHK, rotation), turn(k_BHK, rotation)
@@ -132,10 +128,19 @@ def look(qkv_BE: Tensor, heads: int, mask_B11S: Tensor, cache: Cache, rotation: 
     last = mask_B11S.shape[3]
     keys_CHKB[last - 1], values_CHKB[last - 1] = k_BHK.permute(1, 2, 0), v_BHK.permute(1, 2, 0)
     q_HKB = (q_BHK * q_BHK.shape[2] ** -0.5).permute(1, 2, 0).contiguous()
-    hidden_S1B = ~mask_B11S[:, 0].permute(2, 1, 0)
-    share_SHB = (keys_CHKB[:last] * q_HKB).sum(2).masked_fill(hidden_S1B, -math.inf).softmax(0)
-    mixed_HKB = (values_CHKB[:last] * share_SHB[:, :, None]).sum(0)
-    return mixed_HKB.flatten(0, 1).t()[:, None]
+    bias_S1B = mask_B11S[:, 0].permute(2, 1, 0).to(q_HKB.dtype).log()  # 0, and -inf where nobody looks
+    return look(q_HKB, (keys_CHKB[:last], values_CHKB[:last]), bias_S1B)[:, None]
+
+
+def look(query_HKB: Tensor, kv_SHKB: Cache, bias_SHB: Tensor) -> Tensor:
+    """Attention of one query a problem, scaled before: (B, D). The bias may be the same for all heads or problems.
+
+    Spelt out, since a fused kernel's cost for each head of each problem is more than the work of one query; with the
+    batch innermost, the processor's vectors are full.
+    """
+    keys_SHKB, values_SHKB = kv_SHKB
+    share_SHB = ((keys_SHKB * query_HKB).sum(2) + bias_SHB).softmax(0)
+    return (values_SHKB * share_SHB[:, :, None]).sum(0).flatten(0, 1).t()
 
 
 def fill_lanes(k_BHSK: Tensor, v_BHSK: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -165,7 +170,8 @@ def with_room(caches: list[Cache], symbols: int) -> list[Cache]:
 
 def keep_caches(rows: Tensor, caches: list[Cache]) -> list[Cache]:
     """(R,) rows of the batch that go on -> their caches."""
-    return [(keys.index_select(-1, rows), values.index_select(-1, rows)) for keys, values in caches]
+    kept: list[Cache] = in_all_tensors(lambda tensor: tensor.index_select(-1, rows), caches)
+    return kept
 
 
 def draw_normal(module: nn.Module) -> None:

@@ -282,7 +282,8 @@ def _table(path: Path, expected: pd.DataFrame, unreadable: set[tuple[str, int]])
     made = expected.to_csv(index=False, lineterminator="\n").splitlines()
     left_out = tuple(f"{architecture},{seed}," for architecture, seed in unreadable)
     found = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(left_out or "\n")]
-    if absent := [cell for cell in _cells_of(made) if cell not in _cells_of(found)]:
+    there = set(_cells_of(found))
+    if absent := [cell for cell in _cells_of(made) if cell not in there]:
         command = "run" if path.name == BASELINES else "report"
         raise Wrong(f"{path.name} has no row of {', '.join(absent)}; `python -m bench {command}` writes it anew")
     for number, (one, other) in enumerate(zip(found, made, strict=False)):
