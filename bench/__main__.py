@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.starting import answered_signals
+from bench.child import answered_signals
 
 INTERRUPTED = "interrupted"
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.forms import Form, Symbols
+from bench.datasets.drawing.stream import BLOCK, ProblemStream
 from bench.datasets.problems import NO_PROBLEMS, Problems
 from bench.datasets.split import fingerprint
-from bench.datasets.stream import BLOCK, ProblemStream
+from bench.datasets.writing.forms import Form, Symbols
 
 MOST_EXAMPLES = 2**22
 """Examples that are read in search of distinct ones, about 4.2 million."""

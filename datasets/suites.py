@@ -16,15 +16,15 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bench.datasets.counter import Counter, key_of
-from bench.datasets.encoding import Encoding, alphabet, integer_digits
-from bench.datasets.evaluation import EvaluationSet, evaluation_set
-from bench.datasets.forms import Form
+from bench.datasets.drawing.counter import Counter, key_of
+from bench.datasets.drawing.evaluation import EvaluationSet, evaluation_set
+from bench.datasets.drawing.sampling import Sampler
+from bench.datasets.drawing.stream import ProblemStream
 from bench.datasets.problems import OPERATIONS, SIGNS, Division, DivisionRule, Signs, solve
-from bench.datasets.sampling import Sampler
 from bench.datasets.strata import Stratum
-from bench.datasets.stream import ProblemStream
-from bench.datasets.tokenizers import SPECIAL, TOKENIZERS, BytePair, Tokenizer
+from bench.datasets.writing.encoding import Encoding, alphabet, integer_digits
+from bench.datasets.writing.forms import Form
+from bench.datasets.writing.tokenizers import SPECIAL, TOKENIZERS, BytePair, Tokenizer
 
 SUITES = Path(__file__).parent / "suites"
 MOST_DIGITS = 100

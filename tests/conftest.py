@@ -21,8 +21,8 @@ settings.register_profile("arithbench", derandomize=True, deadline=None, databas
 settings.load_profile("arithbench")
 
 LONGEST_FIRST = (
-    *("torture/test_kills", "bench/test_resume", "bench/test_pretrained", "bench/test_tune", "bench/test_run"),
-    *("torture/test_broken_files", "bench/test_exporting", "architectures/test_contract", "bench/test_verify"),
+    *("torture/test_kills", "running/test_resume", "running/test_pretrained", "tuning/test_tune", "running/test_run"),
+    *("torture/test_broken_files", "sharing/test_exporting", "architectures/test_contract", "verifying/test_verify"),
 )
 """Test files that take longest: begun last, they would leave one of two processes without work at the end."""
 

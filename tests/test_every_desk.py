@@ -119,7 +119,7 @@ def _unnamed_encodings(source: str) -> Iterator[tuple[int, str]]:
             continue
         given = {keyword.arg: keyword.value for keyword in node.keywords}
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        on_path = isinstance(node.func, ast.Attribute)  # `write_text` of results/files.py is UTF-8 itself
+        on_path = isinstance(node.func, ast.Attribute)  # `write_text` of results/records/files.py is UTF-8 itself
         text = called in ("read_text", "write_text") and on_path
         if called == "open" and getattr(getattr(node.func, "value", None), "id", "") != "os":
             mode = given.get("mode", next(iter(node.args[0 if on_path else 1 :]), ast.Constant("r")))
@@ -149,7 +149,7 @@ def test_nothing_waits_by_a_clock_that_may_be_set() -> None:
         for path in sorted((ROOT / room).rglob("*.py"))
         if _reads_time_of_day(path.read_text(encoding="utf-8"))
     }
-    assert readers == {"bench/tracking.py"}  # when a point was drawn, in TensorBoard's own file
+    assert readers == {"bench/running/tracking.py"}  # when a point was drawn, in TensorBoard's own file
 
 
 def _reads_time_of_day(source: str) -> bool:

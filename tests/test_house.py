@@ -14,8 +14,8 @@ from typing import NamedTuple
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from places import PUBLISHED, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 PACKAGE_FOLDERS = {name: ROOT / folder for name, folder in SETUPTOOLS["package-dir"].items()}
@@ -172,7 +172,7 @@ def test_module_keeps_the_rules(package: str, path: Path) -> None:
         ("bench.datasets", "import bench"),
         ("bench.datasets", "from bench import __version__"),
         ("bench.datasets", "from ..budget import Budget"),
-        ("bench.results", "def f():\n    from bench.training import train"),
+        ("bench.results", "def f():\n    from bench.running.training import train"),
         ("bench.results", "import importlib\nimportlib.import_module('bench.architectures')"),
         ("bench.datasets", "import torch"),
         ("bench.results", "def f():\n    from torch import nn"),
@@ -204,7 +204,7 @@ def test_broken_rule_is_seen(package: str, source: str) -> None:
     ("package", "source"),
     [
         ("bench", "from bench import architectures, datasets, results"),
-        ("bench.cli", "from ..datasets import suites\nfrom bench.results.tables import show"),
+        ("bench.cli", "from ..datasets import suites\nfrom bench.results.report.tables.run import show"),
         ("bench.architectures", "import torch\nfrom .base import Architecture\nfrom bench.architectures import base"),
         ("bench.datasets", "import numpy as np\nfrom . import split\nnp.load('x')"),
         ("bench.sharing.exported", "from transformers import PreTrainedModel"),
@@ -243,10 +243,12 @@ def test_every_requirement_is_pinned_within_its_range() -> None:
 
 
 def shipped() -> Iterator[tuple[str, Path]]:
-    """(package, file) of everything that lies in the rooms, caches and hidden files aside."""
+    """(package, file) of everything that lies in the rooms, caches, hidden files and published runs aside."""
     for package, folder in PACKAGE_FOLDERS.items():
         for path in sorted(folder.rglob("*")):
             inner = path.relative_to(folder).parts
+            if PUBLISHED in path.parents or path.is_symlink():
+                continue
             if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in inner):
                 yield ".".join([package, *inner[:-1]]), path
 
@@ -266,3 +268,9 @@ def test_every_other_file_is_data_of_the_wheel() -> None:
 
 def test_no_room_lies_at_the_top_of_the_wheel() -> None:
     assert {name.partition(".")[0] for name in SETUPTOOLS["packages"]} == {"bench"}
+
+
+def test_a_link_leads_to_each_room_beside_bench() -> None:
+    """A checkout has the rooms at its top; the links are where editors, type checkers and Python find them."""
+    links = {path.name: path.readlink().as_posix() for path in (ROOT / "bench").iterdir() if path.is_symlink()}
+    assert links == {room: f"../{room}" for room in BARE}

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from bench.cli import app
-from bench.results.contents import contents
-from bench.results.runs import open_run
+from bench.results.records.run import open_run
+from bench.results.report.contents import contents
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md")

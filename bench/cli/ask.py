@@ -39,11 +39,11 @@ def ask_command(
     """
     from dataclasses import asdict
 
-    from bench.amounts import parse_chosen_seeds, parse_names
-    from bench.asking import ask, read_problem, reply_table
+    from bench.asking.expression import ask, read_problem, reply_table
+    from bench.asking.models import trained_models
     from bench.cli.output import console, print_json
-    from bench.results.terminal import print_tables
-    from bench.trained import trained_models
+    from bench.planning.amounts import parse_chosen_seeds, parse_names
+    from bench.results.report.terminal import print_tables
 
     names = None if arch is None else parse_names(arch, "--arch")
     seeds = "lowest" if seed is None else parse_chosen_seeds(seed)

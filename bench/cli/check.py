@@ -1,16 +1,16 @@
 """`check`: the plan of a run, with sizes, FLOPs and time; trains nothing."""
 
-from bench.cli.options import RunOptions
+from bench.planning.options import RunOptions
 
 
 def check_command(options: RunOptions) -> None:
     """Resolve everything and print the plan with parameters, FLOPs and time; train nothing."""
-    from bench.amounts import short_count
     from bench.cli.output import console, print_rows
     from bench.errors import UserError, reason_of
-    from bench.estimate import training_seconds
-    from bench.plan import missing_lines, resolve
-    from bench.rundir import refuse_difference
+    from bench.planning.amounts import short_count
+    from bench.planning.decide import missing_lines, resolve
+    from bench.planning.estimate import training_seconds
+    from bench.running.run_folder import refuse_difference
 
     plan = resolve(options)
     directory = options.out or plan.directory

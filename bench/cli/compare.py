@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from bench.results.comparison import Comparison
-    from bench.results.entries import Entry, Table
-    from bench.results.scores import Scores
+    from bench.results.report.table import Entry, Table
+    from bench.results.statistics.comparison import Comparison
+    from bench.results.statistics.scores import Scores
 
 
 def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -32,14 +32,14 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, 
     import sys
     from dataclasses import asdict
 
-    from bench.amounts import parse_names
     from bench.cli.output import console, name_broken, print_json
     from bench.errors import UserError, suggest
-    from bench.results.comparable import held_equal
-    from bench.results.comparison import TRAINED_MODELS, compare
-    from bench.results.joining import join_runs
-    from bench.results.runs import open_run
-    from bench.results.terminal import print_tables
+    from bench.planning.amounts import parse_names
+    from bench.results.records.run import open_run
+    from bench.results.report.terminal import print_tables
+    from bench.results.statistics.comparable import held_equal
+    from bench.results.statistics.comparison import TRAINED_MODELS, compare
+    from bench.results.statistics.joining import join_runs
 
     names = parse_names(arch, "--arch")
     if len(names) != 2:
@@ -80,8 +80,8 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, 
 
 def _differences(scores: Scores, comparison: Comparison) -> Table:
     """A row a value of a slice. Where any row is all-or-nothing, the solved shares lead."""
-    from bench.results.entries import NO_VALUE, Entry, Table, share_entry
-    from bench.results.tables import DIVERGED_NOTE, label, marks
+    from bench.results.report.table import NO_VALUE, Entry, Table, share_entry
+    from bench.results.report.tables.run import DIVERGED_NOTE, label, marks
 
     labels = [label(scores.of(name)) for name in (comparison.one, comparison.other)]
     leads = any(row.all_or_nothing for row in comparison.rows)
@@ -125,8 +125,8 @@ def _differences(scores: Scores, comparison: Comparison) -> Table:
 
 def _models(scores: Scores, comparison: Comparison) -> Table:
     """Model against model: exact McNemar, a row a seed."""
-    from bench.results.comparison import TRAINED_MODELS
-    from bench.results.entries import Entry, Table
+    from bench.results.report.table import Entry, Table
+    from bench.results.statistics.comparison import TRAINED_MODELS
 
     rows = [
         [
@@ -158,7 +158,7 @@ def _name(slice_name: str, value: str) -> str:
 
 
 def _p_entry(p: float | None) -> Entry:
-    from bench.results.entries import NO_VALUE, Entry
+    from bench.results.report.table import NO_VALUE, Entry
 
     if p is None:
         return Entry(text=NO_VALUE)

@@ -36,11 +36,11 @@ def data_command(
     """
     import sys
 
-    from bench.amounts import parse_count
     from bench.cli.output import print_csv, print_json, print_rows
-    from bench.datasets.stream import BLOCK
+    from bench.datasets.drawing.stream import BLOCK
     from bench.datasets.suites import load_suite
     from bench.errors import UserError
+    from bench.planning.amounts import parse_count
 
     if n < 1:
         raise UserError(f"--n {n}: expected a whole number from 1 on")

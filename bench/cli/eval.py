@@ -40,13 +40,13 @@ def eval_command(
     json
         One JSON document on standard output: the rows of the tables, and of the lists of what is in none.
     """
-    from bench.amounts import parse_chosen_seeds, parse_names
+    from bench.asking.models import trained_models
+    from bench.asking.problem_files import evaluate
     from bench.cli.scored import print_scored
-    from bench.datasets.outside import read_outside
+    from bench.datasets.reading.problem_files import read_outside
     from bench.errors import UserError
-    from bench.outside import evaluate
-    from bench.results.pretrained import is_pretrained
-    from bench.trained import trained_models
+    from bench.planning.amounts import parse_chosen_seeds, parse_names
+    from bench.results.statistics.pretrained import is_pretrained
 
     names = None if arch is None else parse_names(arch, "--arch")
     seeds = parse_chosen_seeds(seed)

@@ -31,8 +31,8 @@ def export_command(
     plugin
         Module(s) that register architectures of the run.
     """
-    from bench.amounts import parse_names
     from bench.cli.output import console
+    from bench.planning.amounts import parse_names
     from bench.sharing.exporting import auto_class, brings_its_own_classes, chosen_model, export, refuse_used
 
     refuse_used(to)

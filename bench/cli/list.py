@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from bench.results.records import Record
+    from bench.results.records.record import Record
 
 Kind = Literal["architectures", "suites", "runs"]
 
@@ -44,9 +44,9 @@ def list_command(
 
 def _architectures(plugin: str | None) -> list[dict[str, Any]]:
     from bench import architectures
-    from bench.amounts import parse_names
     from bench.errors import UserError
-    from bench.settings import presets
+    from bench.planning.amounts import parse_names
+    from bench.planning.settings import presets
 
     try:
         for module in parse_names(plugin, "--plugin") if plugin else ():
@@ -84,8 +84,8 @@ def _suites(_: str | None) -> list[dict[str, Any]]:
 
 
 def _runs(_: str | None) -> list[dict[str, Any]]:
-    from bench.results.files import BadFile
-    from bench.results.runs import PLAN, open_run
+    from bench.results.records.files import BadFile
+    from bench.results.records.run import PLAN, open_run
 
     rows: list[dict[str, Any]] = []
     for path in sorted(Path("runs").glob(f"*/{PLAN}")):

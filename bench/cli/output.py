@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.results.files import printable
+from bench.results.records.files import printable
 
 if TYPE_CHECKING:
-    from bench.results.runs import Run
+    from bench.results.records.run import Run
 
 NARROWEST = 120
 """Columns when standard output is no terminal, so that nothing is cut in a file or a pipe."""

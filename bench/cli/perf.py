@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from bench.plan import Plan
-    from bench.results.entries import Entry, Table
+    from bench.planning.decide import Plan
+    from bench.results.report.table import Entry, Table
     from bench.speed.contenders import Setting
     from bench.speed.perf import Told
 
@@ -75,14 +75,14 @@ def perf_command(
     """
     import sys
 
-    from bench.amounts import parse_count
-    from bench.cli.options import RunOptions
     from bench.cli.output import console, print_json
     from bench.errors import UserError
-    from bench.plan import missing_lines, resolve
-    from bench.results.terminal import print_tables
-    from bench.rundir import make_folder
-    from bench.settings import parse_assignments
+    from bench.planning.amounts import parse_count
+    from bench.planning.decide import missing_lines, resolve
+    from bench.planning.options import RunOptions
+    from bench.planning.settings import parse_assignments
+    from bench.results.report.terminal import print_tables
+    from bench.running.run_folder import make_folder
     from bench.speed.contenders import setting_of
 
     examples = parse_count(batch, "--batch")
@@ -138,7 +138,7 @@ def _progress() -> Iterator[Told]:
 
 def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) -> list[dict[str, Any]]:
     """The rows of ours and of the peers; those left out last."""
-    from bench.numerics import as_in_a_cell
+    from bench.running.numerics import as_in_a_cell
     from bench.speed import perf
     from bench.speed.contenders import Design, OwnDesign, peer_designs
     from bench.speed.probes import bytes_moved
@@ -168,7 +168,7 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) 
 
 def _growth(plan: Plan, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
     from bench.errors import UserError, reason_of
-    from bench.numerics import as_in_a_cell
+    from bench.running.numerics import as_in_a_cell
     from bench.speed.growth import grow
 
     curves = []
@@ -184,17 +184,17 @@ def _growth(plan: Plan, setting: Setting, rounds: int, told: Told) -> list[dict[
 
 
 def _write(found: list[dict[str, Any]], growth: bool, directory: Path) -> None:
-    from bench.results import perf_charts
-    from bench.results.files import write_json
-    from bench.results.html import write_picture
+    from bench.results.records.files import write_json
+    from bench.results.report.charts import speed as speed_charts
+    from bench.results.report.html import write_picture
 
     write_json(directory / JSON_FILE, found)
-    chart = perf_charts.growth(found) if growth else perf_charts.roofline(found)
+    chart = speed_charts.growth(found) if growth else speed_charts.roofline(found)
     write_picture(chart, directory / chart.name)
 
 
 def _speed_tables(rows: list[dict[str, Any]]) -> list[Table]:
-    from bench.results.entries import Entry, Table, number_entry
+    from bench.results.report.table import Entry, Table, number_entry
     from bench.speed.contenders import DECODED_WIDTH
 
     columns = ["model", "parameters", "train tokens/s", "train examples/s", "decode/s", "decode/s alone", "peak MB"]
@@ -239,7 +239,7 @@ def _speed_tables(rows: list[dict[str, Any]]) -> list[Table]:
 
 def ratio_tables(rows: list[dict[str, Any]]) -> list[Table]:
     """How many times as fast one is as another, from the rows of perf.json; none where nothing stands side by side."""
-    from bench.results.entries import Entry, Table
+    from bench.results.report.table import Entry, Table
 
     lines = [
         [
@@ -259,7 +259,7 @@ def ratio_tables(rows: list[dict[str, Any]]) -> list[Table]:
 
 
 def _growth_table(curves: list[dict[str, Any]]) -> Table:
-    from bench.results.entries import NO_VALUE, Entry, Table, number_entry
+    from bench.results.report.table import NO_VALUE, Entry, Table, number_entry
     from bench.speed.growth import MARGIN, TIME
 
     lines = []
@@ -292,7 +292,7 @@ def _growth_table(curves: list[dict[str, Any]]) -> Table:
 
 
 def _with_quartiles(row: dict[str, Any], name: str, factor: float = 1, decimals: int = 0) -> Entry:
-    from bench.results.entries import NO_VALUE, Entry
+    from bench.results.report.table import NO_VALUE, Entry
 
     if row[name] is None:
         return Entry(text=NO_VALUE)

@@ -39,8 +39,8 @@ def push_command(
     """
     import tempfile
 
-    from bench.amounts import parse_names
     from bench.cli.output import console
+    from bench.planning.amounts import parse_names
     from bench.sharing.exporting import chosen_model, write_files
     from bench.sharing.uploading import check_repository, going, token, upload
 

@@ -25,15 +25,15 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
     import os
     from contextlib import suppress
 
-    from bench.amounts import parse_names
     from bench.cli.output import console, name_broken
     from bench.errors import UserError, suggest
     from bench.locks import TABLES_LOCK, Held, holding
-    from bench.results.collect import collect
-    from bench.results.contents import contents
-    from bench.results.report import render, write_report
-    from bench.results.runs import open_run
-    from bench.results.terminal import print_report
+    from bench.planning.amounts import parse_names
+    from bench.results.records.collect import collect
+    from bench.results.records.run import open_run
+    from bench.results.report.contents import contents
+    from bench.results.report.terminal import print_report
+    from bench.results.report.write import render, write_report
 
     formats = parse_names(format, "--format")
     for name in formats:
@@ -59,7 +59,7 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
         else:
             paths = write_report(report, list(formats), out)
             if "html" in formats:
-                from bench.results.html import write_pictures
+                from bench.results.report.html import write_pictures
 
                 paths += write_pictures(report, out)
             for path in paths:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bench.cli.options import RunOptions
+from bench.planning.options import RunOptions
 
 
 def run_command(
@@ -35,20 +35,20 @@ def run_command(
     import shlex
     import sys
 
-    from bench.amounts import parse_names
     from bench.cli.output import console
-    from bench.engine import Interrupted, run_plan
     from bench.errors import UserError
-    from bench.plan import missing_lines, resolve
-    from bench.progress import ProgressView
-    from bench.results.comparable import NotComparable
-    from bench.results.contents import contents
-    from bench.results.files import BadFile
-    from bench.results.report import write_report
-    from bench.results.runs import open_run
-    from bench.results.terminal import print_report
-    from bench.rundir import prepared
-    from bench.tracking import check_trackers, tracked
+    from bench.planning.amounts import parse_names
+    from bench.planning.decide import missing_lines, resolve
+    from bench.results.records.files import BadFile
+    from bench.results.records.run import open_run
+    from bench.results.report.contents import contents
+    from bench.results.report.terminal import print_report
+    from bench.results.report.write import write_report
+    from bench.results.statistics.comparable import NotComparable
+    from bench.running.engine import Interrupted, run_plan
+    from bench.running.progress import ProgressView
+    from bench.running.run_folder import prepared
+    from bench.running.tracking import check_trackers, tracked
 
     if checkpoint_every is not None and not 0 <= checkpoint_every < float("inf"):
         raise UserError(f"--checkpoint-every {checkpoint_every}: expected seconds from 0 on")

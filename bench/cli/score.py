@@ -23,11 +23,11 @@ def score_command(
     json
         One JSON document on standard output: the rows of the tables, and of the lists of what is in none.
     """
+    from bench.asking.problem_files import score, spelled_otherwise
     from bench.cli.scored import print_scored
-    from bench.datasets.outside import NEEDED, read_outside
+    from bench.datasets.reading.problem_files import NEEDED, read_outside
     from bench.datasets.suites import load_suite
     from bench.errors import UserError
-    from bench.outside import score, spelled_otherwise
 
     try:
         chosen = load_suite(suite)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.datasets.outside import Outside, Unused
+    from bench.asking.problem_files import Scored
+    from bench.datasets.reading.problem_files import Outside, Unused
     from bench.datasets.suites import Suite
-    from bench.outside import Scored
-    from bench.results.entries import Table
+    from bench.results.report.table import Table
 
 MOST_LISTED = 10
 """Rows of a table of what is in no figure; `--json` lists all."""
@@ -38,8 +38,8 @@ def print_scored(
     """
     from bench.cli.output import console, print_json
     from bench.errors import UserError
-    from bench.results.outside_tables import outside_rows, outside_tables
-    from bench.results.terminal import print_tables
+    from bench.results.report.tables.problem_files import outside_rows, outside_tables
+    from bench.results.report.terminal import print_tables
 
     where = "example" if outside.layout == "big-bench" else "line"
     head = _head(path, outside, scored, suite)
@@ -78,7 +78,7 @@ def _head(path: Path, outside: Outside, scored: Scored, suite: Suite) -> list[st
 
 def _unused_tables(scored: Scored, where: str) -> list[Table]:
     """What is in no figure, and why."""
-    from bench.results.entries import Entry, Table
+    from bench.results.report.table import Entry, Table
 
     tables = []
     lists = [("Cannot be read as one operation on two numbers", scored.unread)]

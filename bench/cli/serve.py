@@ -37,10 +37,10 @@ def serve_command(
     """
     import sys
 
-    from bench.amounts import parse_chosen_seeds, parse_names
+    from bench.asking.models import trained_models
+    from bench.planning.amounts import parse_chosen_seeds, parse_names
     from bench.serving.server import bound, check_options, server_of, site_of
     from bench.serving.site import LOOPBACK
-    from bench.trained import trained_models
 
     check_options(port, rate)
     names = None if arch is None else parse_names(arch, "--arch")

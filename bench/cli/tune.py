@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import TuneOptions
+from bench.planning.options import TuneOptions
 
 if TYPE_CHECKING:
-    from bench.progress import ProgressView
+    from bench.running.progress import ProgressView
     from bench.tuning.search import Search
     from bench.tuning.trials import Trial
 
@@ -23,8 +23,8 @@ def tune_command(options: TuneOptions) -> int:
     import sys
 
     from bench.cli.output import console
-    from bench.engine import Interrupted
-    from bench.progress import ProgressView
+    from bench.running.engine import Interrupted
+    from bench.running.progress import ProgressView
     from bench.tuning.search import BEST, prepare, resolve_search, run_search
     from bench.tuning.trials import TRIALS, ranked
 
@@ -90,8 +90,8 @@ def _name(architecture: str, stage: str, number: int) -> str:
 
 
 def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
-    from bench.amounts import short_count
     from bench.cli.output import console, print_rows
+    from bench.planning.amounts import short_count
     from bench.tuning.trials import FEWEST_FOR_IMPORTANCES, best_of, importances, ranked
 
     rows, mattered = [], {}

@@ -43,9 +43,9 @@ def verify_command(
     from dataclasses import asdict
 
     from bench import architectures
-    from bench.amounts import parse_names
     from bench.cli.output import console, print_json
     from bench.errors import UserError
+    from bench.planning.amounts import parse_names
     from bench.verifying.run import verify_run
 
     if rerun < 0:

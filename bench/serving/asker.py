@@ -6,9 +6,9 @@ import queue
 import threading
 from concurrent.futures import Future
 
-from bench.asking import Reply, ask_together, refuse_unwritable
+from bench.asking.expression import Reply, ask_together, refuse_unwritable
+from bench.asking.models import TrainedModel
 from bench.datasets.problems import Problems
-from bench.trained import TrainedModel
 
 MOST_TOGETHER = 64
 """Problems answered at once."""

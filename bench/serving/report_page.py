@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench.starting import start_deaf
+from bench.child import start_deaf
 
 CHART_STYLES = (
     "'sha256-9uoGUaZm3j6W7+Fh2wfvjI8P7zXcclRw5tVUu3qKZa0='",  # the menu
@@ -91,9 +91,9 @@ def _make(connection: Connection, run: Path, home: str) -> None:
     """The other process: sends the page, or ends without a word."""
     with suppress(AttributeError, OSError):
         os.nice(10)  # whoever waits for an answer goes first
-    from bench.results.contents import contents
-    from bench.results.html import page
-    from bench.results.runs import open_run
+    from bench.results.records.run import open_run
+    from bench.results.report.contents import contents
+    from bench.results.report.html import page
 
     with suppress(ValueError):  # `report` says what is wrong with the run
         connection.send_bytes(page(contents([open_run(run)]), home).encode())

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.asking import read_problem
+from bench.asking.expression import read_problem
+from bench.asking.models import TrainedModel
 from bench.errors import UserError
 from bench.serving.asker import Asker
 from bench.serving.report_page import ReportMaker
 from bench.serving.site import MOST_HEADER_BYTES, Site, create_app
-from bench.trained import TrainedModel
 
 if TYPE_CHECKING:
     from waitress.server import BaseWSGIServer, MultiSocketServer

@@ -6,15 +6,15 @@ from dataclasses import replace
 import numpy as np
 
 from bench.architectures.pretrained import Pretrained
-from bench.datasets.tokenizers import PAD
-from bench.results.entries import Entry, Table, share_entry
-from bench.results.markdown import blocks_of
-from bench.results.predictions import OPERATIONS
-from bench.results.pretrained import about_pretrained, is_pretrained
-from bench.results.runs import Run
-from bench.results.scores import Scores
-from bench.results.tables import DIVERGED_NOTE, estimate_notes
-from bench.trained import WEIGHTS, TrainedModel
+from bench.asking.models import WEIGHTS, TrainedModel
+from bench.datasets.writing.tokenizers import PAD
+from bench.results.records.predictions import OPERATIONS
+from bench.results.records.run import Run
+from bench.results.report.markdown import blocks_of
+from bench.results.report.table import Entry, Table, share_entry
+from bench.results.report.tables.run import DIVERGED_NOTE, estimate_notes
+from bench.results.statistics.pretrained import about_pretrained, is_pretrained
+from bench.results.statistics.scores import Scores
 
 SPECIAL_TOKEN = re.compile("<[a-z]+>")
 EXAMPLES = 3

@@ -23,13 +23,13 @@ from safetensors.torch import save_file
 from bench import __version__, architectures
 from bench.architectures import Architecture, Autoregressive, MaskedInfilling
 from bench.architectures.pretrained import Pretrained
-from bench.datasets.forms import TEXTS, WORKINGS_END
-from bench.datasets.tokenizers import DIGITS, SPECIAL, BytePair
+from bench.asking.models import WEIGHTS, TrainedModel, trained_models
+from bench.datasets.writing.forms import TEXTS, WORKINGS_END
+from bench.datasets.writing.tokenizers import DIGITS, SPECIAL, BytePair
 from bench.errors import UserError
-from bench.results.files import write_text
-from bench.results.runs import Run, open_run
+from bench.results.records.files import write_text
+from bench.results.records.run import Run, open_run
 from bench.sharing.card import model_card
-from bench.trained import WEIGHTS, TrainedModel, trained_models
 
 MODELING = "modeling_arithbench"
 """The module that transformers imports, and its file in `bench/exported`."""

@@ -20,15 +20,16 @@ import torch
 from torch import Tensor
 
 from bench.architectures import Architecture, Batch, SequenceSpec
-from bench.datasets.encoding import Encoded
-from bench.datasets.tokenizers import BOS, EOS, MASK, PAD
+from bench.datasets.writing.encoding import Encoded
+from bench.datasets.writing.tokenizers import BOS, EOS, MASK, PAD
 from bench.errors import reason_of
-from bench.evaluation import BATCH as ANSWERED_AT_ONCE
-from bench.evaluation import answer
-from bench.numerics import deterministic
-from bench.optimizers import build_optimizers
-from bench.plan import Entry, Plan, sequence_spec
-from bench.sizing import count_flops, count_parameters
+from bench.planning.decide import Entry, Plan, sequence_spec
+from bench.planning.sizing import count_flops, count_parameters
+from bench.running.evaluation import BATCH as ANSWERED_AT_ONCE
+from bench.running.evaluation import answer
+from bench.running.numerics import deterministic
+from bench.running.optimizers import build_optimizers
+from bench.running.training import autocast, update
 from bench.speed.peers import (
     LEARNING_RATE,
     PEERS,
@@ -40,7 +41,6 @@ from bench.speed.peers import (
     get_peer,
     installed,
 )
-from bench.training import autocast, update
 
 PROMPT_WIDTH, ANSWER_WIDTH, DECODED_WIDTH = 10, 6, 8
 """Symbols of a prompt, of an answer in training, and of an answer that is written."""

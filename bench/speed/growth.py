@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from bench.errors import UserError
-from bench.plan import Entry
+from bench.planning.decide import Entry
 from bench.speed.contenders import OwnContender, OwnDesign, Setting
 from bench.speed.perf import Told, peak_memory_mb
 from bench.timing import quartiles, timed

@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench.architectures import SequenceSpec
-from bench.sizing import Undrawn, flop_counter, nearest
+from bench.planning.sizing import Undrawn, flop_counter, nearest
 
 LEARNING_RATE = 1e-3
 IGNORED = -100

@@ -19,15 +19,15 @@ from typing import Any
 import torch
 
 from bench import architectures, machine
-from bench.datasets.encoding import Encoded
+from bench.child import start_deaf
+from bench.datasets.writing.encoding import Encoded
 from bench.errors import UserError, reason_of
-from bench.numerics import as_in_a_cell
+from bench.running.numerics import as_in_a_cell
 from bench.speed.contenders import Contender, Design, Setting, random_problems
 from bench.speed.peers import (
     get_peer,
 )
 from bench.speed.probes import CopyProbe, MatrixProbe
-from bench.starting import start_deaf
 from bench.timing import quartiles, timed
 
 WARMUP_ROUNDS = 2

@@ -24,18 +24,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bench import architectures, machine
-from bench.amounts import Budget
 from bench.architectures import Architecture
-from bench.cell import Work, run_trial
-from bench.cli.options import RunOptions, TuneOptions
-from bench.engine import Job, death, run_tasks, work_of
 from bench.errors import UserError
 from bench.locks import RUN_LOCK, holding
-from bench.plan import Entry, Plan, entry_of, frame
-from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
-from bench.rundir import make_folder
-from bench.settings import Tuned, field_names
-from bench.training import curve_point
+from bench.planning.amounts import Budget
+from bench.planning.decide import Entry, Plan, entry_of, frame
+from bench.planning.options import RunOptions, TuneOptions
+from bench.planning.settings import Tuned, field_names
+from bench.results.records.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
+from bench.running.cell import Work, run_trial
+from bench.running.engine import Job, death, run_tasks, work_of
+from bench.running.run_folder import make_folder
+from bench.running.training import curve_point
 from bench.tuning.space import DESIGN, designed, search_space, settings_of
 from bench.tuning.trials import (
     JOURNAL,

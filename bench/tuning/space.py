@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.architectures import Architecture, Config
 from bench.errors import UserError, suggest
-from bench.plan import Plan, entry_of
-from bench.settings import TrainingSettings
+from bench.planning.decide import Plan, entry_of
+from bench.planning.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

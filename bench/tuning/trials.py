@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.errors import UserError
-from bench.results.files import write_text
-from bench.training import CURVE_POINTS
+from bench.results.records.files import write_text
+from bench.running.training import CURVE_POINTS
 
 if TYPE_CHECKING:
     from optuna import Study

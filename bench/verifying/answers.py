@@ -10,12 +10,12 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from bench import facts
-from bench.datasets.encoding import Encoded
-from bench.datasets.tokenizers import EOS
-from bench.evaluation import Answered, digits_right, state_bytes
-from bench.results.predictions import PREDICTIONS
-from bench.trained import WEIGHTS
+from bench.asking.models import WEIGHTS
+from bench.datasets import properties
+from bench.datasets.writing.encoding import Encoded
+from bench.datasets.writing.tokenizers import EOS
+from bench.results.records.predictions import PREDICTIONS
+from bench.running.evaluation import Answered, digits_right, state_bytes
 from bench.verifying.cell import Cell, Wrong, and_more, ask, problem_of, short
 from bench.verifying.expected import Expected
 
@@ -44,7 +44,7 @@ def questions(cell: Cell) -> str:
     asked, found = cell.expected.all_right, cell.predictions
     if len(found) != len(asked):
         raise Wrong(f"other test set: {len(found):,} problems were asked, the suite has {len(asked):,}")
-    for column in facts.COLUMNS:
+    for column in properties.COLUMNS:
         differs = ~((found[column] == asked[column]).fillna(False) | (found[column].isna() & asked[column].isna()))
         if differs.any():
             row = int(np.flatnonzero(differs.to_numpy(dtype=bool))[0])

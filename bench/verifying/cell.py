@@ -10,14 +10,14 @@ import pandas as pd
 import torch
 
 from bench.architectures import Architecture
-from bench.datasets.encoding import Encoded
-from bench.evaluation import Answered, answer
-from bench.results.comparable import SHOWN_HASH
-from bench.results.curves import read_curve
-from bench.results.files import BadFile
-from bench.results.predictions import read_predictions
-from bench.results.records import Record
-from bench.trained import as_in_its_cell, load_model
+from bench.asking.models import as_in_its_cell, load_model
+from bench.datasets.writing.encoding import Encoded
+from bench.results.records.curves import read_curve
+from bench.results.records.files import BadFile
+from bench.results.records.predictions import read_predictions
+from bench.results.records.record import Record
+from bench.results.statistics.comparable import SHOWN_HASH
+from bench.running.evaluation import Answered, answer
 from bench.verifying.expected import Expected
 
 

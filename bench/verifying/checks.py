@@ -9,8 +9,8 @@ against each other, and training again (`verify --rerun`) is what tests them.
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from bench.checkpoints import PATTERN as CHECKPOINTS
-from bench.results.records import RECORD, verify_files
+from bench.results.records.record import RECORD, verify_files
+from bench.running.checkpoints import PATTERN as CHECKPOINTS
 from bench.verifying import answers, training
 from bench.verifying.cell import Cell, Check, Wrong, outcome
 

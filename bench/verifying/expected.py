@@ -13,16 +13,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bench import architectures
-from bench.datasets.encoding import Encoded
-from bench.datasets.evaluation import EvaluationSet
+from bench.datasets.drawing.evaluation import EvaluationSet
+from bench.datasets.drawing.sampling import Sampler
+from bench.datasets.drawing.stream import BLOCK, ProblemStream, Stream
 from bench.datasets.problems import Problems
-from bench.datasets.sampling import Sampler
 from bench.datasets.split import SPLITS, split_of
-from bench.datasets.stream import BLOCK, ProblemStream, Stream
 from bench.datasets.suites import Suite
-from bench.evaluation import Answered, predictions
-from bench.plan import sequence_spec
-from bench.sizing import count_flops, count_parameters
+from bench.datasets.writing.encoding import Encoded
+from bench.planning.decide import sequence_spec
+from bench.planning.sizing import count_flops, count_parameters
+from bench.running.evaluation import Answered, predictions
 
 
 @dataclass(frozen=True)

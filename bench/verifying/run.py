@@ -12,21 +12,21 @@ from typing import Any
 import pandas as pd
 
 from bench import architectures, machine
-from bench.amounts import parse_budget
-from bench.baselines import baseline_frame
-from bench.cell import Work, run_cell
+from bench.asking.models import WEIGHTS
 from bench.datasets.suites import load_suite, suite_names
-from bench.engine import Job, run_tasks
 from bench.errors import UserError
-from bench.plan import plan_hash, strata_of
-from bench.results.baselines import BASELINES
-from bench.results.collect import CELLS, RESULTS, cells_frame, results_frame
-from bench.results.comparable import SHOWN_HASH
-from bench.results.files import BadFile, read_checked_json, verify_checksum
-from bench.results.predictions import PREDICTIONS
-from bench.results.records import RECORD, Record, read_record, verify_schema
-from bench.results.runs import PLAN, cell_directory, wrong_in_plan
-from bench.trained import WEIGHTS
+from bench.planning.amounts import parse_budget
+from bench.planning.decide import plan_hash, strata_of
+from bench.results.records.baselines import BASELINES
+from bench.results.records.collect import CELLS, RESULTS, cells_frame, results_frame
+from bench.results.records.files import BadFile, read_checked_json, verify_checksum
+from bench.results.records.predictions import PREDICTIONS
+from bench.results.records.record import RECORD, Record, read_record, verify_schema
+from bench.results.records.run import PLAN, cell_directory, wrong_in_plan
+from bench.results.statistics.comparable import SHOWN_HASH
+from bench.running.baselines import baseline_frame
+from bench.running.cell import Work, run_cell
+from bench.running.engine import Job, run_tasks
 from bench.verifying.cell import Cell, Check, Wrong, outcome
 from bench.verifying.checks import audit
 from bench.verifying.expected import Expected

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.amounts import Budget, parse_budget
-from bench.optimizers import factor_of_step
-from bench.plan import sequence_spec
-from bench.results.records import BUDGET_UNITS, had_the_machine
-from bench.settings import TrainingSettings, tuned_for
-from bench.sizing import TOLERANCE
-from bench.trained import WEIGHTS
-from bench.training import CURVE_POINTS, WARMUP_STEPS
+from bench.asking.models import WEIGHTS
+from bench.planning.amounts import Budget, parse_budget
+from bench.planning.decide import sequence_spec
+from bench.planning.settings import TrainingSettings, tuned_for
+from bench.planning.sizing import TOLERANCE
+from bench.results.records.record import BUDGET_UNITS, had_the_machine
+from bench.running.optimizers import factor_of_step
+from bench.running.training import CURVE_POINTS, WARMUP_STEPS
 from bench.verifying.answers import MOST_EXCESS, excess_on_test, unsure
 from bench.verifying.cell import Cell, Wrong, short
 from bench.verifying.expected import TrainingData

@@ -20,8 +20,8 @@ from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 from bench.architectures import Batch, SequenceSpec, language_models
 from bench.architectures.pretrained import Pretrained, PretrainedConfig, Translator
 from bench.datasets.suites import Suite, load_suite
-from bench.plan import sequence_spec
-from bench.sizing import count_flops, count_parameters
+from bench.planning.decide import sequence_spec
+from bench.planning.sizing import count_flops, count_parameters
 
 QUICK = load_suite("quick")
 SPEC = sequence_spec(QUICK)

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.cell import run_cell
-from bench.cli.options import RunOptions
 from bench.datasets.suites import Suite, load_suite
-from bench.engine import work_of
-from bench.plan import resolve
-from bench.results.runs import cell_directory
-from bench.rundir import prepare
+from bench.planning.decide import resolve
+from bench.planning.options import RunOptions
+from bench.results.records.run import cell_directory
+from bench.running.cell import run_cell
+from bench.running.engine import work_of
+from bench.running.run_folder import prepare
 
 TINY = """
 name = "tiny"

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from bench.datasets.encoding import Encoded
-from bench.datasets.stream import BLOCK, Stream
+from bench.datasets.drawing.stream import BLOCK, Stream
 from bench.datasets.suites import load_suite
+from bench.datasets.writing.encoding import Encoded
 
 BATCHES, BATCH = 16, 256
 

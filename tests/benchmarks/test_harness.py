@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from bench import evaluation, machine
-from bench.cell import run_cell
-from bench.cli.options import RunOptions
-from bench.engine import work_of
-from bench.plan import resolve
+from bench import machine
+from bench.planning.decide import resolve
+from bench.planning.options import RunOptions
+from bench.running import evaluation
+from bench.running.cell import run_cell
+from bench.running.engine import work_of
 
 
 @pytest.mark.benchmark(group="harness")

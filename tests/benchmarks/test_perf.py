@@ -17,9 +17,9 @@ import torch
 
 from bench import machine
 from bench.architectures import from_scratch
-from bench.cli.options import RunOptions
-from bench.numerics import as_in_a_cell
-from bench.plan import Plan, resolve
+from bench.planning.decide import Plan, resolve
+from bench.planning.options import RunOptions
+from bench.running.numerics import as_in_a_cell
 from bench.speed.contenders import Design, OwnDesign, Setting, peer_designs, random_problems, setting_of
 from bench.speed.peers import PEERS, Peer, get_peer
 from bench.speed.perf import WARMUP_ROUNDS, peak_memory_mb

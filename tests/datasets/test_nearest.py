@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from bench.datasets import nearest as module
-from bench.datasets.forms import Symbols
+from bench.datasets.drawing.stream import BLOCK
 from bench.datasets.nearest import first_distinct, nearest, nearest_rows
 from bench.datasets.problems import Problems
-from bench.datasets.stream import BLOCK
 from bench.datasets.suites import Suite, load_suite
+from bench.datasets.writing.forms import Symbols
 
 Texts = tuple[str, str, str]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.datasets.suites import SUITES, Suite, load_suite, suite_names
-from bench.datasets.tokenizers import BytePair
+from bench.datasets.writing.tokenizers import BytePair
 
 GOOD: dict[str, Any] = {
     "name": "mine",

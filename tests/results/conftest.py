@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.results.contents import Contents, contents
-from bench.results.curves import CURVE, write_curve
-from bench.results.files import sha256_of
-from bench.results.predictions import COLUMNS, PREDICTIONS, write_predictions
-from bench.results.records import SCHEMA_VERSION, Record, write_record
-from bench.results.runs import cell_directory, open_run, write_plan
+from bench.results.records.curves import CURVE, write_curve
+from bench.results.records.files import sha256_of
+from bench.results.records.predictions import COLUMNS, PREDICTIONS, write_predictions
+from bench.results.records.record import SCHEMA_VERSION, Record, write_record
+from bench.results.records.run import cell_directory, open_run, write_plan
+from bench.results.report.contents import Contents, contents
 
 DIGITS = ("1x1", "1x2", "2x1", "2x2")
 SIGNS = ("++", "+-", "-+", "--")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from bench.__main__ import main
-from bench.engine import Task
+from bench.running.engine import Task
 
 
 def one_by_one(tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.0) -> None:

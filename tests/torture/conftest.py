@@ -66,6 +66,6 @@ def trained(run_arguments: list[str]) -> Path:
     """The folder of the run, all cells done."""
     directory = Path(run_arguments[3]).with_name("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("bench.engine.run_tasks", one_by_one)
+        patch.setattr("bench.running.engine.run_tasks", one_by_one)
         assert _call("run", *run_arguments, "--out", str(directory)).status == 0
     return directory

@@ -17,14 +17,14 @@ import mutations
 import pytest
 import torch
 
-from bench.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
-from bench.results.baselines import read_baselines
-from bench.results.curves import read_curve
-from bench.results.files import BadFile, checksum
-from bench.results.predictions import read_predictions
-from bench.results.records import read_record
-from bench.results.runs import open_run
-from bench.results.slices import slice_predictions
+from bench.results.records.baselines import read_baselines
+from bench.results.records.curves import read_curve
+from bench.results.records.files import BadFile, checksum
+from bench.results.records.predictions import read_predictions
+from bench.results.records.record import read_record
+from bench.results.records.run import open_run
+from bench.results.records.slices import slice_predictions
+from bench.running.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from bench.verifying.cell import Cell
 from bench.verifying.checks import files
 from bench.verifying.expected import Expected
@@ -68,15 +68,15 @@ def run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def never(*_: object) -> None:
         raise AssertionError("a cell was trained again")
 
-    monkeypatch.setattr("bench.engine.Child", never)
+    monkeypatch.setattr("bench.running.engine.Child", never)
     return Path("runs/one")
 
 
 @pytest.fixture
 def planned_once(run: Path, run_arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Resolving the plan takes most of the time of a `run` that has nothing to do, and reads no file of it."""
-    from bench import plan
-    from bench.cli.options import RunOptions
+    from bench.planning import decide as plan
+    from bench.planning.options import RunOptions
 
     options = dict(zip([flag[2:] for flag in run_arguments[::2]], run_arguments[1::2], strict=True))
     resolved = plan.resolve(RunOptions(**{**options, "threads": 1}))

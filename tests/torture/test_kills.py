@@ -16,14 +16,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bench.cell import run_cell
-from bench.checkpoints import PATTERN
-from bench.cli.options import RunOptions
-from bench.engine import work_of
-from bench.plan import resolve
-from bench.results.collect import collect
-from bench.results.runs import cell_directory
-from bench.rundir import prepare
+from bench.planning.decide import resolve
+from bench.planning.options import RunOptions
+from bench.results.records.collect import collect
+from bench.results.records.run import cell_directory
+from bench.running.cell import run_cell
+from bench.running.checkpoints import PATTERN
+from bench.running.engine import work_of
+from bench.running.run_folder import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = """

@@ -1,0 +1,1 @@
+"""Asking trained models: one expression, or a file of problems from elsewhere."""

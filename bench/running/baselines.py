@@ -1,0 +1,57 @@
+"""The two baselines that bound every table: `calculator`, always right, and `nearest`, which has learnt nothing."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bench.datasets.nearest import first_distinct, nearest
+from bench.datasets.problems import Problems
+from bench.datasets.suites import Suite
+from bench.locks import writing_tables
+from bench.planning.decide import Plan
+from bench.results.records.baselines import CALCULATOR, NEAREST, read_baselines, write_baselines
+from bench.results.records.collect import results_frame
+from bench.results.records.run import open_run
+from bench.running.evaluation import Answered, predictions
+
+KNOWN = 100_000
+"""Distinct training examples that `nearest` looks among, whatever the budget."""
+
+
+def baseline_frame(suite: Suite, seeds: Sequence[int], training_problems: int | None) -> pd.DataFrame:
+    """The rows of baselines.csv: all of `calculator`, then all of `nearest`, seeds from the lowest up.
+
+    `nearest` answers as the one among the first 100,000 distinct training examples of the seed whose left-padded prompt
+    differs in fewest symbols, the earliest on ties (`first_distinct` says what holds where there are fewer).
+    `training_problems` is that of the plan: the size of a finite training set, or None.
+    """
+    test, seen = suite.evaluation_set("test"), suite.evaluation_set("seen")
+    asked = Problems.join([test.problems, seen.problems])
+    encoded = suite.encoding.encode(asked)
+    target = encoded.answer
+    all_right = predictions(suite, test, seen, Answered(target, np.ones(len(target), np.bool_), seconds=0.0))
+    cells = {(CALCULATOR, seed): all_right for seed in sorted(seeds)}
+    for seed in sorted(seeds):
+        known = first_distinct(suite.stream(seed, training_problems), KNOWN)
+        given = suite.encoding.encode(known.rows(nearest(asked, known, suite.encoding.form))).answer
+        # Slices count `right` by the facts of the problems; what was answered does not enter.
+        cells[NEAREST, seed] = all_right.assign(right=encoded.right(given).astype(np.int64))
+    return results_frame(cells)
+
+
+def complete_baselines(plan: Plan, directory: Path) -> None:
+    """Brings baselines.csv up to the seeds of run.json; rows that it holds already are kept.
+
+    Raises BadFile where a file of the run is broken.
+    """
+    seeds = open_run(directory).plan["seeds"]
+    missing = set(seeds) - set(read_baselines(directory)["seed"])
+    if not missing:
+        return
+    more = baseline_frame(plan.suite, sorted(missing), plan.training_problems)  # for minutes, on a large suite
+    with writing_tables(directory):
+        there = read_baselines(directory)
+        rows = pd.concat([there, more[~more["seed"].isin(there["seed"])]], ignore_index=True)
+        write_baselines(directory, rows.sort_values(["architecture", "seed"], kind="stable", ignore_index=True))

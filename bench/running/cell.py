@@ -1,0 +1,443 @@
+"""One cell (architecture x seed), from nothing to its record, in a process of its own; and one trial of a search.
+
+Memory, crashes, seeds and threads are the cell's own. It hears of its work as one JSON message and reports progress the
+same way. What a cell found lies in its folder, the record last. A trial trains alike, is scored on validation and sends
+that home as its last event: it never makes a test problem.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.child import answered_signals
+from bench.errors import reason_of
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.architectures import Architecture
+    from bench.datasets.drawing.evaluation import EvaluationSet
+    from bench.datasets.drawing.stream import Stream
+    from bench.datasets.suites import Suite
+    from bench.running.checkpoints import Checkpoint
+    from bench.running.evaluation import Answered
+    from bench.running.training import Trained
+
+Report = Callable[[dict[str, Any]], None]
+Stop = Callable[[], bool]
+"""Whether the parent has asked to stop."""
+
+LOCK = ".lock"
+"""In a cell's folder: who holds it may write there."""
+ERROR = "error.txt"
+"""In a cell's folder: the traceback of what made it fail."""
+PATIENCE_SECONDS = 10.0
+"""How long a cell waits for its folder: a process whose parent was killed is about to end."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a cell or a trial needs to know; plain values, so that it travels as JSON."""
+
+    directory: str
+    architecture: str
+    seed: int
+    suite: dict[str, Any]
+    config: dict[str, Any]
+    training: dict[str, Any]
+    parameters: int
+    active_parameters: int
+    flops_per_example: int
+    match: str
+    preset: str
+    tuned: bool
+    budget: str
+    stop_when_flat: int | None
+    training_problems: int | None
+    device: str
+    precision: str
+    threads: int
+    plugins: list[str]
+    checkpoint_seconds: float | None
+    """None: as often as costs little"""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex of all that decides what is learnt."""
+        deciding = {name: value for name, value in asdict(self).items() if name not in UNDECIDING}
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+UNDECIDING = ("directory", "checkpoint_seconds", "preset", "tuned", "plugins")
+
+
+def main(connection: Connection, message: bytes, job: Callable[[Work, Report, Stop], None]) -> None:
+    """Entry point of the child process: `job` is `run_cell` or `run_trial`."""
+    for number in answered_signals():  # a closed terminal and a time limit reach the parent too, and it gives word
+        signal.signal(number, signal.SIG_IGN)
+    work = Work(**json.loads(message))
+    asked_to_stop = threading.Event()
+    threading.Thread(target=_obey_parent, args=(connection, asked_to_stop), daemon=True).start()
+
+    def report(event: dict[str, Any]) -> None:
+        try:
+            connection.send_bytes(json.dumps(event).encode())
+        except OSError:  # nobody listens any more: the parent is gone, and this cell with it
+            os._exit(1)
+
+    # Before torch is imported: its thread pools and its deterministic CUDA products read these.
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(work.threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    try:
+        job(work, report, asked_to_stop.is_set)
+    except OSError as error:  # a full disk, say: the parent meets it too, and tells the user
+        report({"kind": "warning", "text": f"{error.filename or work.directory}: {error.strerror or error}"})
+    # Not closed: the other thread waits on it, and both end with the process.
+
+
+def _obey_parent(connection: Connection, asked_to_stop: threading.Event) -> None:
+    """Wait for the parent's word to stop, or until it is gone: then end at once, for nobody would read what is made."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    while True:
+        ready = multiprocessing.connection.wait([parent.sentinel, connection])
+        try:
+            if parent.sentinel in ready:
+                raise EOFError
+            connection.recv_bytes()
+        except (EOFError, OSError):
+            os._exit(1)
+        asked_to_stop.set()
+
+
+def _never() -> bool:
+    return False
+
+
+def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
+    """Train, evaluate and record, from the newest checkpoint on; a failure is recorded too.
+
+    Without a record it ends where it was asked to stop, or where another process works on the cell; one that stands
+    already, since another process was quicker, is let alone.
+    """
+    from bench.locks import Held, holding
+    from bench.results.records.files import delete_halves
+    from bench.results.records.record import RECORD
+    from bench.running.checkpoints import delete_checkpoints
+    from bench.running.training import Stopped
+
+    directory = Path(work.directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        with holding(directory / LOCK, PATIENCE_SECONDS):
+            if (directory / RECORD).exists():
+                return
+            delete_halves(directory)
+            (directory / ERROR).unlink(missing_ok=True)  # of an earlier try
+            outcome = _outcome(_train_and_evaluate, work, report, stop)
+            write_outcome(work, outcome)
+            if outcome["status"] in ("done", "diverged"):  # others may be tried again
+                delete_checkpoints(directory)
+    except Held:
+        report({"kind": "held"})
+    except Stopped:
+        report({"kind": "stopped"})
+
+
+def run_trial(work: Work, report: Report, stop: Stop = _never) -> None:
+    """Train and score on validation alone; the outcome, a failure too, is the last event, of kind `outcome`."""
+    report({"kind": "outcome"} | _outcome(_train_and_validate, work, report, stop))
+
+
+def _outcome(
+    job: Callable[[Work, Report, Stop], dict[str, Any]], work: Work, report: Report, stop: Stop
+) -> dict[str, Any]:
+    """What `job` returns, or status and reason of its failure; a bug's traceback goes into `ERROR`.
+
+    Raises:
+        Stopped: it was asked to.
+    """
+    import torch
+
+    from bench.results.records.files import write_text
+    from bench.running.numerics import as_in_a_cell
+    from bench.running.training import Diverged, Stopped
+
+    try:
+        with as_in_a_cell(work.threads, work.device):
+            return job(work, report, stop)
+    except Stopped:
+        raise
+    except Diverged as error:
+        return {"status": "diverged", "reason": str(error)}
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        return {"status": "out-of-memory", "reason": reason_of(error)}
+    except Exception as error:
+        write_text(Path(work.directory) / ERROR, traceback.format_exc())
+        out_of_memory = "can't allocate memory" in str(error)  # what torch's CPU allocator raises, as RuntimeError
+        return {
+            "status": "out-of-memory" if out_of_memory else "failed",
+            "reason": reason_of(error),
+        }
+
+
+def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
+    """Write the record of a cell; figures that `outcome` lacks are None."""
+    from bench import machine
+    from bench.datasets.suites import Suite
+    from bench.results.records import record as records
+    from bench.results.records.files import sha256_of
+    from bench.running.checkpoints import PATTERN
+    from bench.running.numerics import repeats
+
+    suite = Suite.model_validate_json(json.dumps(work.suite))
+    directory = Path(work.directory)
+    content: dict[str, Any] = dict.fromkeys(field.name for field in fields(records.Record))
+    content |= {
+        "schema": records.SCHEMA_VERSION,
+        "suite": suite.name,
+        "suite_version": suite.version,
+        "suite_hash": suite.hash,
+        "reason": "",
+        "exclusive": False,
+        "data_chain": [],
+        "versions": machine.versions(),
+        "machine": machine.description() | {"deterministic": repeats(work.device)},
+        "files": {
+            path.name: sha256_of(path)
+            for path in sorted(directory.glob("[!.]*"))
+            if path.is_file() and path.name != records.RECORD and not path.match(PATTERN)
+        },
+    }
+    content |= {key: value for key, value in asdict(work).items() if key in content and key != "suite"}
+    record = records.Record(**(content | outcome))
+    records.write_record(directory, record)
+
+
+@dataclass(frozen=True)
+class _Learnt:
+    """A trained model, and how its training went."""
+
+    suite: Suite
+    device: torch.device
+    model: Architecture
+    stream: Stream
+    trained: Trained
+    validation: EvaluationSet
+    validated: Answered
+    """to all validation problems, at the end"""
+    cost: _Cost
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What training took, validation on the way with it, in all the processes that had a part in it."""
+
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """processor seconds, all threads together"""
+    cell_beside: bool | None = False
+    """another cell ran meanwhile; None where the system cannot tell"""
+    peak_memory_mb: float | None = 0.0
+    """above what stood before the model was built; None where the system does not say"""
+
+    def __add__(self, more: _Cost) -> _Cost:
+        unknown = None in (self.cell_beside, more.cell_beside)
+        peaks = (self.peak_memory_mb, more.peak_memory_mb)
+        return _Cost(
+            wall_seconds=self.wall_seconds + more.wall_seconds,
+            cpu_seconds=self.cpu_seconds + more.cpu_seconds,
+            cell_beside=self.cell_beside or more.cell_beside or (None if unknown else False),
+            peak_memory_mb=None if None in peaks else max(peak for peak in peaks if peak is not None),
+        )
+
+
+def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Learnt:
+    """Train on the training problems; ask the validation problems. Nobody has made a test problem when it returns.
+
+    Training goes on from the newest checkpoint in the folder `kept_in`, and its own are kept there; None keeps none.
+    """
+    import torch
+
+    from bench import architectures, machine
+    from bench.datasets.drawing.stream import Stream
+    from bench.datasets.suites import Suite
+    from bench.planning.amounts import parse_budget
+    from bench.planning.decide import sequence_spec
+    from bench.planning.settings import TrainingSettings
+    from bench.running.checkpoints import newest_checkpoint, write_checkpoint
+    from bench.running.evaluation import answer
+    from bench.running.training import Keeping, train
+
+    device = torch.device(work.device)
+    for module in work.plugins:
+        architectures.load_plugin(module)
+    suite = Suite.model_validate_json(json.dumps(work.suite))
+    cls = architectures.get(work.architecture)
+    encoding, spec = suite.encoding, sequence_spec(suite)
+    validation = suite.evaluation_set("validation")
+    validation_items = encoding.encode(validation.problems)
+    sample = encoding.encode(validation.problems.rows(validation.sample(cls.curve_problems, suite.key)))
+    stream = Stream(suite.stream(work.seed, work.training_problems), encoding)
+
+    memory = machine.PeakMemory(work.device)  # without what preparing the data took
+    torch.manual_seed(work.seed)  # before the model is built: initialisation is part of what a seed decides
+    model = cls(cls.Config(**work.config), spec).to(device).train()
+
+    def validate() -> tuple[int, int]:
+        right = answer(model, sample, device, work.precision).right
+        return int(right.sum()), len(right)
+
+    before, cost_before = None, _Cost()
+    if kept_in is not None:
+        before, broken = newest_checkpoint(kept_in, work.digest)
+        for error in broken:
+            report({"kind": "warning", "text": str(error)})
+        if before is not None:
+            cost_before = _Cost(**before.facts["cost"])
+            steps, share = before.facts["trained"]["steps"], before.facts["share"]
+            curve = before.facts["trained"]["curve"]
+            report({"kind": "resumed", "steps": steps, "share": share, "curve": curve})
+
+    with machine.CellsBeside() as beside:
+        clock, processor = time.perf_counter(), time.process_time()
+
+        def cost() -> _Cost:
+            return cost_before + _Cost(
+                wall_seconds=time.perf_counter() - clock,
+                cpu_seconds=time.process_time() - processor,
+                cell_beside=beside.seen(),
+                peak_memory_mb=memory.mb(),
+            )
+
+        def save(checkpoint: Checkpoint, step: int) -> None:
+            assert kept_in is not None
+            facts = checkpoint.facts | {"cost": asdict(cost())}
+            write_checkpoint(kept_in, work.digest, step, replace(checkpoint, facts=facts))
+
+        trained = train(
+            model,
+            stream,
+            parse_budget(work.budget),
+            TrainingSettings(**work.training),
+            seed=work.seed,
+            flops_per_example=work.flops_per_example,
+            device=device,
+            precision=work.precision,
+            stop_when_flat=work.stop_when_flat,
+            validate=validate,
+            report=report,
+            keeping=Keeping(
+                resume=before,
+                save=None if kept_in is None else save,
+                every_seconds=work.checkpoint_seconds,
+                stop=stop,
+            ),
+        )
+        total = cost()
+    report({"kind": "evaluation"})
+    return _Learnt(
+        suite=suite,
+        device=device,
+        model=model,
+        stream=stream,
+        trained=trained,
+        validation=validation,
+        validated=answer(model, validation_items, device, work.precision),
+        cost=total,
+    )
+
+
+def _train_and_validate(work: Work, report: Report, stop: Stop) -> dict[str, Any]:
+    """The outcome of a trial: its score on validation, and what it cost."""
+    learnt = _learn(work, report, stop, kept_in=None)
+    return {
+        "status": "done",
+        "reason": "",
+        "correct": int(learnt.validated.right.sum()),
+        "total": len(learnt.validation),
+        "examples": learnt.trained.examples,
+        "flops": learnt.trained.flops,
+        "train_seconds": learnt.trained.train_seconds,
+    }
+
+
+def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any]:
+    """The outcome of a cell: the figures of its record that its plan does not give. Test problems are asked once."""
+    import pandas as pd
+    from safetensors.torch import save
+
+    from bench import machine
+    from bench.asking.models import WEIGHTS
+    from bench.results.records.curves import write_curve
+    from bench.results.records.files import write_bytes
+    from bench.results.records.predictions import write_predictions
+    from bench.results.records.record import had_the_machine
+    from bench.running.checkpoints import apart
+    from bench.running.evaluation import answer, predictions, state_bytes
+
+    directory = Path(work.directory)
+    learnt = _learn(work, report, stop, kept_in=directory)
+    suite, device, model, stream, trained = learnt.suite, learnt.device, learnt.model, learnt.stream, learnt.trained
+    test, seen = suite.evaluation_set("test"), suite.evaluation_set("seen")
+    asked = suite.encoding.encode(type(test.problems).join([test.problems, seen.problems]))
+    answered = answer(model, asked, device, work.precision)
+
+    write_predictions(directory, predictions(suite, test, seen, answered))
+    write_curve(directory, pd.DataFrame(trained.curve))
+    weights = save(apart(model.state_dict()))
+    write_bytes(directory / WEIGHTS, weights)  # on the disk before the record that vouches for it
+    low, middle, high = trained.rate_quartiles() if trained.steps else (None, None, None)
+    correct = int(answered.right[: len(test)].sum())
+    return {
+        "status": "done",
+        "reason": "flat" if trained.flat else "",
+        "examples": trained.examples,
+        "unique_problems": stream.unique_problems,
+        "tokens": trained.tokens,
+        "steps": trained.steps,
+        "flops": trained.flops,
+        "train_seconds": trained.train_seconds,
+        "tokens_per_second": None if middle is None else middle * trained.tokens / trained.examples,
+        "examples_per_second": middle,
+        "examples_per_second_quartiles": None if middle is None else [low, high],
+        "decode_problems_per_second": len(answered.right) / answered.seconds,
+        "state_bytes": state_bytes(model, asked, device, work.precision),
+        "weight_bits": model.weight_bits,
+        **asdict(learnt.cost),
+        "exclusive": had_the_machine(
+            device=device.type,
+            threads=work.threads,
+            cores=machine.cores(),
+            wall_seconds=learnt.cost.wall_seconds,
+            cpu_seconds=learnt.cost.cpu_seconds,
+            cell_beside=learnt.cost.cell_beside,
+        ),
+        "data_hash": stream.data_hash,
+        "data_chain": stream.chain,
+        "test_hash": test.hash,
+        "validation_hash": learnt.validation.hash,
+        "correct": correct,
+        "total": len(test),
+        "exact_match": correct / len(test),
+        "validation_correct": int(learnt.validated.right.sum()),
+        "validation_total": len(learnt.validation),
+    }
+
+
+def as_message(work: Work) -> bytes:
+    """The JSON form of a cell's work."""
+    return json.dumps(asdict(work)).encode()

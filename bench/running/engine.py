@@ -1,0 +1,301 @@
+"""Running a plan: cell after cell, or several at once, each in a child process, finished ones skipped."""
+
+import json
+import multiprocessing
+import multiprocessing.connection
+import signal
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from bench.child import start_deaf
+from bench.locks import Held, holding, writing_tables
+from bench.planning.decide import Entry, Plan
+from bench.results.records import record as records
+from bench.results.records.collect import collect
+from bench.results.records.run import cell_directory
+from bench.running.baselines import complete_baselines
+from bench.running.cell import LOCK, Report, Stop, Work, as_message, main, run_cell, write_outcome
+from bench.running.checkpoints import delete_checkpoints
+
+STOP_SECONDS = 30.0
+"""How long cells that were asked to stop may take to finish a step and keep their state."""
+ORPHAN_SECONDS = 3.0
+"""How long a cell's process may live after its parent was killed."""
+
+Job = Callable[[Work, Report, Stop], None]
+
+
+class Watcher(Protocol):
+    """Whoever wants to see a run go on. Cells are named by architecture and seed."""
+
+    def start(self, architecture: str, seed: int) -> None: ...
+    def event(self, architecture: str, seed: int, event: dict[str, Any]) -> None: ...
+    def finish(self, record: records.Record) -> None: ...
+    def leave(self, architecture: str, seed: int) -> None: ...
+
+
+class Interrupted(Exception):
+    """The user stopped the run."""
+
+
+class Child:
+    """A job in a process of its own."""
+
+    def __init__(self, work: Work, job: Job) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
+        self.connection, theirs = context.Pipe()
+        name = f"{work.architecture}-s{work.seed}"
+        self._process = context.Process(target=main, args=(theirs, as_message(work), job), name=name)
+        start_deaf(self._process)
+        theirs.close()  # so that the connection ends when the child does
+
+    def receive(self) -> dict[str, Any] | None:
+        """Wait for the next event; None when the job has ended."""
+        try:
+            event: dict[str, Any] = json.loads(self.connection.recv_bytes())
+            return event
+        except (EOFError, OSError):  # on Windows a broken pipe
+            return None
+
+    def ask_to_stop(self) -> None:
+        with suppress(OSError):  # it has ended
+            self.connection.send_bytes(b"stop")
+
+    def join(self) -> int | None:
+        """Wait for the process to end; its exit code."""
+        self._process.join()
+        return self._process.exitcode
+
+    def end(self) -> None:
+        """End the process, if it has not by itself."""
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+class Task(Protocol):
+    """Something to do in a child process."""
+
+    def begin(self) -> tuple[Work, Job] | None:
+        """What to do; None where nothing is left to do."""
+
+    def event(self, event: dict[str, Any]) -> bool:
+        """Hears of the job's events; False ends it."""
+
+    def end(self, exit_code: int | None) -> None:
+        """The process has ended; None: by our hand."""
+
+
+def run_tasks(tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.0) -> None:
+    """Do all tasks, so many at once, each begun when a place is free.
+
+    Raises:
+        Interrupted: by the user. The jobs at work are asked to stop, and ended after `grace_seconds`.
+    """
+    waiting = iter(tasks)
+    running: dict[Any, tuple[Task, Child]] = {}
+    try:
+        while True:
+            while len(running) < at_once and (task := next(waiting, None)) is not None:
+                if (begun := task.begin()) is not None:
+                    child = Child(*begun)
+                    running[child.connection] = task, child
+            if not running:
+                return
+            for connection in multiprocessing.connection.wait(list(running)):
+                task, child = running[connection]
+                event = child.receive()
+                if event is not None and task.event(event):
+                    continue
+                del running[connection]
+                exit_code = None if event is not None else child.join()
+                child.end()
+                task.end(exit_code)
+    except KeyboardInterrupt:
+        _stop([child for _, child in running.values()], grace_seconds)
+        raise Interrupted from None
+    finally:
+        for _, child in running.values():
+            child.end()
+
+
+@dataclass
+class _CellTask:
+    """One cell of a plan: trained where it has no record yet, unless another process works on it."""
+
+    plan: Plan
+    entry: Entry
+    seed: int
+    directory: Path
+    watcher: Watcher
+    retry_failed: bool
+    checkpoint_seconds: float | None
+    slices: dict[str, pd.DataFrame]
+    """of the run's cells, by what they were computed from: see `collect`"""
+    record: records.Record | None = None
+    """what it ended with; None as long as it is another's"""
+    held: bool = False
+    """another process works on it"""
+
+    @property
+    def folder(self) -> Path:
+        return cell_directory(self.directory, self.entry.name, self.seed)
+
+    def begin(self) -> tuple[Work, Job] | None:
+        seen = self._found()
+        again = seen is not None and self.retry_failed and not seen.done
+        if seen is not None and not again:
+            if seen.done:
+                delete_checkpoints(self.folder)  # a kill between the record and this leaves them
+            self._finish(seen)
+            return None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with holding(self.folder / LOCK, ORPHAN_SECONDS):  # time for the process of a parent that was killed
+                found = self._found()
+                if again and found == seen:
+                    with writing_tables(self.directory):  # nobody reads it meanwhile
+                        (self.folder / records.RECORD).unlink()
+                    found = None
+        except Held:
+            self._leave()
+            return None
+        if found is not None:  # another process ended it meanwhile
+            self._finish(found)
+            return None
+        self.watcher.start(self.entry.name, self.seed)
+        return self._work(), run_cell
+
+    def event(self, event: dict[str, Any]) -> bool:
+        if event["kind"] == "held":
+            self.held = True
+        else:
+            self.watcher.event(self.entry.name, self.seed, event)
+        return True
+
+    def end(self, exit_code: int | None) -> None:
+        if self.held:
+            self._leave()
+            return
+        if self._found() is None:
+            write_outcome(self._work(), death(exit_code))
+        self._finish(records.read_record(self.folder))
+        _collect(self.directory, self.slices)
+
+    def look_again(self) -> None:
+        """For when all else is done: another process may have finished the cell meanwhile."""
+        if self.record is None and (found := self._found()) is not None:
+            self._finish(found)
+
+    def _found(self) -> records.Record | None:
+        return records.read_record(self.folder) if (self.folder / records.RECORD).exists() else None
+
+    def _finish(self, record: records.Record) -> None:
+        self.record = record
+        self.watcher.finish(record)
+
+    def _leave(self) -> None:
+        self.held = True
+        self.watcher.leave(self.entry.name, self.seed)
+
+    def _work(self) -> Work:
+        return work_of(self.plan, self.entry, self.seed, self.folder, self.checkpoint_seconds)
+
+
+def run_plan(
+    plan: Plan,
+    directory: Path,
+    watcher: Watcher,
+    *,
+    retry_failed: bool = False,
+    at_once: int = 1,
+    checkpoint_seconds: float | None = None,
+) -> list[records.Record]:
+    """Run every cell that has no record yet, so many at once; the records of the plan's cells, in the plan's order.
+
+    Cells run seed by seed, architectures within, so that a drifting machine meets all architectures alike. One that
+    another process works on is left to it, and has no record among those returned unless that process is the quicker.
+
+    Raises:
+        Interrupted: by the user; finished cells are kept, and what the others have learnt.
+    """
+    slices: dict[str, pd.DataFrame] = {}
+    cells = [
+        _CellTask(plan, entry, seed, directory, watcher, retry_failed, checkpoint_seconds, slices)
+        for seed in plan.seeds
+        for entry in plan.entries
+    ]
+    try:
+        run_tasks(cells, at_once, STOP_SECONDS)
+    except Interrupted:
+        _collect(directory, slices)  # a cell that was about to end has its record
+        raise
+    for cell in cells:
+        cell.look_again()
+    _collect(directory, slices)
+    complete_baselines(plan, directory)
+    return [cell.record for cell in cells if cell.record is not None]
+
+
+def _collect(directory: Path, slices: dict[str, pd.DataFrame]) -> None:
+    """Write the tables of all cells; beside another process one of the two waits, so that the later sees all."""
+    with writing_tables(directory):
+        collect(directory, slices)
+
+
+def _stop(children: list[Child], grace_seconds: float) -> None:
+    """Let jobs finish a step and keep their state. A second Ctrl-C ends that."""
+    with suppress(KeyboardInterrupt):
+        if not grace_seconds:
+            return
+        for child in children:
+            child.ask_to_stop()
+        deadline = time.monotonic() + grace_seconds
+        at_work: dict[Any, Child] = {child.connection: child for child in children}
+        while at_work and (left := deadline - time.monotonic()) > 0:
+            for connection in multiprocessing.connection.wait(list(at_work), timeout=left):
+                if at_work[connection].receive() is None:
+                    del at_work[connection]
+
+
+def work_of(plan: Plan, entry: Entry, seed: int, cell: Path, checkpoint_seconds: float | None = None) -> Work:
+    """What the process of one cell is told; `cell` is its folder."""
+    return Work(
+        directory=str(cell.resolve()),
+        architecture=entry.name,
+        seed=seed,
+        suite=plan.suite.model_dump(mode="json"),
+        config=asdict(entry.config),
+        training=asdict(entry.training),
+        parameters=entry.parameters,
+        active_parameters=entry.active_parameters,
+        flops_per_example=entry.flops_per_example,
+        match=entry.match,
+        preset=entry.preset,
+        tuned=entry.tuned,
+        budget=str(plan.budget),
+        stop_when_flat=plan.stop_when_flat,
+        training_problems=plan.training_problems,
+        device=plan.device,
+        precision=plan.precision,
+        threads=plan.threads,
+        plugins=list(plan.plugins),
+        checkpoint_seconds=checkpoint_seconds,
+    )
+
+
+def death(exit_code: int | None) -> dict[str, str]:
+    """Status and reason of a job whose process ended before it could say."""
+    if exit_code is not None and exit_code < 0:
+        name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
+        if name == "SIGKILL":  # how Linux ends processes that ask for too much memory
+            reason = "its process was killed (SIGKILL): most likely no memory was left"
+            return {"status": "out-of-memory", "reason": reason}
+        return {"status": "failed", "reason": f"its process was ended by {name}"}
+    return {"status": "failed", "reason": f"its process ended with exit status {exit_code} and left no record"}

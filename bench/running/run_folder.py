@@ -1,0 +1,143 @@
+"""The folder of a run: made, or taken over where the plan agrees with the one that lies there."""
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.locks import RUN_LOCK, holding, writing_tables
+from bench.planning.decide import Plan, plan_hash
+from bench.results.records.files import BadFile
+from bench.results.records.run import PLAN, open_run, write_plan
+
+
+@contextmanager
+def prepared(plan: Plan, directory: Path, command: str, join: bool) -> Iterator[None]:
+    """A context in which the folder is made for the plan, and this process the only one that runs it, or one of those
+    that `join`.
+
+    Raises:
+        UserError: as `prepare`, or another process runs a plan in this folder.
+    """
+    refuse_difference(plan, directory)  # before a lock is left in a folder that is no run's
+    make_folder(directory)
+    advice = "wait for it or end it, or add --join to take cells that it does not"
+    lock = holding(
+        directory / RUN_LOCK, sign=True, refusal=lambda holder: f"--out {directory}: {holder} runs here; {advice}"
+    )
+    with nullcontext() if join else lock:
+        prepare(plan, directory, command)
+        yield
+
+
+def prepare(plan: Plan, directory: Path, command: str) -> None:
+    """Write run.json, joined with what a run in this folder had planned before.
+
+    Raises:
+        UserError: the folder cannot be written, is not a run's, or holds a run that differs in more than architectures
+            and seeds.
+    """
+    make_folder(directory)
+    with writing_tables(directory):
+        there = refuse_difference(plan, directory)
+        if there is None:
+            write_plan(directory, plan.as_json(command))
+            return
+        names = [entry.name for entry in plan.entries]
+        if set(names) <= set(there["architectures"]) and set(plan.seeds) <= set(there["seeds"]):
+            return
+        joined = plan.as_json(command)
+        joined["architectures"] = list(dict.fromkeys([*there["architectures"], *names]))
+        joined["seeds"] = sorted({*there["seeds"], *plan.seeds})
+        joined["entries"] = there["entries"] | joined["entries"]
+        joined["command"] = _for_all(there["command"], command, joined["architectures"], joined["seeds"])
+        joined["git"] = _both(there.get("git", {}), joined["git"])
+        joined["plan_hash"] = plan_hash(joined["settings"], joined["entries"], joined["seeds"])
+        write_plan(directory, joined)
+
+
+def _for_all(before: str, command: str, architectures: list[str], seeds: list[int]) -> str:
+    """What runs every cell of a joined plan: one command where the two differ in architectures and seeds alone, which
+    then names all of them, or else one after the other, each with all seeds.
+    """
+    seed_list = ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
+    kept = _without(shlex.split(command), "--arch", "--seeds")
+    if _without(shlex.split(before), "--arch", "--seeds") == kept:
+        return shlex.join([*kept, "--arch", ",".join(architectures), "--seeds", seed_list])
+    commands: list[list[str]] = [[]]
+    for word in [*shlex.split(before), "&&", *shlex.split(command)]:
+        if word == "&&":
+            commands.append([])
+        else:
+            commands[-1].append(word)
+    return " && ".join(shlex.join([*_without(words, "--seeds"), "--seeds", seed_list]) for words in commands)
+
+
+def _both(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The commits that the cells of a joined plan may be of."""
+    states = [state for state in (before, now) if state]
+    commits = dict.fromkeys(commit for state in states for commit in str(state.get("commit")).split(" and "))
+    return {"commit": " and ".join(commits), "dirty": any(state.get("dirty") for state in states)} if states else {}
+
+
+def _without(command: list[str], *options: str) -> list[str]:
+    """The words of a command but some options and their values."""
+    words = iter(command)
+    kept = []
+    for word in words:
+        if word in options:
+            next(words)  # its value
+        elif not word.startswith(tuple(f"{option}=" for option in options)):
+            kept.append(word)
+    return kept
+
+
+def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
+    """The plan that lies in the folder already, None where there is none.
+
+    Raises:
+        UserError: the folder holds something else, a run that differs in more than architectures and seeds, or a cell
+            with a broken file.
+    """
+    if not (directory / PLAN).exists():
+        if directory.exists() and (not directory.is_dir() or any(directory.glob("[!.]*"))):
+            raise UserError(f"--out {directory}: is there and holds no {PLAN}; choose an empty or a new folder")
+        return None
+    try:
+        run = open_run(directory)
+    except BadFile as error:
+        raise UserError(str(error)) from None
+    there = run.plan
+    settings, entries = (there.get(key) for key in ("settings", "entries"))
+    if not isinstance(settings, dict) or not isinstance(entries, dict):
+        raise UserError(f"--out {directory}: {PLAN} was not written by `run`; choose another folder")
+    for key, mine in plan.settings().items():
+        theirs = settings.get(key)
+        if mine != theirs:
+            raise UserError(
+                f"--out {directory}: holds a run with {key.replace('_', ' ')} {theirs}, not {mine}; only architectures "
+                f"and seeds may be added to a folder: choose another one"
+            )
+    for entry in plan.entries:
+        before = entries.get(entry.name, entry.as_json())
+        for key, value in entry.as_json().items():
+            if value != before.get(key):
+                raise UserError(
+                    f"--out {directory}: holds {entry.name} with {key} {before.get(key)}, not {value}: choose another"
+                )
+    for broken in run.broken.values():  # whatever is done here, its figures would be in no table
+        raise UserError(str(broken))
+    return there
+
+
+def make_folder(directory: Path) -> None:
+    """Raises UserError where the folder cannot be made or written to."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {directory}: cannot be made: {error.strerror}") from None
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise UserError(f"--out {directory}: cannot be written to; choose another folder")

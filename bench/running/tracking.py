@@ -1,0 +1,329 @@
+"""Trackers: how the cells of a run go on, shown by TensorBoard or trackio.
+
+Each tracker has a process of its own, told by a thread that nobody waits for, so that whatever it does (its imports, a
+full disk, a crash) takes no time of a cell and never harms the run: it is named in one line, and the run goes on. What
+it writes lies in the run's folder, and nothing leaves the machine. This module imports nothing heavy: that process
+imports it too.
+
+A cell is one run of a tracker, made anew each time the cell is begun or gone on with, its curve so far repeated.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import multiprocessing
+import os
+import queue
+import shlex
+import sys
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from importlib import import_module
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.child import start_deaf
+from bench.errors import UserError
+
+if TYPE_CHECKING:
+    from bench.planning.decide import Plan
+    from bench.results.records.record import Record
+    from bench.running.engine import Watcher
+
+START_SECONDS = 60.0
+"""How long a tracker may take to be imported; nothing trains meanwhile."""
+END_SECONDS = 40.0
+"""How long it may take to write what it still holds when the run ends (trackio gives itself 30)."""
+FINAL = (
+    *("exact_match", "train_seconds", "examples_per_second", "tokens_per_second", "decode_problems_per_second"),
+    *("peak_memory_mb", "parameters", "examples", "flops"),
+)
+"""Figures of a record that a tracker is told at its end."""
+
+
+class Tracker(ABC):
+    """What a tracker's process does. Made in it, and given the folder to write into, it imports its package."""
+
+    package: str
+    how_to_look: str
+    """a command"""
+
+    @abstractmethod
+    def __init__(self, directory: Path) -> None: ...
+
+    @abstractmethod
+    def begin(self, cell: str, facts: dict[str, Any]) -> None:
+        """A cell begins; what the tracker holds of an earlier try is void."""
+
+    @abstractmethod
+    def log(self, cell: str, examples: int, figures: dict[str, float]) -> None:
+        """Figures of a cell after so many examples."""
+
+    @abstractmethod
+    def end(self, cell: str) -> None:
+        """Nothing more will come from a cell."""
+
+
+class TensorBoard(Tracker):
+    package, how_to_look = "tensorboard", "tensorboard --logdir {folder}"
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._events = import_module("tensorboard.compat.proto.event_pb2")
+        self._summaries = import_module("tensorboard.compat.proto.summary_pb2")
+        self._settings = import_module("tensorboard.plugins.hparams.summary_v2")
+        self._files = import_module("tensorboard.summary.writer.event_file_writer")
+        self._open: dict[str, Any] = {}
+
+    def begin(self, cell: str, facts: dict[str, Any]) -> None:
+        self._open[cell] = self._files.EventFileWriter(str(self._directory / cell))
+        # A session that starts at step 0 makes TensorBoard forget all that the folder held before.
+        start = self._events.SessionLog(status=self._events.SessionLog.START)
+        self._write(cell, 0, session_log=start)
+        shown = {key: value if isinstance(value, bool | int | float) else str(value) for key, value in facts.items()}
+        self._write(cell, 0, summary=self._settings.hparams_pb(shown, trial_id=cell))
+
+    def log(self, cell: str, examples: int, figures: dict[str, float]) -> None:
+        summary = self._summaries.Summary
+        values = [summary.Value(tag=name, simple_value=value) for name, value in figures.items()]
+        self._write(cell, examples, summary=summary(value=values))
+
+    def end(self, cell: str) -> None:
+        self._open.pop(cell).close()
+
+    def _write(self, cell: str, examples: int, **content: Any) -> None:
+        writer = self._open[cell]
+        writer.add_event(self._events.Event(wall_time=time.time(), step=examples, **content))
+        writer.flush()
+
+
+class Trackio(Tracker):
+    package, how_to_look = "trackio", "TRACKIO_DIR={folder} trackio show --project arithbench"
+
+    def __init__(self, directory: Path) -> None:
+        # Some of its variables send figures elsewhere (a Space, a server, a webhook), and with a token of the Hub at
+        # hand it asks there for the user's name. This process is its own: it finds none of them.
+        for name in list(os.environ):
+            if name == "SYSTEM" or name.startswith(("TRACKIO_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SPACE_")):
+                del os.environ[name]
+        os.environ |= {
+            "TRACKIO_DIR": str(directory),
+            "HF_HUB_OFFLINE": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "GRADIO_ANALYTICS_ENABLED": "False",
+        }
+        self._trackio = import_module("trackio")
+        self._open: dict[str, Any] = {}
+
+    def begin(self, cell: str, facts: dict[str, Any]) -> None:
+        import contextvars
+
+        project = "arithbench"  # the folder is the run's own
+        try:
+            earlier = [run for run in self._trackio.Api().runs(project) if run.name == cell]
+        except ValueError:  # no such project yet
+            earlier = []
+        for run in earlier:
+            run.delete()
+        # In a context of its own: `init` would end the run that another cell has in this one.
+        self._open[cell] = contextvars.Context().run(
+            lambda: self._trackio.init(
+                project=project, name=cell, config=facts, embed=False, auto_log_gpu=False, auto_log_cpu=False
+            )
+        )
+
+    def log(self, cell: str, examples: int, figures: dict[str, float]) -> None:
+        self._open[cell].log(figures, step=examples)
+
+    def end(self, cell: str) -> None:
+        self._open.pop(cell).finish()
+
+
+TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "trackio": Trackio}
+
+
+def check_trackers(names: tuple[str, ...]) -> None:
+    """Raises UserError unless there are such trackers, and their packages are installed."""
+    for name in names:
+        if name not in TRACKERS:
+            raise UserError(f"--track '{name}': there are {', '.join(TRACKERS)}")
+        if importlib.util.find_spec(TRACKERS[name].package) is None:
+            raise UserError(
+                f"--track {name}: the package {TRACKERS[name].package} is not installed: "
+                f"pip install -c constraints.txt -e '.[{name}]'"
+            )
+
+
+@contextmanager
+def tracked(view: Watcher, names: tuple[str, ...], plan: Plan, directory: Path) -> Iterator[Watcher]:
+    """A context with a watcher that tells trackers what it sees, and then `view`."""
+    with ExitStack() as stack:
+        trackers = [stack.enter_context(TrackerProcess(name, directory / name)) for name in names]
+        yield TrackedView(view, trackers, plan) if trackers else view
+
+
+class TrackedView:
+    """A watcher between the cells and another one, telling trackers what it sees."""
+
+    def __init__(self, view: Watcher, trackers: list[TrackerProcess], plan: Plan) -> None:
+        self._view, self._trackers = view, trackers
+        common = {"suite": plan.suite.name, "budget": str(plan.budget)}
+        self._facts = {
+            entry.name: common | {"parameters": entry.parameters} | asdict(entry.config) | asdict(entry.training)
+            for entry in plan.entries
+        }
+        self._begun: set[str] = set()
+
+    def start(self, architecture: str, seed: int) -> None:
+        self._view.start(architecture, seed)
+
+    def event(self, architecture: str, seed: int, event: dict[str, Any]) -> None:
+        self._view.event(architecture, seed, event)
+        points = {"validation": [event], "resumed": event.get("curve", [])}.get(event["kind"], [])
+        for point in points:
+            self._begin(architecture, seed)
+            self._log(architecture, seed, point["examples"], _figures(point))
+
+    def finish(self, record: Record) -> None:
+        self._view.finish(record)
+        if _cell(record.architecture, record.seed) in self._begun:
+            final = {f"final/{name}": value for name in FINAL if (value := getattr(record, name)) is not None}
+            if record.examples is not None:
+                self._log(record.architecture, record.seed, record.examples, final)
+            self._tell({"end": _cell(record.architecture, record.seed)})
+
+    def leave(self, architecture: str, seed: int) -> None:
+        self._view.leave(architecture, seed)
+
+    def _begin(self, architecture: str, seed: int) -> None:
+        cell = _cell(architecture, seed)
+        if cell not in self._begun:
+            self._begun.add(cell)
+            facts = {"architecture": architecture, "seed": seed, **self._facts[architecture]}
+            self._tell({"begin": cell, "facts": facts})
+
+    def _log(self, architecture: str, seed: int, examples: int, figures: dict[str, float]) -> None:
+        self._tell({"log": _cell(architecture, seed), "examples": examples, "figures": figures})
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        for tracker in self._trackers:
+            tracker.tell(message)
+
+
+def _cell(architecture: str, seed: int) -> str:
+    return f"{architecture}-s{seed}"
+
+
+def _figures(point: dict[str, Any]) -> dict[str, float]:
+    """What is shown of a point of a learning curve, see `results.curves`."""
+    seconds = point["train_seconds"]
+    return {
+        "training/loss": point["train_loss"],
+        "training/learning_rate": point["learning_rate"],
+        "validation/exact_match": point["correct"] / point["total"],
+        "speed/examples_per_second": point["examples"] / seconds if seconds else 0.0,
+        "speed/tokens_per_second": point["tokens"] / seconds if seconds else 0.0,
+    }
+
+
+class TrackerProcess:
+    """A tracker at work in a process of its own. A context manager; `tell` returns at once, whatever becomes of it."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name, self._directory = name, directory
+        self._waiting: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._given_up = threading.Event()
+
+    def __enter__(self) -> TrackerProcess:
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, self.name, str(self._directory)), name=self.name, daemon=True
+        )
+        start_deaf(self._process)
+        theirs.close()
+        self._thread = threading.Thread(target=self._pass_on, daemon=True)
+        if self._heard(START_SECONDS):
+            look = TRACKERS[self.name].how_to_look.format(folder=shlex.quote(str(self._directory)))
+            print(f"tracked by {self.name}: {look}", file=sys.stderr)
+        self._thread.start()
+        return self
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Hand a message on, some time."""
+        self._waiting.put(message)
+
+    def __exit__(self, *error: Any) -> None:
+        self._waiting.put(None)
+        self._thread.join(END_SECONDS)
+        self._process.join(END_SECONDS)
+        if self._process.is_alive():
+            self._give_up(f"did not end within {END_SECONDS:.0f} s")
+            self._process.kill()
+            self._process.join()
+        # Not closed: where the thread still waits for room in the pipe, that wakes it.
+
+    def _pass_on(self) -> None:
+        """What the thread does: pass messages on, each when the one before was written."""
+        while (message := self._waiting.get()) is not None:
+            if self._given_up.is_set():
+                continue
+            try:
+                self._connection.send_bytes(json.dumps(message).encode())
+            except OSError:
+                self._give_up("its process has ended")
+            else:
+                self._heard(END_SECONDS)
+        self._connection.close()
+
+    def _heard(self, seconds: float) -> bool:
+        """Whether the other process says, within so many seconds, that all is well."""
+        try:
+            if not self._connection.poll(seconds):
+                return self._give_up(f"says nothing for {seconds:.0f} s")
+            trouble: str = json.loads(self._connection.recv_bytes())
+        except (EOFError, OSError):
+            return self._give_up("its process has ended")
+        return self._give_up(trouble) if trouble else True
+
+    def _give_up(self, why: str) -> bool:
+        """Say once that it tracks no more."""
+        if not self._given_up.is_set():
+            self._given_up.set()
+            said = " ".join(why.split())
+            print(f"bench: --track {self.name}: {said}; the run goes on without it", file=sys.stderr)
+        return False
+
+
+def _serve(connection: Connection, name: str, directory: str) -> None:
+    """What a tracker's process does. It answers every message with '' or with what went wrong, and then ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # trackers talk a lot
+        os.dup2(nowhere, stream)
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+        tracker = TRACKERS[name](Path(directory))
+        at_work: set[str] = set()
+        connection.send_bytes(b'""')
+        while True:
+            match json.loads(connection.recv_bytes()):
+                case {"begin": cell, "facts": facts}:
+                    tracker.begin(cell, facts)
+                    at_work.add(cell)
+                case {"log": cell, "examples": examples, "figures": figures}:
+                    tracker.log(cell, examples, figures)
+                case {"end": cell}:
+                    tracker.end(cell)
+                    at_work.remove(cell)
+            connection.send_bytes(b'""')
+    except EOFError:  # the run has ended, and with it cells that were interrupted
+        for cell in at_work:
+            tracker.end(cell)
+    except Exception as error:
+        connection.send_bytes(json.dumps(f"{type(error).__name__}: {error}").encode())

@@ -1,0 +1,368 @@
+"""Training one model under one budget: the loop, its clock, and the learning curve."""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from bench.architectures import Architecture, Batch, Loss
+from bench.datasets.drawing.stream import Stream
+from bench.datasets.writing.encoding import Encoded
+from bench.planning.amounts import Budget
+from bench.planning.settings import TrainingSettings
+from bench.running.checkpoints import EVERY_SECONDS, MOST_SHARE, Checkpoint
+from bench.running.optimizers import build_optimizers, factor_of_step, set_learning_rates
+from bench.timing import quartiles, synchronize
+
+CURVE_POINTS = 20
+"""Validations at even points of the budget."""
+WARMUP_STEPS = 10
+"""Steps left out of throughput figures; on a GPU, where the clock is looked at more seldom, looks."""
+LOOK_STEPS = 25
+"""Steps between looks at the loss and, on a GPU, at the clock: each one waits for the device and lets it run empty."""
+REPORT_SECONDS = 0.3
+"""Least time between two reports of progress."""
+ABOVE_START, POINTS_ABOVE = 1.25, 5
+"""Training has diverged when its loss was more than so many times that of the first batch, at so many points of the
+curve one after another: a quarter of the budget, where the curve has all its points."""
+
+Validate = Callable[[], tuple[int, int]]
+Report = Callable[[dict[str, Any]], None]
+
+
+class Diverged(Exception):
+    """The loss is not finite, or lies far above its start for long; the message says which."""
+
+
+class Stopped(Exception):
+    """Training ended between two steps, since it was asked to; its state was kept first, where it is kept."""
+
+
+@dataclass
+class Trained:
+    """What training used and how it went."""
+
+    examples: int = 0
+    tokens: int = 0
+    steps: int = 0
+    flops: int = 0
+    train_seconds: float = 0.0
+    """wall seconds of data, forward, backward and update; without validation"""
+    curve: list[dict[str, float]] = field(default_factory=list)
+    """a row a validation, as in curve.csv"""
+    rates: list[float] = field(default_factory=list)
+    """examples a second, from one look at the clock to the next: step by step on a CPU"""
+    flat: bool = False
+    """ended before the budget was met, since validation gained nothing any more"""
+    start_loss: float | None = None
+    """mean training loss a symbol in the first batch"""
+
+    def rate_quartiles(self) -> tuple[float, float, float]:
+        """First quartile, median and third quartile of examples a second after warm-up."""
+        return quartiles(self.rates[WARMUP_STEPS:] or self.rates)
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How the state of a training outlives its process. Nothing of it changes what is learnt."""
+
+    resume: Checkpoint | None = None
+    """where to go on from"""
+    save: Callable[[Checkpoint, int], None] | None = None
+    """keeps the state after a step, whose number it is told"""
+    every_seconds: float | None = None
+    """None: as often as costs little"""
+    stop: Callable[[], bool] = lambda: False
+    """whether to stop after this step"""
+
+
+def train(
+    model: Architecture,
+    stream: Stream,
+    budget: Budget,
+    settings: TrainingSettings,
+    *,
+    seed: int,
+    flops_per_example: int,
+    device: torch.device,
+    precision: str,
+    stop_when_flat: int | None,
+    validate: Validate,
+    report: Report,
+    keeping: Keeping | None = None,
+) -> Trained:
+    """Train until the budget is met, within one example, or until the last `stop_when_flat` validations, where that is
+    not None, have brought no more right answers than the best before them. A budget of nothing is met at once, and its
+    curve has one point.
+
+    Raises:
+        Diverged: the loss is nan or infinite, or lies far above its start for long.
+        Stopped: it was asked to.
+    """
+    optimizers = build_optimizers(model, settings)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "16")
+    done, losses = Trained(), _LossMeter()
+    keeping = keeping or Keeping()
+    moving = _Moving(model, optimizers, scaler, stream, done, losses)
+    if keeping.resume is not None:
+        moving.restore(keeping.resume)
+    if not budget.amount:
+        done.curve.append(_point(done, 0.0, math.nan, *validate()))
+    clock = _Clock(device, done, 1 if device.type == "cpu" or budget.unit == "seconds" else LOOK_STEPS)
+    last_report, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
+    while budget_used(budget, done) < 1 and not done.flat:
+        clock.begin()
+        used_before = budget_used(budget, done)
+        encoded = next_examples(stream, budget, done, settings.batch, flops_per_example)
+        done.examples += len(encoded.prompt)
+        done.tokens += int(encoded.tokens.sum())
+        done.flops = done.examples * flops_per_example
+        done.steps += 1
+        factor = factor_of_step(used_before, budget_used(budget, done), settings)  # what seconds it takes, nobody knows
+        set_learning_rates(optimizers, factor)
+        batch = Batch(*(on_device(ids, device) for ids in (encoded.prompt, encoded.answer)))
+        with autocast(device, precision):
+            loss = model.loss(batch, torch.Generator().manual_seed((seed << 32) + done.steps - 1))
+        update(model, loss, optimizers, scaler, settings.clip)
+        losses.add(loss)
+        if done.start_loss is None:
+            done.start_loss = losses.read()
+        elif done.steps % LOOK_STEPS == 0:
+            losses.read()
+        clock.end(len(encoded.prompt))
+
+        used = budget_used(budget, done)
+        if curve_point(used) > curve_point(used_before) or used >= 1:
+            clock.look()
+            train_loss = losses.read()
+            losses.reset()
+            done.curve.append(_point(done, settings.lr * factor, train_loss, *validate()))
+            report({"kind": "validation", "share": used, **done.curve[-1]})
+            done.flat = used < 1 and stop_when_flat is not None and _is_flat(done.curve, stop_when_flat)
+            _refuse_rise(done)
+        elif losses.last is not None and time.monotonic() - last_report > REPORT_SECONDS:
+            last_report = time.monotonic()
+            report({"kind": "step", "share": used, "loss": losses.last, "rate": done.rate_quartiles()[1]})
+
+        stop = keeping.stop()
+        apart = keeping.every_seconds
+        if apart is None:
+            apart = max(EVERY_SECONDS, cost_of_keeping / MOST_SHARE)
+        due = time.monotonic() - last_kept >= apart or used >= 1 or done.flat
+        if keeping.save is not None and (stop or due):
+            clock.look()
+            began = time.monotonic()
+            state = moving.state()
+            keeping.save(replace(state, facts=state.facts | {"share": used}), done.steps)
+            last_kept = time.monotonic()
+            cost_of_keeping = last_kept - began
+        if stop:
+            raise Stopped
+    return done
+
+
+def _point(done: Trained, learning_rate: float, train_loss: float, correct: int, total: int) -> dict[str, float]:
+    """A row of the curve."""
+    used = {name: getattr(done, name) for name in ("examples", "tokens", "steps", "flops", "train_seconds")}
+    found = {"learning_rate": learning_rate, "train_loss": train_loss, "correct": correct, "total": total}
+    return used | found
+
+
+class _Clock:
+    """Wall seconds of training, looked at after every so many steps and when asked to."""
+
+    def __init__(self, device: torch.device, done: Trained, every: int) -> None:
+        self._device, self._done, self._every = device, done, every
+        self._started, self._steps, self._examples = 0.0, 0, 0
+
+    def begin(self) -> None:
+        """A step begins."""
+        if not self._steps:
+            self._started = time.perf_counter()
+
+    def end(self, examples: int) -> None:
+        """It has ended, as far as the CPU has a part in it."""
+        self._steps += 1
+        self._examples += examples
+        if self._steps == self._every or not self._done.rates:
+            self.look()
+
+    def look(self) -> None:
+        """Wait for the device; what it took since the last look is training."""
+        if self._steps:
+            synchronize(self._device)
+            seconds = time.perf_counter() - self._started
+            self._done.train_seconds += seconds
+            self._done.rates.append(self._examples / seconds)
+            self._steps = self._examples = 0
+
+
+def on_device(ids: NDArray[np.int64], device: torch.device) -> Tensor:
+    """The array there; to a GPU it travels while that computes, which takes memory that the system may not move."""
+    tensor = torch.from_numpy(ids)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+@dataclass(frozen=True)
+class _Moving:
+    """All that the next steps depend on. Generators are none of it: every step seeds its own from its number."""
+
+    model: Architecture
+    optimizers: list[torch.optim.Optimizer]
+    scaler: torch.amp.GradScaler
+    stream: Stream
+    done: Trained
+    losses: "_LossMeter"
+
+    def state(self) -> Checkpoint:
+        """What `restore` takes."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for number, optimizer in enumerate(self.optimizers):
+            for place, remembered in optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{number}.{place}.{name}": tensor for name, tensor in remembered.items()}
+        tensors["rates"] = torch.tensor(self.done.rates, dtype=torch.float64)
+        facts = {
+            "trained": {name: value for name, value in asdict(self.done).items() if name != "rates"},
+            "losses": self.losses.state(),
+            "scaler": self.scaler.state_dict(),
+            "position": self.stream.position,
+            "data_hash": self.stream.data_hash,
+        }
+        return Checkpoint(tensors, facts)
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from there. The data are made again and their hash compared: they are never taken on trust."""
+        facts, tensors = checkpoint.facts, checkpoint.tensors
+        weights = {name[len("model.") :]: t for name, t in tensors.items() if name.startswith("model.")}
+        self.model.load_state_dict(weights)
+        for number, optimizer in enumerate(self.optimizers):
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, tensor in tensors.items():
+                kind, _, rest = key.partition(".")
+                if kind == "optimizer" and rest.startswith(f"{number}."):
+                    _, place, name = rest.split(".", 2)
+                    state.setdefault(int(place), {})[name] = tensor
+            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        self.scaler.load_state_dict(facts["scaler"])
+        self.stream.forward(facts["position"], facts["data_hash"])
+        self.losses.restore(facts["losses"])
+        for name, value in facts["trained"].items():
+            setattr(self.done, name, value)
+        self.done.rates = tensors["rates"].tolist()
+
+
+def _refuse_rise(done: Trained) -> None:
+    """Raises Diverged where the training loss lies far above its start for long."""
+    assert done.start_loss is not None
+    last = [point["train_loss"] for point in done.curve[-POINTS_ABOVE:]]
+    if len(last) == POINTS_ABOVE and min(last) > ABOVE_START * done.start_loss:
+        raise Diverged(
+            f"the loss lay above {min(last):.3g} over {POINTS_ABOVE} validations, and started at {done.start_loss:.3g}"
+        )
+
+
+def _is_flat(curve: list[dict[str, float]], validations: int) -> bool:
+    """Whether none of the last `validations` points has more right answers than every point before them."""
+    right = [point["correct"] for point in curve]
+    before, last = right[:-validations], right[-validations:]
+    return bool(before) and max(last) <= max(before)
+
+
+def update(
+    model: Architecture,
+    loss: Loss,
+    optimizers: list[torch.optim.Optimizer],
+    scaler: torch.amp.GradScaler,
+    clip: float,
+) -> None:
+    """One step of all optimisers down the gradient of the mean loss, its norm held to `clip`.
+
+    In half precision a step whose gradient overflows is left out: by all, since clipping spoils the others' too.
+    """
+    for optimizer in optimizers:
+        optimizer.zero_grad(set_to_none=True)
+    scaler.scale(loss.mean).backward()
+    for optimizer in optimizers:
+        scaler.unscale_(optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
+    if not scaler.is_enabled() or torch.isfinite(norm):
+        for optimizer in optimizers:
+            scaler.step(optimizer)
+    scaler.update()
+
+
+class _LossMeter:
+    """Mean training loss a symbol. Sums stay on the device until they are read: each reading waits for it."""
+
+    def __init__(self) -> None:
+        self.last: float | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new mean."""
+        self._sums: list[tuple[Tensor, Tensor]] = []
+        self._total, self._count = 0.0, 0.0
+
+    def state(self) -> list[float]:
+        """What `restore` takes: the sums so far. Raises Diverged as `read` does."""
+        self.read()
+        return [self._total, self._count]
+
+    def restore(self, state: list[float]) -> None:
+        self._total, self._count = state
+
+    def add(self, loss: Loss) -> None:
+        self._sums.append((loss.nll_sum.detach(), loss.count))
+
+    def read(self) -> float:
+        """The mean over all losses added, 0 where there are none. Raises Diverged where it is no finite number."""
+        for nll_sum, count in self._sums:
+            self._total += float(nll_sum)
+            self._count += float(count)
+        self._sums = []
+        if not math.isfinite(self._total):
+            raise Diverged("the loss became nan or infinite")
+        if not self._count:
+            return 0.0
+        self.last = self._total / self._count
+        return self.last
+
+
+def next_examples(stream: Stream, budget: Budget, done: Trained, batch: int, flops_per_example: int) -> Encoded:
+    """The next batch, cut so that the budget is met within one example."""
+    match budget.unit:
+        case "examples":
+            return stream.take(min(batch, budget.amount - done.examples))
+        case "flops":
+            return stream.take(min(batch, -(-(budget.amount - done.flops) // flops_per_example)))
+        case "tokens":
+            return stream.take(batch, most_tokens=budget.amount - done.tokens)
+        case _:
+            return stream.take(batch)
+
+
+def budget_used(budget: Budget, done: Trained) -> float:
+    """Share of the budget used so far; 1 or more when it is met."""
+    if not budget.amount:
+        return 1.0
+    used: float = done.train_seconds if budget.unit == "seconds" else getattr(done, budget.unit)
+    return used / budget.amount
+
+
+def autocast(device: torch.device, precision: str) -> Any:
+    """The context in which forward passes run at a precision of '32', 'bf16' or '16'."""
+    if precision == "32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16 if precision == "bf16" else torch.float16)
+
+
+def curve_point(used: float) -> int:
+    """How many of the curve's points are passed; the tiny addend outweighs rounding at the points themselves."""
+    return int(used * CURVE_POINTS + 1e-9)

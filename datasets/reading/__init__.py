@@ -1,0 +1,1 @@
+"""Problems that other people wrote: expressions as typed, and files of problems."""

@@ -1,0 +1,67 @@
+"""baselines.csv: what two baselines score on a run's test set, the bounds of every table. They are no cells.
+
+`calculator` is always right. `nearest` has learnt nothing: it answers as the one among the first 100,000 distinct
+training examples whose prompt looks most like the one asked. It depends on the seed, as the training examples do.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.results.records.files import BadFile, write_text
+from bench.results.records.slices import SLICES
+from bench.results.records.typed_csv import check_names, parse_columns
+
+BASELINES = "baselines.csv"
+
+CALCULATOR, NEAREST = "calculator", "nearest"
+
+COLUMNS = {
+    "architecture": "str",  # CALCULATOR or NEAREST
+    "seed": "int64",  # of the training examples
+    "slice": "str",  # as in results.csv
+    "value": "str",
+    "correct": "int64",
+    "total": "int64",
+}
+"""Column -> type, in the order of the file, which is that of results.csv."""
+
+
+def write_baselines(run_directory: Path, baselines: pd.DataFrame) -> None:
+    """Writes baselines.csv; the same frame gives the same bytes. Raises ValueError on wrong columns or values."""
+    write_text(run_directory / BASELINES, _checked(baselines).to_csv(index=False, lineterminator="\n"))
+
+
+def read_baselines(run_directory: Path) -> pd.DataFrame:
+    """The frame that was written, typed as in `COLUMNS`; no rows where no run has ended here yet. Raises BadFile."""
+    path = run_directory / BASELINES
+    remedy = "delete it and give the command of the run again, which writes it anew"
+    try:
+        return _checked(parse_columns(path.read_bytes().decode(), COLUMNS))
+    except FileNotFoundError:
+        return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
+    except (OSError, ValueError) as error:
+        raise BadFile(path, f"is no file of baselines ({error})", remedy) from None
+
+
+def _checked(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` typed. ValueError where columns or values are wrong, or a baseline was not asked what all others were."""
+    check_names(list(frame.columns), COLUMNS)
+    frame = frame.astype(COLUMNS)
+    for column, allowed in (("architecture", (CALCULATOR, NEAREST)), ("slice", tuple(SLICES))):
+        wrong = frame.loc[~frame[column].isin(allowed), column]
+        if len(wrong):
+            raise ValueError(f"{column} is '{wrong.iloc[0]}' in row {wrong.index[0]}, not one of {allowed}")
+    impossible = frame[(frame["correct"] < 0) | (frame["correct"] > frame["total"]) | (frame["total"] == 0)]
+    if len(impossible):
+        correct, total = impossible.iloc[0][["correct", "total"]]
+        raise ValueError(f"correct is {correct} of total {total} in row {impossible.index[0]}")
+    asked = {
+        key: list(rows[["slice", "value", "total"]].itertuples(index=False, name=None))
+        for key, rows in frame.groupby(["architecture", "seed"], sort=False)
+    }
+    for seed in dict.fromkeys(frame["seed"]):
+        for baseline in (CALCULATOR, NEAREST):
+            if asked.get((baseline, seed)) != next(iter(asked.values())):
+                raise ValueError(f"{baseline} seed {seed} lacks or has rows that the first one does not")
+    return frame

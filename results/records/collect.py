@@ -1,0 +1,64 @@
+"""cells.csv, one row a cell, and results.csv, one row a cell and slice: written from the records and predictions."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.results.records.files import write_text
+from bench.results.records.predictions import PREDICTIONS
+from bench.results.records.record import Record
+from bench.results.records.run import open_run
+from bench.results.records.slices import COLUMNS as SLICE_COLUMNS
+from bench.results.records.slices import slice_predictions
+
+CELLS = "cells.csv"
+RESULTS = "results.csv"
+
+CELL_COLUMNS = (
+    *("architecture", "seed", "status", "reason", "parameters", "active_parameters", "match", "examples"),
+    *("unique_problems", "tokens", "steps", "flops", "train_seconds", "tokens_per_second", "examples_per_second"),
+    *("decode_problems_per_second", "peak_memory_mb", "state_bytes", "weight_bits", "device", "threads"),
+    *("data_hash", "test_hash", "correct", "total", "exact_match", "exclusive"),
+)
+
+
+def collect(run_directory: Path, slices: dict[str, pd.DataFrame] | None = None) -> tuple[Path, Path]:
+    """Writes cells.csv and results.csv of a run; the same cells give the same bytes. Returns the two paths.
+
+    `slices` remembers, from one call to the next, the slices of predictions by the SHA-256 of their file.
+
+    A cell that failed is a row of cells.csv with empty figures, and has none in results.csv. No timing enters
+    results.csv, so that two runs of one plan can be compared byte by byte. Raises BadFile where a cell is broken, and
+    writes nothing then: the figures that stand there may be all that is left of it.
+    """
+    run = open_run(run_directory)
+    for error in run.broken.values():
+        raise error
+    paths = run_directory / CELLS, run_directory / RESULTS
+    known = {} if slices is None else slices
+    done = [record for record in run.records if record.done]
+    for record in done:
+        if (digest := record.files[PREDICTIONS]) not in known:
+            known[digest] = slice_predictions(run.predictions(record))
+    results = _joined({(record.architecture, record.seed): known[record.files[PREDICTIONS]] for record in done})
+    for path, frame in zip(paths, (cells_frame(run.records), results), strict=True):
+        write_text(path, frame.to_csv(index=False, lineterminator="\n"))
+    return paths
+
+
+def cells_frame(records: list[Record]) -> pd.DataFrame:
+    """Rows of cells.csv. Numbers are objects, lest an empty cell turns the whole numbers of its column to floats."""
+    rows = [[getattr(record, column) for column in CELL_COLUMNS] for record in records]
+    frame = pd.DataFrame(rows, columns=list(CELL_COLUMNS), dtype=object)
+    return frame.assign(exclusive=["yes" if record.exclusive else "no" for record in records])
+
+
+def results_frame(predictions: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
+    """Rows of results.csv, from the predictions of (architecture, seed)."""
+    return _joined({cell: slice_predictions(frame) for cell, frame in predictions.items()})
+
+
+def _joined(slices: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
+    parts = [frame.assign(architecture=architecture, seed=seed) for (architecture, seed), frame in slices.items()]
+    columns = ["architecture", "seed", *SLICE_COLUMNS]
+    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

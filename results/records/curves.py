@@ -1,0 +1,41 @@
+"""curve.csv: how a cell learnt, one row a validation, at even points of the budget."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from bench.results.records.files import BadFile, write_text
+from bench.results.records.typed_csv import check_names, parse_columns
+
+CURVE = "curve.csv"
+
+COLUMNS = {
+    "examples": "int64",  # problems trained on so far
+    "tokens": "int64",
+    "steps": "int64",
+    "flops": "int64",
+    "train_seconds": "float64",
+    "learning_rate": "float64",  # at the last step
+    "train_loss": "float64",  # nats a token, mean since the row before; empty where it was no number
+    "correct": "int64",  # problems of the validation sample answered exactly
+    "total": "int64",  # problems in that sample
+}
+"""Column -> type, in the order of the file."""
+
+
+def write_curve(cell_directory: Path, curve: pd.DataFrame) -> None:
+    """Writes curve.csv. Raises ValueError where the columns are not those of `COLUMNS`."""
+    check_names(list(curve.columns), COLUMNS)
+    write_text(cell_directory / CURVE, curve.astype(COLUMNS).to_csv(index=False, lineterminator="\n"))
+
+
+def read_curve(cell_directory: Path) -> pd.DataFrame:
+    """The frame that was written, to the last bit. Raises BadFile."""
+    path = cell_directory / CURVE
+    remedy = "restore it, or delete the cell's folder and run it again"
+    try:
+        return parse_columns(path.read_bytes().decode(), COLUMNS)
+    except FileNotFoundError:
+        raise BadFile(path, "the file is missing", remedy) from None
+    except (OSError, ValueError) as error:
+        raise BadFile(path, f"is no learning curve ({error})", remedy) from None

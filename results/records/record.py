@@ -1,0 +1,279 @@
+"""The record: one JSON sheet a cell (architecture x seed) that states what was run, how, and the outcome."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from bench.results.records.files import BadFile, read_checked_json, sha256_of, verify_checksum, write_checked_json
+
+SCHEMA_VERSION = 2
+"""Version of run.json and record.json; figures are comparable only within one."""
+
+RECORD = "record.json"
+
+BUDGET_UNITS = {
+    "examples": "examples",
+    "steps": "steps",
+    "tokens": "tokens",
+    "flops": "flops",
+    "seconds": "train_seconds",
+}
+"""Unit of a budget -> field of the record that says how much of it was used."""
+
+EXCLUSIVE_SHARE = 0.9
+"""Processor seconds below this share of wall seconds x threads: somebody else had the machine."""
+
+MOST = 1e30
+"""No figure of a cell is larger; Python's whole numbers may be, and nothing can be computed with them."""
+
+NEEDED_WHEN_DONE = (
+    *("parameters", "active_parameters", "examples", "tokens", "steps", "flops", "train_seconds"),
+    *("data_hash", "test_hash", "correct", "total", "exact_match"),
+)
+"""Fields without which a cell can neither be scored nor compared."""
+POSITIVE_WHEN_DONE = ("parameters", "active_parameters", "examples", "tokens", "steps")
+"""Fields that are counts of what a finished cell cannot have none of, unless its budget is none."""
+UNTRAINED = "examples=0"
+"""The budget of a pretrained model that is asked as it comes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """All that is known of one cell. A figure that a cell does not have (it failed, or nobody measured) is None.
+
+    Raises ValueError where a value has the wrong type, a figure is missing from a `done` cell, or figures contradict.
+    """
+
+    schema: int
+    """`SCHEMA_VERSION` of the program that wrote it"""
+    architecture: str
+    """registered name"""
+    seed: int
+    """seed of initialisation, data order and dropout"""
+    status: Literal["done", "diverged", "out-of-memory", "failed"]
+    """how the cell ended"""
+    reason: str
+    """one line on why it ended so; '' when done in full, 'flat' when stopped early by --stop-when-flat"""
+
+    suite: str
+    """name of the suite"""
+    suite_version: int
+    """version the suite file states"""
+    suite_hash: str
+    """hex hash of the suite as it was used"""
+    budget: str
+    """unit=amount, such as 'examples=300000'; units as in `BUDGET_UNITS`"""
+    config: dict[str, Any]
+    """the architecture's configuration, all fields"""
+    training: dict[str, Any]
+    """optimizer settings as used: optimizer, learning rate, schedule, batch size, ..."""
+    preset: str
+    """suite, size and budget that the preset was tuned for; '' if for none"""
+    tuned: bool
+    """this cell is what its preset was tuned for"""
+    match: Literal["total", "active", "unequal"]
+    """which count of parameters was fitted to the size asked; 'unequal': neither"""
+
+    parameters: int | None
+    """trainable parameters, embeddings and head too, tied ones once"""
+    active_parameters: int | None
+    """those of them that one token meets (fewer in sparse models only)"""
+    examples: int | None
+    """problems looked at in training, repeats counted"""
+    unique_problems: int | None
+    """distinct problems among them"""
+    tokens: int | None
+    """symbols of prompts and answers trained on, end tokens counted, pads not"""
+    steps: int | None
+    """optimizer steps"""
+    flops: int | None
+    """floating-point operations of all matrix products in training, forward and backward"""
+    train_seconds: float | None
+    """wall seconds of training with its data, less evaluation and compilation"""
+    wall_seconds: float | None
+    """wall seconds from before the first step to after the last, validation on the way included"""
+    cpu_seconds: float | None
+    """processor seconds of the cell's process meanwhile, all its threads together"""
+    cell_beside: bool | None
+    """another cell of the same user ran on the machine meanwhile; None where the system cannot tell"""
+    tokens_per_second: float | None
+    """in training: `examples_per_second` times the mean tokens of an example"""
+    examples_per_second: float | None
+    """in training, median over the steps after warm-up"""
+    examples_per_second_quartiles: list[float] | None
+    """first and third quartile of the same"""
+    decode_problems_per_second: float | None
+    """problems answered a second by greedy generation at the end"""
+    peak_memory_mb: float | None
+    """peak memory of the cell's process above what stood before the model was built, in MB (10^6 bytes)"""
+    state_bytes: int | None
+    """bytes that generation keeps for one problem (recurrent state, or cached keys and values at full width)"""
+    weight_bits: float | None
+    """bits a weight, mean over all parameters as used for an answer (32 for float32)"""
+    device: str
+    """torch device, such as 'cpu' or 'cuda'"""
+    precision: str
+    """'32', 'bf16' or '16'"""
+    threads: int
+    """CPU threads given to the cell"""
+    exclusive: bool
+    """the cell had its share of the machine to itself (`had_the_machine`); if not, its times mean little"""
+
+    data_hash: str | None
+    """hex, chained over the training problems to the last example"""
+    data_chain: list[str]
+    """the same chain at the end of each full block of 1,024 problems"""
+    test_hash: str | None
+    """hex hash of the test problems"""
+    validation_hash: str | None
+    """hex hash of the validation problems"""
+    correct: int | None
+    """test problems answered exactly, without `seen digits`"""
+    total: int | None
+    """test problems asked, without `seen digits`"""
+    exact_match: float | None
+    """correct / total"""
+    validation_correct: int | None
+    """validation problems answered exactly at the end of training"""
+    validation_total: int | None
+    """validation problems asked"""
+
+    versions: dict[str, str]
+    """package -> version"""
+    machine: dict[str, Any]
+    """processor, memory, operating system, ...; `deterministic`: whether the device gives the same bits each time"""
+    files: dict[str, str]
+    """name -> SHA-256 in hex of each other file in the cell's folder"""
+
+    def __post_init__(self) -> None:
+        for name, kind in _kinds().items():
+            value = getattr(self, name)
+            if not _fits(value, kind):
+                shown = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
+                raise ValueError(f"{name} is {value!r} of type {type(value).__name__}, not {shown}")
+        unit, _, amount = self.budget.partition("=")
+        if self.budget != UNTRAINED and (unit not in BUDGET_UNITS or not _is_positive(amount)):
+            raise ValueError(f"budget is {self.budget!r}, not UNIT=NUMBER with a unit of {', '.join(BUDGET_UNITS)}")
+        if "\n" in self.reason:
+            raise ValueError(f"reason is {self.reason!r}, not one line")
+        if self.status == "done":
+            missing = [name for name in NEEDED_WHEN_DONE if getattr(self, name) is None]
+            if missing:
+                raise ValueError(f"status is 'done', but there is no value for {', '.join(missing)}")
+            positive = ("parameters", "active_parameters") if self.budget == UNTRAINED else POSITIVE_WHEN_DONE
+            if impossible := [name for name in positive if getattr(self, name) <= 0]:
+                raise ValueError(f"status is 'done', but {impossible[0]} is {getattr(self, impossible[0])}")
+        if self.correct is not None and self.total is not None:
+            if not 0 <= self.correct <= self.total or self.total == 0:
+                raise ValueError(f"correct is {self.correct} of total {self.total}")
+            if self.exact_match != self.correct / self.total:
+                raise ValueError(f"exact_match is {self.exact_match}, not {self.correct} / {self.total}")
+
+    @property
+    def done(self) -> bool:
+        return self.status == "done"
+
+    @property
+    def budget_deviation(self) -> float | None:
+        """Share by which the cell used more (+) or less (-) than its budget; None where the use is not known."""
+        unit, _, amount = self.budget.partition("=")
+        used = getattr(self, BUDGET_UNITS[unit])
+        if self.budget == UNTRAINED:
+            return 0.0 if used == 0 else float("inf")
+        return None if used is None else float(used / float(amount) - 1)
+
+
+def had_the_machine(
+    *, device: str, threads: int, cores: int, wall_seconds: float, cpu_seconds: float, cell_beside: bool | None
+) -> bool:
+    """Whether a cell had its share of the machine to itself: no cell beside it, and its threads were kept busy."""
+    # A GPU takes one thread to feed it; more threads than cores can never all be busy.
+    busy_threads = min(threads, cores) if device == "cpu" else 1
+    return not cell_beside and cpu_seconds >= EXCLUSIVE_SHARE * wall_seconds * busy_threads
+
+
+def write_record(cell_directory: Path, record: Record) -> None:
+    """Writes record.json. Raises ValueError where a finished record stands already: that is never overwritten."""
+    path = cell_directory / RECORD
+    if path.exists() and read_record(cell_directory).done:
+        raise ValueError(f"{path}: this cell is done, and a finished record is never overwritten; use another folder")
+    write_checked_json(path, asdict(record))
+
+
+def read_record(cell_directory: Path) -> Record:
+    """The record of a cell, with schema, keys, types and checksum verified. Raises BadFile."""
+    path = cell_directory / RECORD
+    remedy = "restore it, or delete the cell's folder and run it again"
+    content = read_checked_json(path, remedy)
+    verify_schema(path, content)
+    known = {field.name for field in fields(Record)} | {"checksum"}
+    if unknown := sorted(content.keys() - known):
+        raise BadFile(path, f"has unknown keys: {', '.join(unknown)}", remedy)
+    if missing := sorted(known - content.keys()):
+        raise BadFile(path, f"lacks keys: {', '.join(missing)}", remedy)
+    content = verify_checksum(path, content, remedy)
+    try:
+        return Record(**content)
+    except ValueError as error:
+        raise BadFile(path, str(error), remedy) from None
+
+
+def verify_schema(path: Path, content: dict[str, Any]) -> None:
+    """Raises BadFile unless `content`, read from `path`, is of this program's schema."""
+    if content.get("schema") != SCHEMA_VERSION:
+        wrong = f"has schema {content.get('schema')!r}, and this program reads {SCHEMA_VERSION}"
+        raise BadFile(path, wrong, "use the version of arithbench that wrote it")
+
+
+def verify_files(cell_directory: Path, record: Record, names: Iterable[str] | None = None) -> None:
+    """Compares files of a cell (all that the record lists, or those of `names`) with their SHA-256. Raises BadFile."""
+    remedy = "restore it, or delete the cell's folder and run it again"
+    for name in record.files if names is None else names:
+        path = cell_directory / name
+        if name not in record.files:
+            raise BadFile(cell_directory / RECORD, f"does not list the file {name}", remedy)
+        if not path.is_file():
+            raise BadFile(path, "the file is missing, though the cell's record lists it", remedy)
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            raise BadFile(path, f"cannot be read ({error.strerror})", remedy) from None
+        if found != record.files[name]:
+            raise BadFile(path, "was changed after the run (its SHA-256 is not the one in the record)", remedy)
+
+
+@cache
+def _kinds() -> dict[str, Any]:
+    return get_type_hints(Record)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether `value` is of the annotated type, as strictly as JSON allows: a bool is no int, an int is a float."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return True
+    if kind in (None, NoneType):
+        return value is None
+    if origin in (Union, UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+    if origin is dict:
+        key_kind, value_kind = arguments
+        return isinstance(value, dict) and all(_fits(k, key_kind) and _fits(v, value_kind) for k, v in value.items())
+    if kind in (int, float):
+        right = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
+        return right and abs(value) < MOST
+    return isinstance(value, kind)
+
+
+def _is_positive(number: str) -> bool:
+    try:
+        return 0 < float(number) < float("inf")
+    except ValueError:
+        return False

@@ -1,0 +1,63 @@
+"""Predictions cut into slices: how many right of how many, by operation, digits, signs, and so on.
+
+Sums and counts only, never means, so that slices can be added up. The values of operation, digits, signs and stratum
+each sum to `all`. `seen digits` stands apart: problems of the training split, in no other slice.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+from bench.results.records.predictions import OPERATIONS, SIGNS
+
+SLICES: dict[str, tuple[str, ...]] = {
+    "all": (),
+    "operation": ("op",),
+    "digits": ("digits",),
+    "signs": ("signs",),
+    "operation x digits": ("op", "digits"),
+    "operation x signs": ("op", "signs"),
+    "stratum": ("op", "digits", "signs", "places"),
+    "seen digits": ("digits",),
+    "places": ("places",),
+    "carries": ("carries",),
+    "answer_length": ("answer_length",),
+    "range": ("range",),
+}
+"""Slice -> the columns of the predictions whose values, joined by spaces, are its values."""
+
+COLUMNS = ("slice", "value", "correct", "total")
+
+_RANK: dict[str, Callable[[Any], Any]] = {
+    "op": OPERATIONS.index,
+    "digits": lambda pattern: tuple(map(int, pattern.split("x"))),
+    "signs": SIGNS.index,
+    "range": ("trained", "beyond").index,
+}
+"""Column -> sort key of its values; numbers sort as they are."""
+
+
+def slice_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Rows (slice, value, correct, total) of one cell, in a fixed order; every slice of `SLICES` that has items.
+
+    A row without a value in a column (no carries in * and /) is left out of that slice alone.
+    """
+    rows: list[tuple[str, str, int, int]] = []
+    for name, columns in SLICES.items():
+        asked = predictions[predictions["split"] == ("train" if name == "seen digits" else "test")]
+        if not columns:
+            rows.append((name, "all", int(asked["right"].sum()), len(asked)))
+            continue
+        groups = asked.groupby(list(columns), sort=False, dropna=True)["right"].agg(["sum", "count"])
+        counted = [
+            (key if isinstance(key, tuple) else (key,), int(correct), int(total))
+            for key, correct, total in groups.itertuples(name=None)
+        ]
+        counted.sort(key=lambda row, columns=columns: _rank(columns, row[0]))  # type: ignore[misc]
+        rows += [(name, " ".join(map(str, key)), correct, total) for key, correct, total in counted]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _rank(columns: tuple[str, ...], key: tuple[Any, ...]) -> list[Any]:
+    return [_RANK.get(column, int)(value) for column, value in zip(columns, key, strict=True)]

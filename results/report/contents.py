@@ -1,0 +1,70 @@
+"""What a report holds in every form: the runs in parts that may each stand in one table, with words and tables."""
+
+from dataclasses import dataclass
+
+from bench.results.records.run import Run
+from bench.results.report.table import Table
+from bench.results.report.tables.across_suites import across_suites
+from bench.results.report.tables.errors import ErrorShares, error_shares, error_tables
+from bench.results.report.tables.run import all_tables
+from bench.results.statistics.comparable import held_equal
+from bench.results.statistics.comparison import Comparison
+from bench.results.statistics.conclusion import all_pairs, conclusion
+from bench.results.statistics.joining import join_runs
+from bench.results.statistics.pretrained import about_pretrained
+from bench.results.statistics.scores import Scores
+
+ACROSS = "Across suites"
+"""The heading of what is told of all parts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Runs whose cells stand side by side."""
+
+    title: str
+    """the suite and the folders"""
+    scores: Scores
+    comparisons: list[Comparison]
+    """every two architectures, the better one first"""
+    errors: ErrorShares
+    """how often each architecture errs in which way"""
+    opening: list[str]
+    """what was held equal, what was learnt elsewhere, the suite, and the outcome in words"""
+    tables: list[Table]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    parts: list[Part]
+    warnings: list[str]
+    """why there is more than one part, a line each"""
+    across: list[Table]
+    """over all parts: none with few suites"""
+
+
+def contents(runs: list[Run]) -> Contents:
+    """Reads runs into a report. Raises NotComparable where cells of one run may not stand side by side, and BadFile."""
+    groups, warnings = join_runs(runs)
+    across = across_suites(groups)
+    return Contents(
+        parts=[_part(scores) for scores in groups], warnings=warnings, across=[] if across is None else [across]
+    )
+
+
+def _part(scores: Scores) -> Part:
+    suite = scores.plan["suite"]
+    comparisons, errors = all_pairs(scores), error_shares(scores)
+    return Part(
+        title=f"{suite['name']}: {', '.join(str(run.directory) for run in scores.runs)}",
+        scores=scores,
+        comparisons=comparisons,
+        errors=errors,
+        opening=[
+            held_equal(scores.records),
+            *about_pretrained(scores.records),
+            f"Suite {suite['name']}, version {suite['version']}: {suite['summary']}",
+            *conclusion(scores, comparisons),
+        ],
+        tables=[*all_tables(scores), *error_tables(scores, errors)],
+    )

@@ -1,0 +1,197 @@
+"""A report as one HTML page that needs nothing but itself: words, tables, charts, light and dark, desktop and phone."""
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import vl_convert
+from jinja2 import Environment, StrictUndefined
+
+from bench.results.records.files import write_bytes
+from bench.results.records.run import Run
+from bench.results.report.charts.run import Chart, charts, performance_profile
+from bench.results.report.charts.style import WIDTH, looks, theme
+from bench.results.report.contents import ACROSS, Contents, Part
+from bench.results.report.table import SHARED, Table
+from bench.results.statistics.comparable import longest_streams
+from bench.results.statistics.estimates import FEWEST_TASKS
+from bench.results.statistics.scores import Scores
+
+VEGA_LITE = "6.4"
+"""Version of the bundle in the page: the one that Altair writes for."""
+PICTURES = "charts"
+"""Folder of the charts' files, beside report.html."""
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heading:
+    """What belongs under a heading of the page."""
+
+    title: str
+    charts: tuple[str, ...] = ()
+    """by name"""
+    tables: tuple[str, ...] = ()
+    """by how their titles begin"""
+    tables_first: bool = False
+    folded: bool = False
+    """the tables say what a chart above them shows, and open on a click"""
+
+
+HEADINGS = (
+    Heading(title="Summary", charts=("exact-match",), tables=("Summary", "Cells without a result"), tables_first=True),
+    Heading(
+        title="How fast it was learnt", charts=("curve-examples", "curve-seconds", "curve-flops"), tables=("Solved",)
+    ),
+    Heading(title="Digits", charts=("digits",), tables=("Exact match %, digits of a",), folded=True),
+    Heading(
+        title="Operations, signs, decimals",
+        tables=("Exact match %, by", "Exact match %, patterns", "Patterns with few"),
+    ),
+    Heading(title="Differences", charts=("differences", "differences-by-problem")),
+    Heading(
+        title="Accuracy and cost",
+        charts=("accuracy-train-seconds", "accuracy-examples-per-second", "accuracy-decode-per-second"),
+    ),
+    Heading(title="Wrong answers", charts=("errors",), tables=("Wrong answers",)),
+    Heading(title="Training problems", tables=("Exact match % on problems of the training split",)),
+    Heading(title="Audit", tables=("Audit",)),
+)
+"""In the order of the page. Tables that belong nowhere stand under `Further tables`, before `How to reproduce`."""
+LONG = 24
+"""A table with more rows opens on a click."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A heading with what stands under it in one report."""
+
+    heading: Heading
+    lines: list[str] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    facts: list[list[tuple[str, str]]] = field(default_factory=list)
+
+
+def page(report: Contents, home: str | None = None) -> str:
+    """The page. Its bytes depend on the runs and on the versions of Altair and vl-convert alone.
+
+    `home` is the address of the page that this one belongs to, where a server sends both; what it may load is then the
+    server's to say.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(_template("report.html"))
+    drawn = _charts(report)
+    parts = [
+        {"title": part.title, "opening": part.opening, "sections": _sections(part, drawn[number])}
+        for number, part in enumerate(report.parts)
+    ]
+    parts.append({"title": ACROSS, "opening": [], "sections": [_across_suites(report, drawn[-1])]})
+    suites = dict.fromkeys(part.scores.plan["suite"]["name"] for part in report.parts)
+    return template.render(
+        title=f"arithbench: {', '.join(suites)}",
+        home=home,
+        warnings=report.warnings,
+        parts=parts,
+        several=len(report.parts) > 1,
+        shared=SHARED,
+        long=LONG,
+        themes={"light": theme(dark=False), "dark": theme(dark=True)},
+        style=_template("report.css"),
+        script=_template("report.js"),
+        vega=_vega(),
+    )
+
+
+def write_pictures(report: Contents, directory: Path) -> list[Path]:
+    """Writes every chart of the page as SVG and PNG on white into `directory`/charts; returns the paths."""
+    paths = []
+    for number, some in enumerate(_charts(report), 1):
+        part = f"part-{number}-" if len(report.parts) > 1 else ""
+        for chart in some:
+            paths += write_picture(chart, directory / PICTURES / f"{part}{chart.name}")
+    return paths
+
+
+def write_picture(chart: Chart, path: Path) -> list[Path]:
+    """Writes a chart as SVG and PNG on white; `path` lacks its ending. Returns both paths."""
+    picture = chart.specification() | {"config": theme(dark=False)}
+    if chart.panel is None:
+        picture["width"] = WIDTH
+    svg = vl_convert.vegalite_to_svg(picture, vl_version=VEGA_LITE)
+    png = vl_convert.vegalite_to_png(picture, vl_version=VEGA_LITE, scale=2)
+    paths = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
+    for one, content in zip(paths, (svg.encode(), png), strict=True):
+        write_bytes(one, content)
+    return paths
+
+
+def _charts(report: Contents) -> list[list[Chart]]:
+    """The charts of each part, and last those across suites."""
+    look = looks([name for part in report.parts for name in part.scores.planned])
+    profile = performance_profile([part.scores for part in report.parts], look)
+    return [
+        *(charts(part.scores, part.comparisons, part.errors, look) for part in report.parts),
+        [profile] if profile else [],
+    ]
+
+
+def _sections(part: Part, drawn: list[Chart]) -> list[Section]:
+    """The headings of a part, every chart and table under one of them; those with nothing to show are left out."""
+    by_name, left, found = {chart.name: chart for chart in drawn}, list(part.tables), []
+    for heading in HEADINGS:
+        some = [by_name[name] for name in heading.charts if name in by_name]
+        tables = [table for table in left if any(table.title.startswith(beginning) for beginning in heading.tables)]
+        left = [table for table in left if table not in tables]
+        found.append(Section(heading=heading, charts=some, tables=tables))
+    found.append(Section(heading=Heading(title="Further tables"), tables=left))
+    reproduction = [_reproduction(run, part.scores) for run in part.scores.runs]
+    found.append(Section(heading=Heading(title="How to reproduce"), facts=reproduction))
+    return [section for section in found if section.charts or section.tables or section.facts]
+
+
+def _across_suites(report: Contents, drawn: list[Chart]) -> Section:
+    suites = len({part.scores.plan["suite"]["name"] for part in report.parts})
+    missing = (
+        f"A performance profile shows how architectures do over many tasks. It takes {FEWEST_TASKS} suites or more, "
+        f"with an architecture that ran on all of them; this report has {suites}."
+    )
+    lines = [] if drawn else [missing]
+    return Section(heading=Heading(title=ACROSS), charts=drawn, lines=lines, tables=report.across)
+
+
+def _reproduction(run: Run, scores: Scores) -> list[tuple[str, str]]:
+    """What it takes to get a run's figures again: command, versions, machine, hashes."""
+    plan = run.plan
+    facts = [("run", str(run.directory)), ("command", plan["command"])]
+    versions = {json.dumps(record.versions, sort_keys=True): record.versions for record in run.records}
+    facts += [("versions", _listed(some)) for some in versions.values()]
+    machines = {json.dumps(record.machine, sort_keys=True): record.machine for record in run.records}
+    facts += [("machine", _listed(some)) for some in machines.values()]
+    if git := plan.get("git"):
+        facts.append(("git commit", f"{git.get('commit')}{', with local changes' if git.get('dirty') else ''}"))
+    facts.append(("suite hash", plan["suite"]["hash"]))
+    if "plan_hash" in plan:
+        facts.append(("plan hash", plan["plan_hash"]))
+    facts += [(f"data hash, seed {seed}", value) for seed, value in longest_streams(run.records).items()]
+    facts += [("test hash", value) for value in dict.fromkeys(str(record.test_hash) for record in scores.records)]
+    return facts
+
+
+def _listed(facts: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(facts.items()))
+
+
+def _template(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@cache
+def _vega() -> str:
+    """Vega, Vega-Lite and vega-embed as one script."""
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=VEGA_LITE)
+    # A script element ends at the first `</script`, wherever it stands.
+    return bundle.replace("</script", "<\\/script")

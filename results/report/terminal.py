@@ -1,0 +1,122 @@
+"""A report as text: tables as wide as the console allows, and the end of a run in the terminal."""
+
+import io
+import shlex
+from collections.abc import Callable
+from typing import Literal
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from bench.results.records.collect import CELLS, RESULTS
+from bench.results.records.files import printable
+from bench.results.records.run import Run
+from bench.results.report.contents import ACROSS, Contents
+from bench.results.report.table import SHARED, Table
+
+WIDTH = 120
+"""Columns of a text that goes to no terminal."""
+PAGE = "report.html"
+"""The page of a run, in its folder."""
+
+
+def text(report: Contents) -> str:
+    """The whole report in lines of at most `WIDTH` columns."""
+    return _written(lambda console: _print(console, report, detail=True))
+
+
+def tables_text(tables: list[Table]) -> str:
+    """Tables in lines of at most `WIDTH` columns."""
+    return _written(lambda console: print_tables(console, [], tables))
+
+
+def print_report(report: Contents, console: Console) -> None:
+    """The tables, where the files are, and how to go on."""
+    _print(console, report, detail=False)
+    runs = [run for part in report.parts for run in part.scores.runs]
+    for name, value in _next(*runs) if len(runs) == 1 else []:
+        # Never wrapped: a person copies these.
+        console.print(_plain(f"{name:<16}{value}"), soft_wrap=True)
+
+
+def print_tables(console: Console, head: list[str], tables: list[Table]) -> None:
+    """Lines, then tables with their notes, each as wide as the console allows."""
+    for line in head:
+        console.print(_plain(line))
+    for table in tables:
+        console.print()
+        console.print(_plain(table.title, "bold"))
+        for number, columns in enumerate(fitting(table, console.width)):
+            if number:
+                console.print()
+            console.print(_rich(table, columns))
+        for note in table.notes:
+            console.print(_plain(note, "dim"))
+    console.print()
+
+
+def fitting(table: Table, width: int) -> list[list[int]]:
+    """The columns of a table in parts that fit `width`, each with the first column, so that no entry is cut."""
+    gap = 3
+    texts = [table.columns, *([entry.text for entry in row] for row in table.rows)]
+    widths = [max(len(line[number]) for line in texts) + gap for number in range(len(table.columns))]
+    parts: list[list[int]] = [[0]]
+    for number in range(1, len(widths)):
+        if len(parts[-1]) > 1 and sum(widths[chosen] for chosen in parts[-1]) + widths[number] > width:
+            parts.append([0])
+        parts[-1].append(number)
+    return parts
+
+
+def _written(write: Callable[[Console], None]) -> str:
+    """What is written to a console, as a text."""
+    file = io.StringIO()
+    write(Console(file=file, width=WIDTH, color_system=None))
+    return "\n".join(line.rstrip() for line in file.getvalue().splitlines()) + "\n"
+
+
+def _print(console: Console, report: Contents, detail: bool) -> None:
+    for warning in report.warnings:
+        console.print(_plain(f"warning: {warning}"))
+    for part in report.parts:
+        if len(report.parts) > 1:
+            console.print()
+            console.rule(_plain(part.title, "bold"))
+        print_tables(console, part.opening, [table for table in part.tables if detail or not table.detail])
+    if report.across:
+        console.rule(_plain(ACROSS, "bold"))
+        print_tables(console, [], report.across)
+
+
+def _next(run: Run) -> list[tuple[str, str]]:
+    """Where the files of a run are, and the commands to go on with it."""
+    folder = shlex.quote(str(run.directory))
+    suite = run.plan["suite"].get("source", run.plan["suite"]["name"])
+    table_files = f"{run.directory / CELLS}, {run.directory / RESULTS}"
+    page = [("with charts:", str(run.directory / PAGE))] if (run.directory / PAGE).is_file() else []
+    finish = [("finish the run:", run.plan["command"])] if run.missing else []
+    return [
+        *page,
+        ("files:", f"{table_files}, one folder a cell in {run.directory / 'cells'}"),
+        *finish,
+        ("these tables:", f"python -m bench report {folder}"),
+        ("as files:", f"python -m bench report {folder} --format html,md,csv,latex --out {folder}"),
+        ("the problems:", f"python -m bench data --suite {shlex.quote(suite)} --split test"),
+    ]
+
+
+def _rich(table: Table, columns: list[int]) -> RichTable:
+    rich = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for number in columns:
+        justify: Literal["left", "right"] = "left" if number in table.left else "right"
+        rich.add_column(_plain(table.columns[number]), justify=justify, overflow="fold")
+    for row in table.rows:
+        entries = [row[number] for number in columns]
+        rich.add_row(*(_plain(entry.text, "dim" if entry.text.startswith(SHARED) else "") for entry in entries))
+    return rich
+
+
+def _plain(text: str, style: str = "") -> Text:
+    return Text(printable(text), style=style)

@@ -1,0 +1,63 @@
+"""A report in every format: what it holds comes from `contents`, how it looks from one module a format."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench.results.records.files import write_text
+from bench.results.report.contents import ACROSS, Contents
+from bench.results.report.latex import latex
+from bench.results.report.markdown import markdown
+from bench.results.report.terminal import PAGE, text
+
+FILE_NAMES = {"text": "report.txt", "html": PAGE, "md": "report.md", "csv": "report.csv", "latex": "report.tex"}
+"""Format -> the file that `write_report` writes."""
+
+
+def render(report: Contents, format: str) -> str:
+    """The report as `text`, `html`, `md` (Markdown), `latex`, or `csv` (tidy: a row an entry of a table, unrounded).
+
+    Raises ValueError on another format.
+    """
+    if format == "html":
+        from bench.results.report.html import page  # slow to import
+
+        return page(report)
+    formats = {"text": text, "md": markdown, "csv": _csv, "latex": latex}
+    if format not in formats:
+        raise ValueError(f"format is {format!r}; it must be one of {', '.join(FILE_NAMES)}")
+    return formats[format](report)
+
+
+def write_report(report: Contents, formats: Iterable[str], directory: Path) -> list[Path]:
+    """Writes report.txt, report.html, ... for each of `formats` into `directory`; returns the paths.
+
+    All are rendered before the first is written. Raises as `render`.
+    """
+    texts = {format: render(report, format) for format in formats}
+    for format, content in texts.items():
+        write_text(directory / FILE_NAMES[format], content)
+    return [directory / FILE_NAMES[format] for format in texts]
+
+
+def _csv(report: Contents) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    several = len(report.parts) > 1
+    writer.writerow([*(["part"] if several else []), "table", "row", "column", "text", "value", "low", "high", "n"])
+    parts = [(part.title, [*report.warnings, *part.opening], part.tables) for part in report.parts]
+    for title, opening, tables in [*parts, (ACROSS, [], report.across)]:
+        first = [title] if several else []
+        for number, line in enumerate(opening, 1):
+            writer.writerow([*first, "report", f"line {number}", "", line, "", "", "", ""])
+        for table in tables:
+            for row in table.rows:
+                for column, entry in zip(table.columns[1:], row[1:], strict=True):
+                    figures = (
+                        "" if value is None else value for value in (entry.value, entry.low, entry.high, entry.n)
+                    )
+                    writer.writerow([*first, table.title, row[0].text, column, entry.text, *figures])
+            for number, note in enumerate(table.notes, 1):
+                writer.writerow([*first, table.title, f"note {number}", "", note, "", "", "", ""])
+    return file.getvalue()

@@ -1,0 +1,124 @@
+"""May these cells stand side by side in one table, and what was held equal between them."""
+
+from itertools import combinations
+from statistics import median
+
+from bench.results.records.record import Record
+
+PARAMETER_TOLERANCE = 0.05
+"""Each cell fits its size within 2 %, so that two of one size differ by a little over 4 % at most."""
+SHOWN_HASH = 12
+"""Hex digits of a hash in a text for people."""
+
+
+class NotComparable(ValueError):
+    """Cells that answered other questions or learnt from other data: a table of both would mislead."""
+
+
+def check_comparable(records: list[Record]) -> None:
+    """Raises NotComparable unless all cells met the same test problems and, seed by seed, the same training problems.
+
+    Streams of other lengths are the same as far as the shorter one goes: one is then a prefix of the other.
+    """
+    for one, other in combinations(records, 2):
+        if (one.suite, one.suite_version) != (other.suite, other.suite_version):
+            raise NotComparable(_refusal(one, other, "are of different suites or versions of a suite"))
+        if one.test_hash != other.test_hash:
+            raise NotComparable(_refusal(one, other, "were tested on different problems (test_hash differs)"))
+        if one.seed == other.seed and same_data(one, other) is False:
+            raise NotComparable(_refusal(one, other, "were trained on different problems (the data hashes differ)"))
+
+
+def same_data(one: Record, other: Record) -> bool | None:
+    """Whether one training stream is a prefix of the other; None where too short to tell (under 1,024 in common).
+
+    That of a model which was not trained is one of every other.
+    """
+    if 0 in (one.examples, other.examples):
+        return True
+    if one.examples == other.examples:
+        return one.data_hash == other.data_hash
+    blocks = min(len(one.data_chain), len(other.data_chain))
+    # The chain hashes everything up to its block, so that the last common entry speaks for all before it.
+    return one.data_chain[blocks - 1] == other.data_chain[blocks - 1] if blocks else None
+
+
+def held_equal(records: list[Record]) -> str:
+    """The first line of a report: what was held equal between the finished cells, how closely, and what was not."""
+    if not records:
+        return "No cell is done yet: there is nothing to compare."
+    equal: list[str] = []
+    unequal: list[str] = []
+
+    budgets = sorted({record.budget for record in records})
+    deviation = max(abs(record.budget_deviation or 0) for record in records)
+    (equal if len(budgets) == 1 else unequal).append(
+        f"budget {' and '.join(budgets)} (met within {100 * deviation:.2f} %)"
+    )
+
+    sizes = [size for record in records if (size := fitted_size(record)) is not None]
+    if sizes:
+        kind = "active parameters" if any(record.match == "active" for record in records) else "parameters"
+        spread = max(sizes) / min(sizes) - 1
+        if spread <= PARAMETER_TOLERANCE:
+            equal.append(f"{kind} within {100 * spread:.1f} %")
+        else:
+            unequal.append(f"{kind} ({min(sizes):,} to {max(sizes):,})")
+    unfitted = sorted({record.architecture for record in records if record.match == "unequal"})
+    if unfitted:
+        unequal.append(f"parameters of {', '.join(unfitted)}")
+
+    seeds: dict[str, set[int]] = {}
+    for record in records:
+        seeds.setdefault(record.architecture, set()).add(record.seed)
+    apart = [pair for pair in combinations(seeds, 2) if not seeds[pair[0]] & seeds[pair[1]]]
+    if apart:
+        unequal.append(f"training problems of {' and '.join(apart[0])}, which share no seed")
+    if not apart or len(apart) < len(seeds) * (len(seeds) - 1) // 2:
+        equal.append(_data(records))
+    equal.append(f"the same test problems (test hash {str(records[0].test_hash)[:SHOWN_HASH]})")
+
+    for name, field in (("examples", "examples"), ("FLOPs", "flops"), ("training seconds", "train_seconds")):
+        used = [middle for values in _by_architecture(records, field) if (middle := median(values)) > 0]
+        if used and max(used) / min(used) > 1.01:
+            unequal.append(f"{name} (up to {max(used) / min(used):.2f} x)")
+    line = f"Held equal: {'; '.join(equal)}."
+    if unequal:
+        line += f" Not equal: {'; '.join(unequal)}."
+    chance = sorted({record.device for record in records if not record.machine.get("deterministic", True)})
+    return f"{line} Not deterministic, so that the same run may end otherwise: {', '.join(chance)}." if chance else line
+
+
+def fitted_size(record: Record) -> int | None:
+    """The count of parameters that was fitted to the size asked; None where neither was."""
+    sizes = {"total": record.parameters, "active": record.active_parameters, "unequal": None}
+    return sizes[record.match]
+
+
+def _data(records: list[Record]) -> str:
+    pairs = [pair for pair in combinations(records, 2) if pair[0].seed == pair[1].seed]
+    text = "the same training problems in the same order"
+    if any(one.examples != other.examples for one, other in pairs):
+        text += ", as far as the shorter stream goes"
+    if any(same_data(one, other) is None for one, other in pairs):
+        text += ", which is not proved (fewer than 1,024 in common)"
+    hashes = ", ".join(f"seed {seed} {value[:SHOWN_HASH]}" for seed, value in longest_streams(records).items())
+    return f"{text} (data hash {hashes})"
+
+
+def longest_streams(records: list[Record]) -> dict[int, str]:
+    """Seed -> data hash of the cell that took most examples: its stream holds those of all others."""
+    by_length = sorted((r for r in records if r.data_hash), key=lambda record: record.examples or 0)
+    return dict(sorted({record.seed: str(record.data_hash) for record in by_length}.items()))
+
+
+def _by_architecture(records: list[Record], field: str) -> list[list[float]]:
+    groups: dict[str, list[float]] = {}
+    for record in records:
+        groups.setdefault(record.architecture, []).append(getattr(record, field))
+    return list(groups.values())
+
+
+def _refusal(one: Record, other: Record, why: str) -> str:
+    first, second = (f"{record.architecture} seed {record.seed}" for record in (one, other))
+    return f"{first} and {second} {why}, so they cannot stand in one table; report them apart"

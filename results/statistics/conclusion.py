@@ -1,0 +1,160 @@
+"""What a report says before its tables: which architecture is best, by how much, and where that cannot be told."""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from bench.results.statistics.comparison import (
+    SIGNIFICANCE,
+    Comparison,
+    Difference,
+    ahead,
+    cannot_tell,
+    compare,
+    points,
+    solved_words,
+    words,
+)
+from bench.results.statistics.estimates import FEWEST_SEEDS, holm
+from bench.results.statistics.scores import Scores
+
+Pairs = dict[tuple[str, str], Comparison]
+"""By the names of the two, the better first."""
+SHOWN = 2
+"""Differences told in figures; the others are in the chart of differences."""
+
+
+def by_budget(scores: Scores) -> dict[str, list[str]]:
+    """Budget -> the architectures trained under it, by exact match, the best first."""
+    budgets: dict[str, list[str]] = {}
+    for name in scores.architectures:
+        budgets.setdefault(scores.of(name)[0].budget, []).append(name)
+    return {
+        budget: sorted(names, key=lambda name: -scores.share_right(name, "all", "all").mean)
+        for budget, names in budgets.items()
+    }
+
+
+def all_pairs(scores: Scores) -> list[Comparison]:
+    """Every two architectures of one budget, the one that is right more often first.
+
+    Pairs without a seed in common are left out.
+    """
+    return [
+        compare(scores, better, worse)
+        for names in by_budget(scores).values()
+        for better, worse in combinations(names, 2)
+        if set(scores.seeds(better)) & set(scores.seeds(worse))
+    ]
+
+
+def told_apart(comparisons: list[Comparison]) -> list[bool]:
+    """For each pair, whether it can be told overall: p < 0.05 after Holm over the pairs given.
+
+    These must be all pairs, also where only those with the best are of interest: which is best was read off the same
+    figures, so that of 15 equal architectures one in 10 reports would name a winner if those 14 alone were counted.
+    """
+    adjusted = holm([comparison.rows[0].decisive for comparison in comparisons])
+    return [p is not None and p < SIGNIFICANCE for p in adjusted]
+
+
+def conclusion(scores: Scores, comparisons: list[Comparison]) -> list[str]:
+    """The outcome in words, a sentence or two a line. `comparisons`: what `all_pairs` found."""
+    pairs: Pairs = {(comparison.one, comparison.other): comparison for comparison in comparisons}
+    told = {pair for pair, yes in zip(pairs, told_apart(comparisons), strict=True) if yes}
+    budgets = by_budget(scores)
+    lines = []
+    for budget, names in budgets.items():
+        under = f"Under {budget}: " if len(budgets) > 1 else ""
+        lines += [f"{under}{line}" for line in _under_one_budget(scores, names, pairs, told)]
+    flops = [scores.median(name, lambda record: record.flops) or 0 for name in scores.architectures]
+    equal_flops = any(budget.startswith("flops=") for budget in budgets)
+    if len(flops) > 1 and not equal_flops and max(flops) > 1.01 * min(flops):
+        lines.append("The ranking under equal FLOPs is not known: no run under a budget of FLOPs is in this report.")
+    return lines
+
+
+def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, told: set[tuple[str, str]]) -> Iterator[str]:
+    """`told`: the pairs that can be told apart."""
+    best, *others = names
+    if not others:
+        yield f"{best} is right on {_share(scores, best)} of the test problems. There is no other to compare it with."
+        return
+    mean = {name: scores.share_right(name, "all", "all").mean for name in names}
+    if mean[best] == 0:
+        yield f"None of {_listed(names)} is right on any of the test problems."
+        return
+    against = [pairs[best, other] for other in others if (best, other) in pairs]
+    # Where seeds differ, another may be ahead on those that both have.
+    before = [pair for pair in against if ahead(pair.rows[0], best, pair.other) != pair.other]
+    ties = [other for other in others if mean[other] == mean[best]]
+    behind = [pair for pair in before if (best, pair.other) in told]
+    level = [pair for pair in before if (best, pair.other) not in told and pair.other not in ties]
+    if ties:
+        line = f"{_listed([best, *ties])} are right most often, each on {100 * mean[best]:.1f} % of the test problems"
+    else:
+        line = f"{best} is right most often, on {_share(scores, best)} of the test problems"
+    if behind:
+        line += f": {_listed([f'{points(pair.rows[0])} more often than {pair.other}' for pair in behind[:SHOWN]])}"
+    if rest := [pair.other for pair in behind[SHOWN:]]:
+        line += f", and more often than {_listed(rest)}"
+    yield f"{line}."
+    for seeds in sorted({len(pair.seeds) for pair in level}):
+        found = [f"{pair.other} ({_open(pair.rows[0])})" for pair in level if len(pair.seeds) == seeds]
+        spanned = f", after Holm over all {len(pairs)} pairs," if len(pairs) > 1 else ""
+        they = "they are" if ties else "it is"
+        yield f"{cannot_tell(seeds).capitalize()}{spanned} whether {they} better than {_listed(found, 'or')}."
+    if reverse := [pair for pair in against if pair not in before]:
+        found = [f"{pair.other} ({points(pair.rows[0])}, {len(pair.seeds)} seeds)" for pair in reverse]
+        yield f"On the seeds that both have, it is right less often than {_listed(found)}: run all with the same seeds."
+    yield from (
+        f"{pair.one} and {pair.other}, {solved_words(row, pair.one, pair.other)}."
+        for pair in against
+        if (row := pair.rows[0]).all_or_nothing
+    )
+    if apart := [other for other in others if (best, other) not in pairs]:
+        yield f"{best} shares no seed with {_listed(apart)}, so they are not compared."
+    yield from _by_operation(scores, names, pairs)
+
+
+def _by_operation(scores: Scores, names: list[str], pairs: Pairs) -> Iterator[str]:
+    """The best on each operation, against the second best on it."""
+    told: list[str] = []
+    level: dict[str, list[str]] = {}
+    """what cannot be told -> operations"""
+    for operation in scores.values("operation"):
+        mean = {name: scores.share_right(name, "operation", operation).mean for name in names}
+        first, second = sorted(names, key=lambda name: -mean[name])[:2]
+        pair = pairs.get((first, second)) or pairs.get((second, first))
+        if pair is None:
+            continue
+        row = next((row for row in pair.rows if (row.slice, row.value) == ("operation", operation)), None)
+        if row is None:  # the only operation: what holds for it was said of all
+            continue
+        best = ahead(row, pair.one, pair.other) or first  # on the seeds that both have
+        other = second if best == first else first
+        how = f"{points(row)} before" if row.difference.mean else "level with"
+        found = f"{words(row)} ({best} {how} {other})"
+        if row.verdict == best:
+            told.append(found)
+        else:
+            verdict = f"{row.verdict}, after Holm over the {len(pair.rows)} rows of a comparison,"
+            level.setdefault(verdict, []).append(found)
+    if told:
+        yield f"By operation, the best can be told on {_listed(told)}."
+    yield from (f"By operation, {verdict} on {_listed(found)}." for verdict, found in level.items())
+
+
+def _share(scores: Scores, name: str) -> str:
+    share = scores.share_right(name, "all", "all", scores.all_unseen(name))
+    interval = "" if share.low is None or share.high is None else f" [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+    return f"{100 * share.mean:.1f} %{interval}"
+
+
+def _open(row: Difference) -> str:
+    if row.difference.n < FEWEST_SEEDS:
+        return f"{points(row)} apart, and an interval needs {FEWEST_SEEDS} seeds"
+    return f"{points(row)} apart"
+
+
+def _listed(parts: list[str], last: str = "and") -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {last} {parts[-1]}"

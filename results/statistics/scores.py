@@ -1,0 +1,209 @@
+"""Everything that the finished cells of runs scored, read once, and the estimates that tables are made of."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import pandas as pd
+
+from bench.results.records.baselines import read_baselines
+from bench.results.records.collect import results_frame
+from bench.results.records.record import Record
+from bench.results.records.run import Run
+from bench.results.statistics.comparable import check_comparable
+from bench.results.statistics.estimates import Estimate, estimate, shares_across_seeds
+from bench.results.statistics.pretrained import is_pretrained
+
+
+class Scores:
+    """The cells of runs that may be joined (`joining.join_runs` says which), by architecture and seed.
+
+    An architecture that several runs hold under the same settings is one, its seeds taken together; under other
+    settings it is several, each with the name of its first run's folder behind its own. A cell that two runs hold is
+    taken from the first. Raises NotComparable where finished cells may not stand side by side, and BadFile.
+    """
+
+    def __init__(self, *runs: Run) -> None:
+        self.runs = runs
+        self.plan = runs[0].plan
+        """of the first run: suite and strata are those of all"""
+        self.planned: dict[str, list[int]] = {}
+        """architecture -> seeds, both in the order of the plans"""
+        self.records: list[Record] = []
+        """of the finished cells, seed within architecture; `architecture` is the name that tables show"""
+        self._home: dict[tuple[str, int], tuple[Run, Record]] = {}
+        self._lacking: dict[tuple[str, int], tuple[str, str]] = {}
+        for run in runs:
+            self._add(run)
+        self.unfinished = [(*cell, *why) for cell, why in self._lacking.items() if cell not in self._home]
+        """(architecture, seed, status, reason) of the cells that failed or are broken, and of those not run yet, for
+        no reason"""
+        self.records.sort(key=lambda record: list(self.planned).index(record.architecture))
+        check_comparable(self.records)
+        self.predictions = {
+            (record.architecture, record.seed): self._read(record, Run.predictions) for record in self.records
+        }
+        self.diverged = [
+            (name, seed)
+            for name, seed, status, _ in self.unfinished
+            if status == "diverged" and name in self.architectures
+        ]
+        """(architecture, seed) of the cells whose training diverged, where other seeds of the architecture ended. They
+        count as none right: left out, they would make an unstable architecture look better than it is."""
+        if self.diverged:
+            self.predictions |= dict.fromkeys(self.diverged, _nothing_right(next(iter(self.predictions.values()))))
+        self.results = results_frame(self.predictions)
+        """the rows of results.csv"""
+        baselines = [read_baselines(run.directory) for run in runs]
+        self.baselines = pd.concat(baselines).drop_duplicates(["architecture", "seed", "slice", "value"])
+        """rows as in `results` for the baselines, which are no cells; none where no run has ended yet"""
+        self._scored = pd.concat([self.results, self.baselines], ignore_index=True)
+
+    def _add(self, run: Run) -> None:
+        ended = {(record.architecture, record.seed): record for record in run.records}
+        for architecture in run.plan["architectures"]:
+            name = self._name(run, architecture)
+            for seed in run.plan["seeds"]:
+                if (name, seed) in self._home:
+                    continue
+                seeds = self.planned.setdefault(name, [])
+                if seed not in seeds:
+                    seeds.append(seed)
+                record = ended.get((architecture, seed))
+                if error := run.broken.get((architecture, seed)):
+                    self._lacks(name, seed, "broken", str(error))
+                elif record is None:
+                    self._lacks(name, seed, "not run", "")
+                elif not record.done:
+                    self._lacks(name, seed, record.status, record.reason)
+                else:
+                    self._home[name, seed] = run, record
+                    self.records.append(replace(record, architecture=name))
+
+    def _lacks(self, name: str, seed: int, status: str, reason: str) -> None:
+        """Of two runs that hold a cell without a result, the first that tried it tells why."""
+        if self._lacking.get((name, seed), ("not run", ""))[0] == "not run":
+            self._lacking[name, seed] = status, reason
+
+    def _name(self, run: Run, architecture: str) -> str:
+        """How tables call an architecture of a run."""
+        settings: list[dict[str, Any]] = []
+        folders: list[Path] = []
+        """of the first run with each of these settings"""
+        for other in self.runs:
+            if architecture in other.plan["architectures"] and settings_of(other, architecture) not in settings:
+                settings.append(settings_of(other, architecture))
+                folders.append(other.directory)
+        if len(settings) == 1:
+            return architecture
+        return f"{architecture} ({_ends(folders)[settings.index(settings_of(run, architecture))]})"
+
+    def _read(self, record: Record, read: Callable[[Run, Record], pd.DataFrame]) -> pd.DataFrame:
+        return read(*self._home[record.architecture, record.seed])
+
+    @cached_property
+    def curves(self) -> dict[tuple[str, int], pd.DataFrame]:
+        """(architecture, seed) -> the rows of curve.csv."""
+        return {(record.architecture, record.seed): self._read(record, Run.curve) for record in self.records}
+
+    @cached_property
+    def architectures(self) -> list[str]:
+        """Those with a finished cell, in the plan's order."""
+        return [name for name in self.planned if self.of(name)]
+
+    @cached_property
+    def baseline_names(self) -> list[str]:
+        """The baselines that were asked the same problems, by name."""
+        return list(dict.fromkeys(self.baselines["architecture"]))
+
+    def of(self, architecture: str) -> list[Record]:
+        """The finished cells of an architecture, by seed."""
+        return [record for record in self.records if record.architecture == architecture]
+
+    def seeds(self, architecture: str) -> list[int]:
+        """The seeds that an architecture is scored over: those of its finished cells, and those that diverged."""
+        diverged = [seed for name, seed in self.diverged if name == architecture]
+        return sorted([record.seed for record in self.of(architecture)] + diverged)
+
+    def values(self, slice_name: str) -> list[str]:
+        """The values of a slice, in the order of results.csv."""
+        return list(dict.fromkeys(self.results.loc[self.results["slice"] == slice_name, "value"]))
+
+    def rows(self, slice_name: str, value: str) -> pd.DataFrame:
+        """Rows of results.csv, and of the baselines below them, for one value of a slice."""
+        return self._scored[(self._scored["slice"] == slice_name) & (self._scored["value"] == value)]
+
+    def asked(self, slice_name: str, value: str) -> int:
+        """Problems of one value of a slice, per cell: all cells met the same."""
+        return int(self.rows(slice_name, value)["total"].iloc[0])
+
+    def share_right(self, name: str, slice_name: str, value: str, exhaustive: bool = False) -> Estimate:
+        """Exact match of an architecture or a baseline on one value of a slice."""
+        rows = self.rows(slice_name, value)
+        rows = rows[rows["architecture"] == name]
+        return estimate(rows["correct"].tolist(), rows["total"].tolist(), exhaustive)
+
+    def mean_over_strata(self, name: str) -> Estimate:
+        """Mean of the exact match of every stratum, each counting alike, across seeds."""
+        rows = self._scored[(self._scored["slice"] == "stratum") & (self._scored["architecture"] == name)]
+        shares = rows["correct"] / rows["total"]
+        return shares_across_seeds([fmean(of_seed) for _, of_seed in shares.groupby(rows["seed"], sort=False)])
+
+    def digits_right(self, architecture: str) -> Estimate:
+        """Digits of the answers that stand right at their place, over all digits of all answers, across seeds."""
+        shares = []
+        for seed in self.seeds(architecture):
+            predictions = self.predictions[architecture, seed]
+            asked = predictions[predictions["split"] == "test"]
+            shares.append(float(asked["digits_right"].sum() / asked["answer"].str.count(r"\d").sum()))
+        return shares_across_seeds(shares)
+
+    def exhaustive(self, **facts: Any) -> tuple[int, int]:
+        """Strata with these facts (operation, digits, signs, places): how many are asked whole, of how many."""
+        chosen = [
+            bool(stratum["exhaustive"])
+            for stratum in self.plan["strata"]
+            if stratum["test"] and all(stratum[key] == fact for key, fact in facts.items())
+        ]
+        return sum(chosen), len(chosen)
+
+    def all_unseen(self, name: str, **facts: Any) -> bool:
+        """Whether the test problems with these facts are all there are that an architecture, or a baseline, has not
+        met: of a pretrained one nobody knows.
+        """
+        whole, strata = self.exhaustive(**facts)
+        return 0 < whole == strata and not any(map(is_pretrained, self.of(name)))
+
+    def distinct(self, operation: str, digits: str) -> int:
+        """Distinct problems of an operation and pattern in the test set, signs left off."""
+        asked = next(iter(self.predictions.values()))  # any cell's: all met the same problems
+        asked = asked[(asked["split"] == "test") & (asked["op"] == operation) & (asked["digits"] == digits)]
+        return len(set(zip(asked["a"].str.lstrip("-"), asked["b"].str.lstrip("-"), strict=True)))
+
+    def median(self, architecture: str, figure: Callable[[Record], float | None]) -> float | None:
+        """Median of a figure over the finished cells of an architecture that have it; None where none has."""
+        values = [value for record in self.of(architecture) if (value := figure(record)) is not None]
+        return median(values) if values else None
+
+
+def _ends(folders: list[Path]) -> list[str]:
+    """The last parts of paths, as many of them as it takes to tell all apart."""
+    paths = [folder.resolve().parts for folder in folders]
+    parts = next(n for n in count(1) if len({path[-n:] for path in paths}) == len(paths))
+    return ["/".join(path[-parts:]) for path in paths]
+
+
+def _nothing_right(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of a cell that never answers, from those of one that was asked the same."""
+    none = dict.fromkeys(("ended", "right", "digits_right", "workings_right"), 0) | {"prediction": "", "raw": ""}
+    return predictions.assign(**{column: value for column, value in none.items() if column in predictions})
+
+
+def settings_of(run: Run, architecture: str) -> dict[str, Any]:
+    """All that decides what a run makes of an architecture, but for the seed."""
+    settings = run.plan.get("settings", {"budget": run.plan["budget"]})
+    return {"settings": settings, "entry": run.plan.get("entries", {}).get(architecture)}

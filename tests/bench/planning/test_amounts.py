@@ -1,0 +1,70 @@
+import pytest
+
+from bench.errors import UserError
+from bench.planning.amounts import Budget, parse_budget, parse_count, parse_names, parse_seeds, short_count
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5000", 5000), ("300k", 300_000), ("1.5M", 1_500_000), ("2G", 2 * 10**9), ("1T", 10**12), ("300_000", 300_000)],
+)
+def test_counts_are_read_as_people_write_them(text: str, value: int) -> None:
+    assert parse_count(text, "--n") == value
+
+
+def test_decimal_counts_are_exact() -> None:
+    """16.1 * 1000 is no whole number in floats."""
+    for thousandths in range(1000, 20_000, 7):
+        assert parse_count(f"{thousandths / 1000:.3f}k", "--n") == thousandths
+
+
+def test_a_long_wrong_count_is_refused_at_once() -> None:
+    with pytest.raises(UserError):
+        parse_count("1" * 60 + "x", "--n")
+
+
+@pytest.mark.parametrize("text", ["", "0", "-3", "1.5", "3.0001k", "k", "1e5", "nan", "inf", "1 000", "9" * 30, "٣"])
+def test_what_is_no_positive_whole_number_is_refused_by_value(text: str) -> None:
+    with pytest.raises(UserError, match="expected a whole number from 1 on") as error:
+        parse_count(text, "--n")
+    assert f"'{text}'" in str(error.value)
+
+
+def test_budgets_name_their_unit() -> None:
+    assert parse_budget("tokens=2M") == Budget("tokens", 2_000_000)
+    assert str(parse_budget("examples=300k")) == "examples=300000"
+
+
+@pytest.mark.parametrize("text", ["300k", "epochs=3", "examples", "examples=", "steps=0", "seconds=-5", "=5"])
+def test_impossible_budgets_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--budget"):
+        parse_budget(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", (0, 1, 2)), ("1", (0,)), ("4,", (4,)), ("0,", (0,)), ("0,4,7", (0, 4, 7))]
+)
+def test_a_comma_makes_a_list_of_seeds(text: str, seeds: tuple[int, ...]) -> None:
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "", ",", "-1", "-1,", "1,1", "a", "1.5", "1,b", str(2**31) + ","])
+def test_no_seeds_negative_ones_and_twins_are_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--seeds"):
+        parse_seeds(text)
+
+
+def test_too_many_seeds_are_refused_by_that_rule() -> None:
+    with pytest.raises(UserError, match="at most 10,000 seeds"):
+        parse_seeds("20000")
+
+
+def test_names_are_a_list_without_twins() -> None:
+    assert parse_names("lstm, transformer", "--arch") == ("lstm", "transformer")
+    for text in ("", ",", "lstm,lstm"):
+        with pytest.raises(UserError, match="--arch"):
+            parse_names(text, "--arch")
+
+
+def test_short_counts_read_well() -> None:
+    assert [short_count(x) for x in (7, 300_000, 100_276, 2.7e12)] == ["7", "300k", "100.3k", "2.7T"]

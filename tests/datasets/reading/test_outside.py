@@ -1,0 +1,158 @@
+"""Each layout, written and read back; and what is no problem, kept with its reason."""
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.datasets.reading.problem_files import LAYOUTS, NEEDED, detect, read_outside
+
+Row = tuple[int, str, int, str]
+WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}
+ROWS = st.lists(
+    st.tuples(
+        st.integers(-(10**20), 10**20),
+        st.sampled_from("+-*/"),
+        st.integers(-(10**20), 10**20).filter(bool),
+        st.from_regex(r"-?[1-9][0-9]{0,5}(\.[0-9]{1,2})?", fullmatch=True),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def as_csv(rows: list[Row]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows([("id", "a", "op", "b", "answer"), *((n, *row) for n, row in enumerate(rows))])
+    return text.getvalue()
+
+
+def as_json_lines(rows: list[Row]) -> str:
+    objects = ({"context": f"\n\nQ: What is {a} {WORDS[op]} {b}?\n\nA:", "completion": f" {c}"} for a, op, b, c in rows)
+    return "\n".join(map(json.dumps, objects))
+
+
+def as_big_bench(rows: list[Row]) -> str:
+    examples = [
+        {"input": f"What is {a} {WORDS[op]} {b}?", "target_scores": {"house": 0.0, answer: 1.0, "banana": 0.0}}
+        for a, op, b, answer in rows
+    ]
+    return json.dumps({"name": "arithmetic", "examples": examples}, indent=2)
+
+
+def as_mathematics(rows: list[Row]) -> str:
+    return "".join(f"Calculate {a} {WORDS[op]} {b}.\n{answer}\n" for a, op, b, answer in rows)
+
+
+WRITERS: dict[str, Callable[[list[Row]], str]] = {
+    "csv": as_csv,
+    "json-lines": as_json_lines,
+    "big-bench": as_big_bench,
+    "mathematics": as_mathematics,
+}
+
+
+def test_every_layout_is_tried() -> None:
+    assert set(WRITERS) == set(LAYOUTS)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(rows=ROWS)
+def test_what_is_written_in_a_layout_is_told_and_read_back(layout: str, rows: list[Row], tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    text = WRITERS[layout](rows)
+    path.write_text(text, encoding="utf-8", newline="")
+    found = read_outside(path)
+    assert found.layout == detect(text) == layout
+    assert found.unread == []
+    read = [(*found.problems.texts(row), found.answers[row]) for row in range(len(found.problems))]
+    assert read == [(str(a), op, str(b), answer) for a, op, b, answer in rows]
+    path.write_bytes(gzip.compress(text.encode()))
+    assert read_outside(path, layout).positions == found.positions
+
+
+def read(tmp_path: Path, text: str, layout: str | None = None) -> list[tuple[int, str]]:
+    (tmp_path / "file").write_text(text, encoding="utf-8")
+    found = read_outside(tmp_path / "file", layout)
+    assert len(found.problems) == len(found.positions) == len(found.answers) == len(found.predictions)
+    return [(unused.position, unused.reason) for unused in found.unread]
+
+
+def test_what_is_no_problem_is_kept_with_its_place_and_reason(tmp_path: Path) -> None:
+    assert read(tmp_path, "\ufeffa,op,b,answer\n1,+,1,2\n\n1,^,1,2\nx,+,1,2\n1,/,0,0\n1,+,1\n") == [
+        (4, "has the operation '^', not one of + - * /"),
+        (5, "has 'x' where a number must stand"),
+        (6, "divides by zero"),
+        (7, "has 3 fields, the header 4"),
+    ]
+    lines = ['{"context": "Q: What is 1 plus 1?", "completion": "2"}', "[1]", "{", '{"context": 3, "completion": "2"}']
+    lines.append('{"context": "Q: What is (1+2)*3?", "completion": "9"}')
+    reason = "is no object with the texts `context` and `completion`"
+    assert read(tmp_path, "\n".join(lines)) == [(2, reason), (3, reason), (4, reason), (5, "has 3 numbers, not two")]
+    assert read(tmp_path, '{"context": "What is 1 plus\u2028 1?", "completion": "2"}\r\n\r\n[1]\r\n') == [(3, reason)]
+    examples = [{"input": "1 + 1", "target": ["2", "two"]}, {"input": "1 + 1"}, 7, {"input": "1", "target": "1"}]
+    found = [position for position, _ in read(tmp_path, json.dumps({"examples": examples}))]
+    assert found == [2, 3, 4]
+    assert read(tmp_path, "What is 1 + 1?\n2\nWhat is love?\n3\n2*3\n") == [
+        (3, "is no operation on two numbers, such as -12 * 7"),
+        (5, "has no answer below it"),
+    ]
+    assert read(tmp_path, "\n1 + 1\n2\n\n2 + 2\n\n3 + 3\n6\n") == [(5, "has no answer below it")]
+
+
+def test_names_of_columns_may_be_quoted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text('"a","op","b","answer"\n"1","+","2","3"\n', encoding="utf-8")
+    read = read_outside(tmp_path / "file")
+    assert (read.layout, read.answers) == ("csv", ["3"])
+
+
+def test_a_text_is_shown_as_one_short_line_that_no_terminal_obeys(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a,op,b\n" + '"\x1b[2Jx\ny' + "z" * 100 + '",+,1\n', encoding="utf-8")
+    [unread] = read_outside(tmp_path / "file").unread
+    assert unread.text.isprintable()
+    assert len(unread.text) == 60
+
+
+@pytest.mark.parametrize(
+    ("content", "layout", "rule"),
+    [
+        (b"", None, "is empty"),
+        (b"\n \n", None, "is empty"),
+        (b"hello\nworld\n", None, "--layout csv|json-lines"),
+        (b"\xff\xfe", None, "is not UTF-8"),
+        (b"\x1f\x8b123", None, "cannot be read"),
+        (b"a,op,b\n", None, "holds no problem"),
+        (b"a,b\n1,2\n", "csv", "has no column op"),
+        (b"a,op,b,a\n1,+,2,9\n", None, "has the column a twice"),
+        (b'a,op,b\n1,+,"1\n', None, "line 2: is no CSV"),
+        (b'"a" ,"op","b"\n1,+,1\n', "csv", "line 1: is no CSV"),
+        (b'"a" ,"op","b"\n1,+,1\n', None, "--layout csv|json-lines"),
+        (b"{}", None, "a list `examples`"),
+        (b"[" * 100_000, "big-bench", "a list `examples`"),
+    ],
+)
+def test_a_file_that_holds_no_problems_is_refused_in_one_line(
+    content: bytes, layout: str | None, rule: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=str(path)) as error:
+        read_outside(path, layout)
+    assert rule in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_predictions_are_read_where_they_are_needed(tmp_path: Path) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text("prediction,a,op,b\n 2 ,1,+,1\n,1,+,2\n")
+    assert read_outside(path, "csv", (*NEEDED, "prediction")).predictions == ["2", ""]
+    path.write_text("a,op,b\n1,+,1\n")
+    with pytest.raises(ValueError, match="has no column prediction"):
+        read_outside(path, "csv", (*NEEDED, "prediction"))

@@ -1,0 +1,164 @@
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from bench.results.records.record import Record
+from bench.results.records.run import open_run, write_plan
+from bench.results.report.contents import Contents, contents
+from bench.results.report.markdown import blocks_of
+from bench.results.report.table import Entry, Table
+from bench.results.report.terminal import _rich, print_report, print_tables
+from bench.results.report.write import FILE_NAMES, render, write_report
+
+GOLDEN = """\
+Held equal: nothing but 2 \\* 2.
+
+## By operation
+
+| architecture | + (n = 4) | \\* (n = 4) |
+| :--- | ---: | ---: |
+| lstm ! | 75.0 [30.1, 95.4] | 100.0 |
+| a\\|b | \\~1.5 | - |
+
+- ! lstm: not tuned for this.
+"""
+
+
+def test_markdown_of_a_small_table_is_this() -> None:
+    rows = [
+        [Entry(text="lstm !"), Entry(text="75.0 [30.1, 95.4]", value=75.0), Entry(text="100.0", value=100.0)],
+        [Entry(text="a|b"), Entry(text="~1.5", value=1.5), Entry(text="-")],
+    ]
+    columns = ["architecture", "+ (n = 4)", "* (n = 4)"]
+    table = Table(title="By operation", columns=columns, rows=rows, notes=["! lstm: not tuned for this."])
+    assert "\n\n".join(blocks_of(["Held equal: nothing but 2 * 2."], [table])) + "\n" == GOLDEN
+
+
+TEXT = """\
+pattern   asked   cover
+─────────────────────────
+/ 1x2        16   all 4
+* 1x1     1,200   3 of 12
+"""
+
+
+def test_figures_stand_on_the_right_and_words_on_the_left() -> None:
+    rows = [[Entry(text=text) for text in row] for row in (("/ 1x2", "16", "all 4"), ("* 1x1", "1,200", "3 of 12"))]
+    table = Table(title="", columns=["pattern", "asked", "cover"], rows=rows, left=frozenset({0, 2}))
+    console = Console(file=io.StringIO(), width=60, color_system=None)
+    console.print(_rich(table, [0, 1, 2]))
+    assert [line.rstrip() for line in _written(console).splitlines()] == TEXT.splitlines()
+
+
+def test_the_first_line_says_what_was_held_equal(report: Contents) -> None:
+    for format in ("text", "md", "csv"):
+        lines = render(report, format).splitlines()
+        assert "Held equal: budget examples=3000" in lines[format == "csv"]
+        assert "Suite tiny, version 1" in "".join(lines[:5])
+
+
+def test_text_holds_every_entry_whole_and_no_line_is_too_long(report: Contents) -> None:
+    text = render(report, "text")
+    assert max(map(len, text.splitlines())) <= 120
+    assert "…" not in text
+    for row in csv.DictReader(io.StringIO(render(report, "csv"))):
+        if row["column"]:
+            assert row["text"] in text
+            assert row["column"] in text
+
+
+def test_no_terminal_obeys_what_a_run_says() -> None:
+    bad = "\x1b]52;c;eA==\x07 \x1b[2J \u202e"
+    table = Table(title=bad, columns=["a", bad], rows=[[Entry(text=bad), Entry(text="1")]], notes=[bad])
+    terminal = Console(file=io.StringIO(), width=80, color_system=None)
+    print_tables(terminal, [bad], [table])
+    said = _written(terminal)
+    assert said.count("?]52;c;eA==? ?[2J ?") == 5
+    said += "\n".join(blocks_of([bad], [table]))
+    assert all(symbol.isprintable() or symbol == "\n" for symbol in said)
+
+
+def test_a_wide_table_is_shown_in_parts_and_a_narrow_terminal_is_kept_to(report: Contents) -> None:
+    terminal = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    print_report(report, terminal)
+    text, _, last = _written(terminal).partition("\nfiles:")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert text.count("\narchitecture ") > render(report, "text").count("\narchitecture ")
+    assert "python -m bench report" in last
+
+
+def test_the_end_of_a_run_says_where_the_files_are_and_how_to_go_on(
+    run_directory: Path, make_plan: Callable[..., dict[str, Any]]
+) -> None:
+    write_plan(run_directory, make_plan(seeds=[0, 1, 2, 3]))
+    pipe = Console(file=io.StringIO(), width=120, color_system=None)
+    print_report(contents([open_run(run_directory)]), pipe)
+    lines = _written(pipe).splitlines()
+    assert f"files:          {run_directory / 'cells.csv'}, {run_directory / 'results.csv'}, " in lines[-5]
+    assert lines[-4] == "finish the run: python -m bench run --arch lstm,transformer"
+    assert lines[-3] == f"these tables:   python -m bench report {run_directory}"
+    assert lines[-2] == (
+        f"as files:       python -m bench report {run_directory} --format html,md,csv,latex --out {run_directory}"
+    )
+    assert lines[-1] == "the problems:   python -m bench data --suite tiny --split test"
+
+
+def test_the_next_command_names_a_suite_of_ones_own_by_its_file(
+    run_directory: Path, make_plan: Callable[..., dict[str, Any]]
+) -> None:
+    plan = make_plan()
+    write_plan(run_directory, plan | {"suite": plan["suite"] | {"source": "my suites/tiny.toml"}})
+    file = io.StringIO()
+    print_report(contents([open_run(run_directory)]), Console(file=file, width=120))
+    assert "bench data --suite 'my suites/tiny.toml' --split test" in file.getvalue()
+
+
+def _written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_csv_is_tidy_and_has_the_figures_behind_the_texts(report: Contents) -> None:
+    rows = list(csv.DictReader(io.StringIO(render(report, "csv"))))
+    figures = [row for row in rows if row["table"].startswith("Exact match %, by") and row["column"]]
+    assert len(figures) == 2 * (4 + 4 + 2)
+    for row in figures:
+        interval = f" [{float(row['low']):.1f}, {float(row['high']):.1f}]" if row["low"] else ""
+        assert row["text"] == f"{float(row['value']):.1f}{interval}"
+        assert row["column"].endswith(f"(n = {row['n']})")
+
+
+def test_reports_are_written_where_asked(report: Contents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.results.report.html._vega", str)  # a megabyte, and seconds
+    paths = write_report(report, FILE_NAMES, tmp_path / "out")
+    assert [path.name for path in paths] == ["report.txt", "report.html", "report.md", "report.csv", "report.tex"]
+    assert [path.read_text() for path in paths] == [render(report, format) for format in FILE_NAMES]
+
+
+def test_an_unknown_format_is_refused_and_nothing_written(report: Contents, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="format is 'pdf'; it must be one of text, html, md, csv, latex"):
+        write_report(report, ["md", "pdf"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_reason_breaks_a_report(
+    tmp_path: Path,
+    make_plan: Callable[..., dict[str, Any]],
+    write_cell: Callable[..., Record],
+    predictions: pd.DataFrame,
+) -> None:
+    reason = "RuntimeError: [bold]size | mismatch[/bold] <x> " + "long " * 60
+    write_plan(tmp_path, make_plan(seeds=[0]))
+    write_cell(tmp_path, predictions, architecture="lstm", seed=0, status="failed", reason=reason)
+    write_cell(tmp_path, predictions, architecture="transformer", seed=0)
+    report = contents([open_run(tmp_path)])
+    assert "[bold]size | mismatch[/bold] <x> long" in render(report, "text")
+    assert "[bold]size \\| mismatch[/bold] \\<x> long" in render(report, "md")
+    assert max(map(len, render(report, "text").splitlines())) <= 120
