@@ -1,6 +1,5 @@
 """The trained models of a run, loaded from its folder: for whoever asks them, serves them or hands them on."""
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +17,11 @@ from bench.architectures import Architecture
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.errors import UserError, suggest
-from bench.planning.decide import sequence_spec
+from bench.planning.objects import sequence_spec, suite_of
 from bench.results.records.files import BadFile
+from bench.results.records.plan import PLAN
 from bench.results.records.record import RECORD, Record, verify_files
-from bench.results.records.run import PLAN, Run, cell_directory, open_run
+from bench.results.records.run import Run, cell_directory, open_run
 from bench.running.evaluation import Answered, answer
 from bench.running.numerics import as_in_a_cell
 from bench.running.training import autocast
@@ -141,20 +141,19 @@ def as_in_its_cell(record: Record) -> Iterator[str]:
 
 def _suite(run: Run) -> Suite:
     """The suite that a plan holds. Raises BadFile."""
-    stated, remedy = run.plan["suite"], "restore it, or run again into another folder"
+    path, remedy = run.directory / PLAN, "restore it, or run again into another folder"
     try:
-        suite = Suite.model_validate_json(json.dumps(stated.get("content")))
+        suite = suite_of(run.plan)
     except ValueError as error:
-        first = " ".join(str(error).split())
-        raise BadFile(run.directory / PLAN, f"holds no suite ({first})", remedy) from None
-    if suite.hash != stated["hash"]:
-        raise BadFile(run.directory / PLAN, "the suite in it is not the one of its hash", remedy)
+        raise BadFile(path, f"holds no suite ({error})", remedy) from None
+    if suite.hash != run.plan.suite.hash:
+        raise BadFile(path, "the suite in it is not the one of its hash", remedy)
     return suite
 
 
 def _chosen(run: Run, names: tuple[str, ...] | None, seeds: Seeds) -> list[Record]:
     """The records of the models asked for, their weights verified. Raises BadFile and UserError."""
-    planned = run.plan["architectures"]
+    planned = run.plan.architectures
     for name in names or ():
         if name not in planned:
             raise UserError(f"--arch '{name}': not in {run.directory}; {suggest(name, planned)}")

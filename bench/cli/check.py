@@ -7,55 +7,57 @@ def check_command(options: RunOptions) -> None:
     """Resolve everything and print the plan with parameters, FLOPs and time; train nothing."""
     from bench.cli.output import console, print_rows
     from bench.errors import UserError, reason_of
-    from bench.planning.amounts import short_count
-    from bench.planning.decide import missing_lines, resolve
+    from bench.planning.amounts import parse_budget, short_count
+    from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
     from bench.planning.estimate import training_seconds
     from bench.running.run_folder import refuse_difference
 
-    plan = resolve(options)
-    directory = options.out or plan.directory
+    plan = decide(options, command="check")
+    settings, budget = plan.settings, parse_budget(plan.budget)
+    directory = options.out or default_directory(plan)
     refuse_difference(plan, directory)
     rows = []
     seconds = 0.0
-    for entry in plan.entries:
+    for name, planned in plan.entries.items():
         try:
-            cell_seconds = training_seconds(plan, entry)
+            cell_seconds = training_seconds(plan, name)
         except Exception as error:  # whatever an architecture of somebody else does
-            raise UserError(f"{entry.name}: cannot run here: {reason_of(error)}") from error
+            raise UserError(f"{name}: cannot run here: {reason_of(error)}") from error
         seconds += cell_seconds * len(plan.seeds)
-        held = entry.active_parameters if plan.match == "active" else entry.parameters
-        examples = plan.budget.examples(entry.training.batch, entry.flops_per_example)
+        held = planned.active_parameters if settings.match == "active" else planned.parameters
+        examples = budget.examples(planned.training["batch"], planned.flops_per_example)
         rows.append(
             {
-                "architecture": entry.name,
-                "parameters": entry.parameters,
-                "size": f"{held / plan.parameters - 1:+.2%}" + (" !" if entry.match == "unequal" else ""),
-                "FLOPs/example": short_count(entry.flops_per_example),
-                "FLOPs/cell": short_count(entry.flops_per_example * examples) if examples else "-",
+                "architecture": name,
+                "parameters": planned.parameters,
+                "size": f"{held / settings.parameters - 1:+.2%}" + (" !" if planned.match == "unequal" else ""),
+                "FLOPs/example": short_count(planned.flops_per_example),
+                "FLOPs/cell": short_count(planned.flops_per_example * examples) if examples else "-",
                 "about": f"{cell_seconds:,.0f} s",
-                "tuned for": entry.preset + ("" if entry.tuned else " !") if entry.preset else "nothing !",
+                "tuned for": planned.preset + ("" if planned.tuned else " !") if planned.preset else "nothing !",
             }
         )
     suite = plan.suite
-    threads = f"{plan.threads} thread{'' if plan.threads == 1 else 's'}"
+    threads = f"{settings.threads} thread{'' if settings.threads == 1 else 's'}"
+    limit, at_once = settings.training_problems, cells_at_once(options, settings.device, budget)
     target = console()
     target.print(f"{suite.name} {suite.version}: {suite.summary}", soft_wrap=True)
     target.print(
-        f"seeds {', '.join(map(str, plan.seeds))}; budget {plan.budget} a cell; {plan.parameters:,} parameters "
-        f"({plan.match}); training problems {f'{plan.training_problems:,}' if plan.training_problems else 'endless'}; "
-        f"{plan.device}, precision {plan.precision}, {threads}; folder {directory}",
+        f"seeds {', '.join(map(str, plan.seeds))}; budget {plan.budget} a cell; {settings.parameters:,} parameters "
+        f"({settings.match}); training problems {f'{limit:,}' if limit else 'endless'}; "
+        f"{settings.device}, precision {settings.precision}, {threads}; folder {directory}",
         soft_wrap=True,
     )
-    for line in missing_lines(plan.left_out):
+    for line in left_out_lines(options):
         target.print(line, soft_wrap=True)
     print_rows("Cells", rows)
-    for entry in plan.entries:
-        settings = entry.as_json()["config"] | entry.as_json()["training"]
-        target.print(f"{entry.name}: {' '.join(f'{key}={value}' for key, value in settings.items())}", soft_wrap=True)
-    if any(not entry.tuned for entry in plan.entries):
+    for name, planned in plan.entries.items():
+        values = planned.config | planned.training
+        target.print(f"{name}: {' '.join(f'{key}={value}' for key, value in values.items())}", soft_wrap=True)
+    if any(not planned.tuned for planned in plan.entries.values()):
         target.print("! not tuned for this suite, size, budget and settings, or of another size than asked")
     target.print(
         f"about {seconds:,.0f} s of training in all, by {len(rows)} x {len(plan.seeds)} cells, "
-        f"{'one after another' if plan.at_once == 1 else f'{plan.at_once} at once'} "
+        f"{'one after another' if at_once == 1 else f'{at_once} at once'} "
         f"(from a few steps with throwaway weights, without evaluation)"
     )

@@ -85,7 +85,8 @@ def _suites(_: str | None) -> list[dict[str, Any]]:
 
 def _runs(_: str | None) -> list[dict[str, Any]]:
     from bench.results.records.files import BadFile
-    from bench.results.records.run import PLAN, open_run
+    from bench.results.records.plan import PLAN
+    from bench.results.records.run import open_run
 
     rows: list[dict[str, Any]] = []
     for path in sorted(Path("runs").glob(f"*/{PLAN}")):
@@ -101,10 +102,10 @@ def _runs(_: str | None) -> list[dict[str, Any]]:
                 "run": str(run.directory),
                 "state": f"{sum(record.done for record in run.records)} of {cells} cells done{broken}",
                 "exact match %": _headline(run.records),
-                "suite": run.plan["suite"]["name"],
-                "architectures": ",".join(run.plan["architectures"]),
-                "seeds": len(run.plan["seeds"]),
-                "budget": run.plan["budget"],
+                "suite": run.plan.suite.name,
+                "architectures": ",".join(run.plan.architectures),
+                "seeds": len(run.plan.seeds),
+                "budget": run.plan.budget,
             }
         )
     return rows

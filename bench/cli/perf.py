@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
-    from bench.planning.decide import Plan
+    from bench.results.records.plan import Plan
     from bench.results.report.table import Entry, Table
     from bench.speed.contenders import Setting
     from bench.speed.perf import Told
@@ -78,7 +78,7 @@ def perf_command(
     from bench.cli.output import console, print_json
     from bench.errors import UserError
     from bench.planning.amounts import parse_count
-    from bench.planning.decide import missing_lines, resolve
+    from bench.planning.decide import decide, left_out_lines
     from bench.planning.options import RunOptions
     from bench.planning.settings import parse_assignments
     from bench.results.report.terminal import print_tables
@@ -94,20 +94,19 @@ def perf_command(
         raise UserError("--peers and --growth: expected one of them; growth is measured of our architectures alone")
     if "optimizer" not in parse_assignments(set):
         set = (*set, "optimizer=adamw")
-    plan = resolve(
-        RunOptions(
-            arch=arch,
-            params=params,
-            threads=threads,
-            cells_at_once=1,
-            device=device,
-            precision=precision,
-            set=set,
-            set_file=set_file,
-            plugin=plugin,
-        )
+    options = RunOptions(
+        arch=arch,
+        params=params,
+        threads=threads,
+        cells_at_once=1,
+        device=device,
+        precision=precision,
+        set=set,
+        set_file=set_file,
+        plugin=plugin,
     )
-    for line in missing_lines(plan.left_out):
+    plan = decide(options, command="perf")
+    for line in left_out_lines(options):
         print(f"bench: {line}", file=sys.stderr)
     setting = setting_of(plan, examples)
     if out is not None:
@@ -140,14 +139,15 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) 
     """The rows of ours and of the peers; those left out last."""
     from bench.running.numerics import as_in_a_cell
     from bench.speed import perf
-    from bench.speed.contenders import Design, OwnDesign, peer_designs
+    from bench.speed.contenders import Design, own_designs, peer_designs
     from bench.speed.probes import bytes_moved
 
-    designs: list[Design] = [OwnDesign(entry) for entry in plan.entries]
+    ours = own_designs(plan)
+    designs: list[Design] = [*ours]
     left_out: dict[str, str] = {}
     with as_in_a_cell(setting.threads, setting.device):
         if peers:
-            found, left_out = peer_designs(plan.entries, setting)
+            found, left_out = peer_designs(ours, setting)
             designs += found
         contenders, failed = perf.build(designs, setting, told)
         designs = [design for design in designs if design.name in contenders]
@@ -169,17 +169,18 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) 
 def _growth(plan: Plan, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
     from bench.errors import UserError, reason_of
     from bench.running.numerics import as_in_a_cell
+    from bench.speed.contenders import own_designs
     from bench.speed.growth import grow
 
     curves = []
     with as_in_a_cell(setting.threads, setting.device):
-        for entry in plan.entries:
+        for design in own_designs(plan):
             try:
-                curves += grow(entry, setting, rounds, told)
+                curves += grow(design, setting, rounds, told)
             except UserError:
                 raise
             except Exception as error:
-                raise UserError(f"{entry.name}: cannot run here: {reason_of(error)}") from error
+                raise UserError(f"{design.name}: cannot run here: {reason_of(error)}") from error
     return curves
 
 

@@ -37,8 +37,8 @@ def run_command(
 
     from bench.cli.output import console
     from bench.errors import UserError
-    from bench.planning.amounts import parse_names
-    from bench.planning.decide import missing_lines, resolve
+    from bench.planning.amounts import parse_budget, parse_names
+    from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
     from bench.results.records.files import BadFile
     from bench.results.records.run import open_run
     from bench.results.report.contents import contents
@@ -47,32 +47,32 @@ def run_command(
     from bench.results.statistics.comparable import NotComparable
     from bench.running.engine import Interrupted, run_plan
     from bench.running.progress import ProgressView
-    from bench.running.run_folder import prepared
+    from bench.running.run_folder import occupied
     from bench.running.tracking import check_trackers, tracked
 
     if checkpoint_every is not None and not 0 <= checkpoint_every < float("inf"):
         raise UserError(f"--checkpoint-every {checkpoint_every}: expected seconds from 0 on")
     trackers = () if track is None else parse_names(track, "--track")
     check_trackers(trackers)
-    plan = resolve(options)
-    directory = options.out or plan.directory
+    plan = decide(options, "python -m bench " + shlex.join(sys.argv[1:]))
+    directory = options.out or default_directory(plan)
     screen = console()
-    cells = len(plan.entries) * len(plan.seeds)
+    cells = len(plan.cells)
     about = f"{plan.suite.name}: {len(plan.entries)} architectures x {len(plan.seeds)} seeds, {plan.budget} each"
     try:
         with (
-            prepared(plan, directory, "python -m bench " + shlex.join(sys.argv[1:]), join),
+            occupied(plan, directory, join),
             ProgressView(screen, cells) as view,
             tracked(view, trackers, plan, directory) as watcher,
         ):
-            for line in [f"{about}; folder {directory}", *missing_lines(plan.left_out)]:
+            for line in [f"{about}; folder {directory}", *left_out_lines(options)]:
                 screen.print(line, soft_wrap=True)
             finished = run_plan(
                 plan,
                 directory,
                 watcher,
                 retry_failed=retry_failed,
-                at_once=plan.at_once,
+                at_once=cells_at_once(options, plan.settings.device, parse_budget(plan.budget)),
                 checkpoint_seconds=checkpoint_every,
             )
         report = contents([open_run(directory)])

@@ -23,25 +23,29 @@ def tune_command(options: TuneOptions) -> int:
     import sys
 
     from bench.cli.output import console
+    from bench.planning.amounts import parse_budget
+    from bench.planning.decide import cells_at_once, left_out
     from bench.running.engine import Interrupted
     from bench.running.progress import ProgressView
-    from bench.tuning.search import BEST, prepare, resolve_search, run_search
+    from bench.tuning.search import BEST, decide_search, run_options, run_search, take_folder
     from bench.tuning.trials import TRIALS, ranked
 
-    search = resolve_search(options)
-    for name in search.plan.left_out:
+    search = decide_search(options, "python -m bench " + shlex.join(sys.argv[1:]))
+    shared = search.shared
+    for name in left_out(run_options(options)):
         print(f"bench: --arch all leaves out {name}, which does not start from random weights", file=sys.stderr)
     directory = options.out or search.directory
-    prepare(search, directory, "python -m bench " + shlex.join(sys.argv[1:]))
+    take_folder(search, directory)
     screen = console()
     screen.print(
-        f"{search.plan.suite.name}: {len(search.classes)} architectures x {search.trials} trials, "
-        f"{search.plan.budget} each, then {search.finalists} with {search.for_budget}; folder {directory}",
+        f"{shared.suite.name}: {len(search.classes)} architectures x {search.trials} trials, "
+        f"{shared.settings.budget} each, then {search.finalists} with {search.for_budget}; folder {directory}",
         soft_wrap=True,
     )
     try:
+        at_once = cells_at_once(run_options(options), shared.settings.device, parse_budget(shared.settings.budget))
         with ProgressView(screen, len(search.classes) * (search.trials + search.finalists)) as view:
-            found = run_search(search, directory, _Watcher(view, screen.is_terminal), search.plan.at_once)
+            found = run_search(search, directory, _Watcher(view, screen.is_terminal), at_once)
     except Interrupted:
         print("bench: interrupted; finished trials are kept, and the same command continues", file=sys.stderr)
         return 130
@@ -58,7 +62,7 @@ def _run_words(options: TuneOptions, search: Search, directory: Path) -> list[st
     from bench.tuning.search import BEST
 
     words = ["--arch", options.arch, "--suite", options.suite, "--set-file", str(directory / BEST)]
-    words += ["--budget", str(search.for_budget), "--params", str(search.plan.parameters)]
+    words += ["--budget", str(search.for_budget), "--params", str(search.shared.settings.parameters)]
     for name in ("match", "training_problems", "precision", "device", "threads", "plugin"):
         if (value := getattr(options, name)) != getattr(TuneOptions, name):
             words += [f"--{name.replace('_', '-')}", str(value)]

@@ -4,10 +4,12 @@ import time
 
 import torch
 
-from bench import machine
+from bench import architectures, machine
 from bench.architectures import Batch
 from bench.datasets.drawing.stream import Stream
-from bench.planning.decide import Entry, Plan, sequence_spec
+from bench.planning.amounts import parse_budget
+from bench.planning.objects import config_of, sequence_spec, suite_of, training_of
+from bench.results.records.plan import Plan
 from bench.running.numerics import as_in_a_cell
 from bench.running.optimizers import build_optimizers
 from bench.running.training import autocast, on_device, update
@@ -18,44 +20,46 @@ MOST_SECONDS = 0.5
 """No further step begins after this."""
 
 
-def training_seconds(plan: Plan, entry: Entry) -> float:
+def training_seconds(plan: Plan, architecture: str) -> float:
     """About how many seconds one cell of this architecture trains, from a few of its steps.
 
     Raises:
         MemoryError: the machine has not enough for weights, gradients and one more value a weight, which is the least
             that an optimiser keeps. Some systems promise what they have not, and end whoever uses it.
     """
-    needed, there = 3 * 4 * entry.parameters, machine.memory_bytes()
-    if plan.device == "cpu" and there is not None and needed > there:
+    planned, settings, budget = plan.entries[architecture], plan.settings, parse_budget(plan.budget)
+    needed, there = 3 * 4 * planned.parameters, machine.memory_bytes()
+    if settings.device == "cpu" and there is not None and needed > there:
         raise MemoryError(
-            f"{entry.parameters:,} weights, their gradients and the optimiser's memory take at least "
+            f"{planned.parameters:,} weights, their gradients and the optimiser's memory take at least "
             f"{needed / 1e9:,.1f} GB; the machine has {there / 1e9:,.1f} GB: take fewer parameters"
         )
-    if plan.budget.unit == "seconds":
-        return float(plan.budget.amount)
-    with as_in_a_cell(plan.threads, plan.device):
-        seconds, tokens = _steps(plan, entry)
-    examples = plan.budget.examples(entry.training.batch, entry.flops_per_example, tokens)
+    if budget.unit == "seconds":
+        return float(budget.amount)
+    with as_in_a_cell(settings.threads, settings.device):
+        seconds, tokens = _steps(plan, architecture)
+    examples = budget.examples(planned.training["batch"], planned.flops_per_example, tokens)
     assert examples is not None
     return seconds * examples
 
 
-def _steps(plan: Plan, entry: Entry) -> tuple[float, float]:
+def _steps(plan: Plan, architecture: str) -> tuple[float, float]:
     """Seconds of a step, the least that was seen, and symbols; both of one example."""
-    device = torch.device(plan.device)
-    stream = Stream(plan.suite.stream(plan.seeds[0]), plan.suite.encoding)
-    model = entry.cls(entry.config, sequence_spec(plan.suite)).to(device)
-    optimizers = build_optimizers(model, entry.training)
-    scaler = torch.amp.GradScaler(device.type, enabled=plan.precision == "16")
+    planned, suite, precision = plan.entries[architecture], suite_of(plan), plan.settings.precision
+    device, training = torch.device(plan.settings.device), training_of(planned)
+    stream = Stream(suite.stream(plan.seeds[0]), suite.encoding)
+    model = architectures.get(architecture)(config_of(architecture, planned), sequence_spec(suite)).to(device)
+    optimizers = build_optimizers(model, training)
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "16")
     seconds: list[float] = []
     begun = time.perf_counter()
     while len(seconds) < STEPS and (len(seconds) < 2 or time.perf_counter() - begun < MOST_SECONDS):
-        encoded = stream.take(min(entry.training.batch, 128))
+        encoded = stream.take(min(training.batch, 128))
         batch = Batch(*(on_device(ids, device) for ids in (encoded.prompt, encoded.answer)))
         started = time.perf_counter()
-        with autocast(device, plan.precision):
+        with autocast(device, precision):
             loss = model.loss(batch, torch.Generator().manual_seed(0))
-        update(model, loss, optimizers, scaler, entry.training.clip)
+        update(model, loss, optimizers, scaler, training.clip)
         synchronize(device)
         seconds.append((time.perf_counter() - started) / len(encoded.prompt))
     return min(seconds), float(encoded.tokens.mean())

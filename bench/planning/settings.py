@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from bench.errors import UserError, suggest
+from bench.results.records.plan import Settings
 
 PRESETS = Path(__file__).parent / "presets"
 
@@ -100,11 +101,11 @@ class Tuned:
         """What the settings were tuned for, as records and tables say it."""
         return tuned_for(self.suite, self.parameters, self.budget)
 
-    def is_for(self, settings: dict[str, Any], dense: bool) -> bool:
-        """Whether that is what a plan with these `Plan.settings` runs; all parameters of a `dense` model are active."""
+    def is_for(self, settings: Settings, dense: bool) -> bool:
+        """Whether that is what a plan with these settings runs; all parameters of a `dense` model are active."""
         names = ("suite", "suite_hash", "parameters", "budget", "training_problems", "precision")
-        return all(getattr(self, name) == settings[name] for name in names) and (
-            dense or self.match == settings["match"]
+        return all(getattr(self, name) == getattr(settings, name) for name in names) and (
+            dense or self.match == settings.match
         )
 
 

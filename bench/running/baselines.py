@@ -10,9 +10,10 @@ from bench.datasets.nearest import first_distinct, nearest
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.locks import writing_tables
-from bench.planning.decide import Plan
+from bench.planning.objects import suite_of
 from bench.results.records.baselines import CALCULATOR, NEAREST, read_baselines, write_baselines
 from bench.results.records.collect import results_frame
+from bench.results.records.plan import Plan
 from bench.results.records.run import open_run
 from bench.running.evaluation import Answered, predictions
 
@@ -46,11 +47,13 @@ def complete_baselines(plan: Plan, directory: Path) -> None:
 
     Raises BadFile where a file of the run is broken.
     """
-    seeds = open_run(directory).plan["seeds"]
+    seeds = open_run(directory).plan.seeds
     missing = set(seeds) - set(read_baselines(directory)["seed"])
     if not missing:
         return
-    more = baseline_frame(plan.suite, sorted(missing), plan.training_problems)  # for minutes, on a large suite
+    more = baseline_frame(
+        suite_of(plan), sorted(missing), plan.settings.training_problems
+    )  # for minutes, on a large suite
     with writing_tables(directory):
         there = read_baselines(directory)
         rows = pd.concat([there, more[~more["seed"].isin(there["seed"])]], ignore_index=True)

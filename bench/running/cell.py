@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.child import answered_signals
 from bench.errors import reason_of
+from bench.results.records.plan import SCHEMA_VERSION, Plan, PlannedArchitecture
 
 if TYPE_CHECKING:
     import torch
@@ -49,46 +50,44 @@ PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a cell or a trial needs to know; plain values, so that it travels as JSON."""
+class PlannedCell:
+    """Which cell of which plan a process is to train, and in which folder."""
 
-    directory: str
+    plan: Plan
     architecture: str
     seed: int
-    suite: dict[str, Any]
-    config: dict[str, Any]
-    training: dict[str, Any]
-    parameters: int
-    active_parameters: int
-    flops_per_example: int
-    match: str
-    preset: str
-    tuned: bool
-    budget: str
-    stop_when_flat: int | None
-    training_problems: int | None
-    device: str
-    precision: str
-    threads: int
-    plugins: list[str]
-    checkpoint_seconds: float | None
-    """None: as often as costs little"""
+    directory: Path
+    checkpoint_seconds: float | None = None
+    """of training between two checkpoints; None: as often as costs little"""
+
+    @property
+    def planned(self) -> PlannedArchitecture:
+        return self.plan.entries[self.architecture]
 
     @property
     def digest(self) -> str:
         """SHA-256 in hex of all that decides what is learnt."""
-        deciding = {name: value for name, value in asdict(self).items() if name not in UNDECIDING}
-        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+        settings = self.plan.settings.model_dump()
+        deciding = [self.architecture, self.planned.config, self.planned.training, self.planned.flops_per_example]
+        return hashlib.sha256(json.dumps([settings, deciding, self.seed], sort_keys=True).encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """For its way to another process."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {
+            "plan": self.plan.as_json(),
+            "directory": str(self.directory),
+        }
+
+    @classmethod
+    def of_json(cls, content: dict[str, Any]) -> PlannedCell:
+        return cls(**content | {"plan": Plan.model_validate(content["plan"]), "directory": Path(content["directory"])})
 
 
-UNDECIDING = ("directory", "checkpoint_seconds", "preset", "tuned", "plugins")
-
-
-def main(connection: Connection, message: bytes, job: Callable[[Work, Report, Stop], None]) -> None:
+def main(connection: Connection, message: bytes, job: Callable[[PlannedCell, Report, Stop], None]) -> None:
     """Entry point of the child process: `job` is `run_cell` or `run_trial`."""
     for number in answered_signals():  # a closed terminal and a time limit reach the parent too, and it gives word
         signal.signal(number, signal.SIG_IGN)
-    work = Work(**json.loads(message))
+    cell = PlannedCell.of_json(json.loads(message))
     asked_to_stop = threading.Event()
     threading.Thread(target=_obey_parent, args=(connection, asked_to_stop), daemon=True).start()
 
@@ -99,12 +98,12 @@ def main(connection: Connection, message: bytes, job: Callable[[Work, Report, St
             os._exit(1)
 
     # Before torch is imported: its thread pools and its deterministic CUDA products read these.
-    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(work.threads)
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(cell.plan.settings.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
-        job(work, report, asked_to_stop.is_set)
+        job(cell, report, asked_to_stop.is_set)
     except OSError as error:  # a full disk, say: the parent meets it too, and tells the user
-        report({"kind": "warning", "text": f"{error.filename or work.directory}: {error.strerror or error}"})
+        report({"kind": "warning", "text": f"{error.filename or cell.directory}: {error.strerror or error}"})
     # Not closed: the other thread waits on it, and both end with the process.
 
 
@@ -127,7 +126,7 @@ def _never() -> bool:
     return False
 
 
-def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
+def run_cell(cell: PlannedCell, report: Report, stop: Stop = _never) -> None:
     """Train, evaluate and record, from the newest checkpoint on; a failure is recorded too.
 
     Without a record it ends where it was asked to stop, or where another process works on the cell; one that stands
@@ -139,7 +138,7 @@ def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
     from bench.running.checkpoints import delete_checkpoints
     from bench.running.training import Stopped
 
-    directory = Path(work.directory)
+    directory = cell.directory
     directory.mkdir(parents=True, exist_ok=True)
     try:
         with holding(directory / LOCK, PATIENCE_SECONDS):
@@ -147,8 +146,8 @@ def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
                 return
             delete_halves(directory)
             (directory / ERROR).unlink(missing_ok=True)  # of an earlier try
-            outcome = _outcome(_train_and_evaluate, work, report, stop)
-            write_outcome(work, outcome)
+            outcome = _outcome(_train_and_evaluate, cell, report, stop)
+            write_outcome(cell, outcome)
             if outcome["status"] in ("done", "diverged"):  # others may be tried again
                 delete_checkpoints(directory)
     except Held:
@@ -157,13 +156,13 @@ def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
         report({"kind": "stopped"})
 
 
-def run_trial(work: Work, report: Report, stop: Stop = _never) -> None:
+def run_trial(cell: PlannedCell, report: Report, stop: Stop = _never) -> None:
     """Train and score on validation alone; the outcome, a failure too, is the last event, of kind `outcome`."""
-    report({"kind": "outcome"} | _outcome(_train_and_validate, work, report, stop))
+    report({"kind": "outcome"} | _outcome(_train_and_validate, cell, report, stop))
 
 
 def _outcome(
-    job: Callable[[Work, Report, Stop], dict[str, Any]], work: Work, report: Report, stop: Stop
+    job: Callable[[PlannedCell, Report, Stop], dict[str, Any]], cell: PlannedCell, report: Report, stop: Stop
 ) -> dict[str, Any]:
     """What `job` returns, or status and reason of its failure; a bug's traceback goes into `ERROR`.
 
@@ -177,8 +176,8 @@ def _outcome(
     from bench.running.training import Diverged, Stopped
 
     try:
-        with as_in_a_cell(work.threads, work.device):
-            return job(work, report, stop)
+        with as_in_a_cell(cell.plan.settings.threads, cell.plan.settings.device):
+            return job(cell, report, stop)
     except Stopped:
         raise
     except Diverged as error:
@@ -186,7 +185,7 @@ def _outcome(
     except (MemoryError, torch.OutOfMemoryError) as error:
         return {"status": "out-of-memory", "reason": reason_of(error)}
     except Exception as error:
-        write_text(Path(work.directory) / ERROR, traceback.format_exc())
+        write_text(cell.directory / ERROR, traceback.format_exc())
         out_of_memory = "can't allocate memory" in str(error)  # what torch's CPU allocator raises, as RuntimeError
         return {
             "status": "out-of-memory" if out_of_memory else "failed",
@@ -194,37 +193,34 @@ def _outcome(
         }
 
 
-def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
+def write_outcome(cell: PlannedCell, outcome: dict[str, Any]) -> None:
     """Write the record of a cell; figures that `outcome` lacks are None."""
     from bench import machine
-    from bench.datasets.suites import Suite
     from bench.results.records import record as records
     from bench.results.records.files import sha256_of
     from bench.running.checkpoints import PATTERN
     from bench.running.numerics import repeats
 
-    suite = Suite.model_validate_json(json.dumps(work.suite))
-    directory = Path(work.directory)
+    settings, directory = cell.plan.settings, cell.directory
     content: dict[str, Any] = dict.fromkeys(field.name for field in fields(records.Record))
+    planned = settings.model_dump() | cell.planned.model_dump()
+    content |= {name: value for name, value in planned.items() if name in content}
     content |= {
-        "schema": records.SCHEMA_VERSION,
-        "suite": suite.name,
-        "suite_version": suite.version,
-        "suite_hash": suite.hash,
+        "schema": SCHEMA_VERSION,
+        "architecture": cell.architecture,
+        "seed": cell.seed,
         "reason": "",
         "exclusive": False,
         "data_chain": [],
         "versions": machine.versions(),
-        "machine": machine.description() | {"deterministic": repeats(work.device)},
+        "machine": machine.description() | {"deterministic": repeats(settings.device)},
         "files": {
             path.name: sha256_of(path)
             for path in sorted(directory.glob("[!.]*"))
             if path.is_file() and path.name != records.RECORD and not path.match(PATTERN)
         },
     }
-    content |= {key: value for key, value in asdict(work).items() if key in content and key != "suite"}
-    record = records.Record(**(content | outcome))
-    records.write_record(directory, record)
+    records.write_record(directory, records.Record(**(content | outcome)))
 
 
 @dataclass(frozen=True)
@@ -265,7 +261,7 @@ class _Cost:
         )
 
 
-def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Learnt:
+def _learn(cell: PlannedCell, report: Report, stop: Stop, kept_in: Path | None) -> _Learnt:
     """Train on the training problems; ask the validation problems. Nobody has made a test problem when it returns.
 
     Training goes on from the newest checkpoint in the folder `kept_in`, and its own are kept there; None keeps none.
@@ -274,36 +270,35 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
 
     from bench import architectures, machine
     from bench.datasets.drawing.stream import Stream
-    from bench.datasets.suites import Suite
     from bench.planning.amounts import parse_budget
-    from bench.planning.decide import sequence_spec
-    from bench.planning.settings import TrainingSettings
+    from bench.planning.objects import config_of, sequence_spec, suite_of, training_of
     from bench.running.checkpoints import newest_checkpoint, write_checkpoint
     from bench.running.evaluation import answer
     from bench.running.training import Keeping, train
 
-    device = torch.device(work.device)
-    for module in work.plugins:
+    settings, planned = cell.plan.settings, cell.planned
+    device = torch.device(settings.device)
+    for module in cell.plan.plugins:
         architectures.load_plugin(module)
-    suite = Suite.model_validate_json(json.dumps(work.suite))
-    cls = architectures.get(work.architecture)
+    suite = suite_of(cell.plan)
+    cls = architectures.get(cell.architecture)
     encoding, spec = suite.encoding, sequence_spec(suite)
     validation = suite.evaluation_set("validation")
     validation_items = encoding.encode(validation.problems)
     sample = encoding.encode(validation.problems.rows(validation.sample(cls.curve_problems, suite.key)))
-    stream = Stream(suite.stream(work.seed, work.training_problems), encoding)
+    stream = Stream(suite.stream(cell.seed, settings.training_problems), encoding)
 
-    memory = machine.PeakMemory(work.device)  # without what preparing the data took
-    torch.manual_seed(work.seed)  # before the model is built: initialisation is part of what a seed decides
-    model = cls(cls.Config(**work.config), spec).to(device).train()
+    memory = machine.PeakMemory(settings.device)  # without what preparing the data took
+    torch.manual_seed(cell.seed)  # before the model is built: initialisation is part of what a seed decides
+    model = cls(config_of(cell.architecture, planned), spec).to(device).train()
 
     def validate() -> tuple[int, int]:
-        right = answer(model, sample, device, work.precision).right
+        right = answer(model, sample, device, settings.precision).right
         return int(right.sum()), len(right)
 
     before, cost_before = None, _Cost()
     if kept_in is not None:
-        before, broken = newest_checkpoint(kept_in, work.digest)
+        before, broken = newest_checkpoint(kept_in, cell.digest)
         for error in broken:
             report({"kind": "warning", "text": str(error)})
         if before is not None:
@@ -326,24 +321,24 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
         def save(checkpoint: Checkpoint, step: int) -> None:
             assert kept_in is not None
             facts = checkpoint.facts | {"cost": asdict(cost())}
-            write_checkpoint(kept_in, work.digest, step, replace(checkpoint, facts=facts))
+            write_checkpoint(kept_in, cell.digest, step, replace(checkpoint, facts=facts))
 
         trained = train(
             model,
             stream,
-            parse_budget(work.budget),
-            TrainingSettings(**work.training),
-            seed=work.seed,
-            flops_per_example=work.flops_per_example,
+            parse_budget(settings.budget),
+            training_of(planned),
+            seed=cell.seed,
+            flops_per_example=planned.flops_per_example,
             device=device,
-            precision=work.precision,
-            stop_when_flat=work.stop_when_flat,
+            precision=settings.precision,
+            stop_when_flat=settings.stop_when_flat,
             validate=validate,
             report=report,
             keeping=Keeping(
                 resume=before,
                 save=None if kept_in is None else save,
-                every_seconds=work.checkpoint_seconds,
+                every_seconds=cell.checkpoint_seconds,
                 stop=stop,
             ),
         )
@@ -356,14 +351,14 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
         stream=stream,
         trained=trained,
         validation=validation,
-        validated=answer(model, validation_items, device, work.precision),
+        validated=answer(model, validation_items, device, settings.precision),
         cost=total,
     )
 
 
-def _train_and_validate(work: Work, report: Report, stop: Stop) -> dict[str, Any]:
+def _train_and_validate(cell: PlannedCell, report: Report, stop: Stop) -> dict[str, Any]:
     """The outcome of a trial: its score on validation, and what it cost."""
-    learnt = _learn(work, report, stop, kept_in=None)
+    learnt = _learn(cell, report, stop, kept_in=None)
     return {
         "status": "done",
         "reason": "",
@@ -375,7 +370,7 @@ def _train_and_validate(work: Work, report: Report, stop: Stop) -> dict[str, Any
     }
 
 
-def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any]:
+def _train_and_evaluate(cell: PlannedCell, report: Report, stop: Stop) -> dict[str, Any]:
     """The outcome of a cell: the figures of its record that its plan does not give. Test problems are asked once."""
     import pandas as pd
     from safetensors.torch import save
@@ -389,12 +384,12 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
     from bench.running.checkpoints import apart
     from bench.running.evaluation import answer, predictions, state_bytes
 
-    directory = Path(work.directory)
-    learnt = _learn(work, report, stop, kept_in=directory)
+    directory, settings = cell.directory, cell.plan.settings
+    learnt = _learn(cell, report, stop, kept_in=directory)
     suite, device, model, stream, trained = learnt.suite, learnt.device, learnt.model, learnt.stream, learnt.trained
     test, seen = suite.evaluation_set("test"), suite.evaluation_set("seen")
     asked = suite.encoding.encode(type(test.problems).join([test.problems, seen.problems]))
-    answered = answer(model, asked, device, work.precision)
+    answered = answer(model, asked, device, settings.precision)
 
     write_predictions(directory, predictions(suite, test, seen, answered))
     write_curve(directory, pd.DataFrame(trained.curve))
@@ -415,12 +410,12 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
         "examples_per_second": middle,
         "examples_per_second_quartiles": None if middle is None else [low, high],
         "decode_problems_per_second": len(answered.right) / answered.seconds,
-        "state_bytes": state_bytes(model, asked, device, work.precision),
+        "state_bytes": state_bytes(model, asked, device, settings.precision),
         "weight_bits": model.weight_bits,
         **asdict(learnt.cost),
         "exclusive": had_the_machine(
             device=device.type,
-            threads=work.threads,
+            threads=settings.threads,
             cores=machine.cores(),
             wall_seconds=learnt.cost.wall_seconds,
             cpu_seconds=learnt.cost.cpu_seconds,
@@ -436,8 +431,3 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
         "validation_correct": int(learnt.validated.right.sum()),
         "validation_total": len(learnt.validation),
     }
-
-
-def as_message(work: Work) -> bytes:
-    """The JSON form of a cell's work."""
-    return json.dumps(asdict(work)).encode()

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,12 +15,12 @@ import pandas as pd
 
 from bench.child import start_deaf
 from bench.locks import Held, holding, writing_tables
-from bench.planning.decide import Entry, Plan
 from bench.results.records import record as records
 from bench.results.records.collect import collect
+from bench.results.records.plan import Plan
 from bench.results.records.run import cell_directory
 from bench.running.baselines import complete_baselines
-from bench.running.cell import LOCK, Report, Stop, Work, as_message, main, run_cell, write_outcome
+from bench.running.cell import LOCK, PlannedCell, Report, Stop, main, run_cell, write_outcome
 from bench.running.checkpoints import delete_checkpoints
 
 STOP_SECONDS = 30.0
@@ -28,7 +28,7 @@ STOP_SECONDS = 30.0
 ORPHAN_SECONDS = 3.0
 """How long a cell's process may live after its parent was killed."""
 
-Job = Callable[[Work, Report, Stop], None]
+Job = Callable[[PlannedCell, Report, Stop], None]
 
 
 class Watcher(Protocol):
@@ -47,11 +47,11 @@ class Interrupted(Exception):
 class Child:
     """A job in a process of its own."""
 
-    def __init__(self, work: Work, job: Job) -> None:
+    def __init__(self, cell: PlannedCell, job: Job) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
         self.connection, theirs = context.Pipe()
-        name = f"{work.architecture}-s{work.seed}"
-        self._process = context.Process(target=main, args=(theirs, as_message(work), job), name=name)
+        name = f"{cell.architecture}-s{cell.seed}"
+        self._process = context.Process(target=main, args=(theirs, json.dumps(cell.as_json()).encode(), job), name=name)
         start_deaf(self._process)
         theirs.close()  # so that the connection ends when the child does
 
@@ -82,7 +82,7 @@ class Child:
 class Task(Protocol):
     """Something to do in a child process."""
 
-    def begin(self) -> tuple[Work, Job] | None:
+    def begin(self) -> tuple[PlannedCell, Job] | None:
         """What to do; None where nothing is left to do."""
 
     def event(self, event: dict[str, Any]) -> bool:
@@ -129,13 +129,10 @@ def run_tasks(tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.
 class _CellTask:
     """One cell of a plan: trained where it has no record yet, unless another process works on it."""
 
-    plan: Plan
-    entry: Entry
-    seed: int
-    directory: Path
+    cell: PlannedCell
+    run: Path
     watcher: Watcher
     retry_failed: bool
-    checkpoint_seconds: float | None
     slices: dict[str, pd.DataFrame]
     """of the run's cells, by what they were computed from: see `collect`"""
     record: records.Record | None = None
@@ -143,25 +140,23 @@ class _CellTask:
     held: bool = False
     """another process works on it"""
 
-    @property
-    def folder(self) -> Path:
-        return cell_directory(self.directory, self.entry.name, self.seed)
-
-    def begin(self) -> tuple[Work, Job] | None:
+    def begin(self) -> tuple[PlannedCell, Job] | None:
         seen = self._found()
         again = seen is not None and self.retry_failed and not seen.done
         if seen is not None and not again:
             if seen.done:
-                delete_checkpoints(self.folder)  # a kill between the record and this leaves them
+                delete_checkpoints(self.cell.directory)  # a kill between the record and this leaves them
             self._finish(seen)
             return None
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.cell.directory.mkdir(parents=True, exist_ok=True)
         try:
-            with holding(self.folder / LOCK, ORPHAN_SECONDS):  # time for the process of a parent that was killed
+            with holding(
+                self.cell.directory / LOCK, ORPHAN_SECONDS
+            ):  # time for the process of a parent that was killed
                 found = self._found()
                 if again and found == seen:
-                    with writing_tables(self.directory):  # nobody reads it meanwhile
-                        (self.folder / records.RECORD).unlink()
+                    with writing_tables(self.run):  # nobody reads it meanwhile
+                        (self.cell.directory / records.RECORD).unlink()
                     found = None
         except Held:
             self._leave()
@@ -169,14 +164,14 @@ class _CellTask:
         if found is not None:  # another process ended it meanwhile
             self._finish(found)
             return None
-        self.watcher.start(self.entry.name, self.seed)
-        return self._work(), run_cell
+        self.watcher.start(self.cell.architecture, self.cell.seed)
+        return self.cell, run_cell
 
     def event(self, event: dict[str, Any]) -> bool:
         if event["kind"] == "held":
             self.held = True
         else:
-            self.watcher.event(self.entry.name, self.seed, event)
+            self.watcher.event(self.cell.architecture, self.cell.seed, event)
         return True
 
     def end(self, exit_code: int | None) -> None:
@@ -184,9 +179,9 @@ class _CellTask:
             self._leave()
             return
         if self._found() is None:
-            write_outcome(self._work(), death(exit_code))
-        self._finish(records.read_record(self.folder))
-        _collect(self.directory, self.slices)
+            write_outcome(self.cell, death(exit_code))
+        self._finish(records.read_record(self.cell.directory))
+        _collect(self.run, self.slices)
 
     def look_again(self) -> None:
         """For when all else is done: another process may have finished the cell meanwhile."""
@@ -194,7 +189,7 @@ class _CellTask:
             self._finish(found)
 
     def _found(self) -> records.Record | None:
-        return records.read_record(self.folder) if (self.folder / records.RECORD).exists() else None
+        return records.read_record(self.cell.directory) if (self.cell.directory / records.RECORD).exists() else None
 
     def _finish(self, record: records.Record) -> None:
         self.record = record
@@ -202,10 +197,7 @@ class _CellTask:
 
     def _leave(self) -> None:
         self.held = True
-        self.watcher.leave(self.entry.name, self.seed)
-
-    def _work(self) -> Work:
-        return work_of(self.plan, self.entry, self.seed, self.folder, self.checkpoint_seconds)
+        self.watcher.leave(self.cell.architecture, self.cell.seed)
 
 
 def run_plan(
@@ -227,9 +219,11 @@ def run_plan(
     """
     slices: dict[str, pd.DataFrame] = {}
     cells = [
-        _CellTask(plan, entry, seed, directory, watcher, retry_failed, checkpoint_seconds, slices)
+        _CellTask(
+            planned_cell(plan, name, seed, directory, checkpoint_seconds), directory, watcher, retry_failed, slices
+        )
         for seed in plan.seeds
-        for entry in plan.entries
+        for name in plan.architectures
     ]
     try:
         run_tasks(cells, at_once, STOP_SECONDS)
@@ -264,30 +258,12 @@ def _stop(children: list[Child], grace_seconds: float) -> None:
                     del at_work[connection]
 
 
-def work_of(plan: Plan, entry: Entry, seed: int, cell: Path, checkpoint_seconds: float | None = None) -> Work:
-    """What the process of one cell is told; `cell` is its folder."""
-    return Work(
-        directory=str(cell.resolve()),
-        architecture=entry.name,
-        seed=seed,
-        suite=plan.suite.model_dump(mode="json"),
-        config=asdict(entry.config),
-        training=asdict(entry.training),
-        parameters=entry.parameters,
-        active_parameters=entry.active_parameters,
-        flops_per_example=entry.flops_per_example,
-        match=entry.match,
-        preset=entry.preset,
-        tuned=entry.tuned,
-        budget=str(plan.budget),
-        stop_when_flat=plan.stop_when_flat,
-        training_problems=plan.training_problems,
-        device=plan.device,
-        precision=plan.precision,
-        threads=plan.threads,
-        plugins=list(plan.plugins),
-        checkpoint_seconds=checkpoint_seconds,
-    )
+def planned_cell(
+    plan: Plan, architecture: str, seed: int, run: Path, checkpoint_seconds: float | None = None
+) -> PlannedCell:
+    """A cell of a plan in its place in the folder of the run."""
+    directory = cell_directory(run, architecture, seed).resolve()
+    return PlannedCell(plan, architecture, seed, directory, checkpoint_seconds)
 
 
 def death(exit_code: int | None) -> dict[str, str]:

@@ -9,18 +9,18 @@ from typing import Any
 
 from bench.errors import UserError
 from bench.locks import RUN_LOCK, holding, writing_tables
-from bench.planning.decide import Plan, plan_hash
 from bench.results.records.files import BadFile
-from bench.results.records.run import PLAN, open_run, write_plan
+from bench.results.records.plan import PLAN, Plan, write_plan
+from bench.results.records.run import open_run
 
 
 @contextmanager
-def prepared(plan: Plan, directory: Path, command: str, join: bool) -> Iterator[None]:
-    """A context in which the folder is made for the plan, and this process the only one that runs it, or one of those
-    that `join`.
+def occupied(plan: Plan, directory: Path, join: bool) -> Iterator[None]:
+    """A context in which the folder holds the plan, and this process is the only one that runs it, or one of those that
+    `join`.
 
     Raises:
-        UserError: as `prepare`, or another process runs a plan in this folder.
+        UserError: as `take_folder`, or another process runs a plan in this folder.
     """
     refuse_difference(plan, directory)  # before a lock is left in a folder that is no run's
     make_folder(directory)
@@ -29,11 +29,11 @@ def prepared(plan: Plan, directory: Path, command: str, join: bool) -> Iterator[
         directory / RUN_LOCK, sign=True, refusal=lambda holder: f"--out {directory}: {holder} runs here; {advice}"
     )
     with nullcontext() if join else lock:
-        prepare(plan, directory, command)
+        take_folder(plan, directory)
         yield
 
 
-def prepare(plan: Plan, directory: Path, command: str) -> None:
+def take_folder(plan: Plan, directory: Path) -> None:
     """Write run.json, joined with what a run in this folder had planned before.
 
     Raises:
@@ -42,21 +42,28 @@ def prepare(plan: Plan, directory: Path, command: str) -> None:
     """
     make_folder(directory)
     with writing_tables(directory):
-        there = refuse_difference(plan, directory)
-        if there is None:
-            write_plan(directory, plan.as_json(command))
-            return
-        names = [entry.name for entry in plan.entries]
-        if set(names) <= set(there["architectures"]) and set(plan.seeds) <= set(there["seeds"]):
-            return
-        joined = plan.as_json(command)
-        joined["architectures"] = list(dict.fromkeys([*there["architectures"], *names]))
-        joined["seeds"] = sorted({*there["seeds"], *plan.seeds})
-        joined["entries"] = there["entries"] | joined["entries"]
-        joined["command"] = _for_all(there["command"], command, joined["architectures"], joined["seeds"])
-        joined["git"] = _both(there.get("git", {}), joined["git"])
-        joined["plan_hash"] = plan_hash(joined["settings"], joined["entries"], joined["seeds"])
-        write_plan(directory, joined)
+        before = refuse_difference(plan, directory)
+        if before is None:
+            write_plan(directory, plan)
+        elif not set(plan.cells) <= set(before.cells):
+            write_plan(directory, _joined(before, plan))
+
+
+def _joined(before: Plan, plan: Plan) -> Plan:
+    """One plan of all architectures and seeds of two that agree in everything else."""
+    architectures = list(dict.fromkeys([*before.architectures, *plan.architectures]))
+    seeds = sorted({*before.seeds, *plan.seeds})
+    joined = plan.model_copy(
+        update={
+            "architectures": architectures,
+            "seeds": seeds,
+            "entries": before.entries | plan.entries,
+            "plugins": list(dict.fromkeys([*before.plugins, *plan.plugins])),
+            "command": _for_all(before.command, plan.command, architectures, seeds),
+            "git": _both(before.git, plan.git),
+        }
+    )
+    return joined.model_copy(update={"plan_hash": joined.recomputed_hash()})
 
 
 def _for_all(before: str, command: str, architectures: list[str], seeds: list[int]) -> str:
@@ -95,7 +102,7 @@ def _without(command: list[str], *options: str) -> list[str]:
     return kept
 
 
-def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
+def refuse_difference(plan: Plan, directory: Path) -> Plan | None:
     """The plan that lies in the folder already, None where there is none.
 
     Raises:
@@ -110,27 +117,22 @@ def refuse_difference(plan: Plan, directory: Path) -> dict[str, Any] | None:
         run = open_run(directory)
     except BadFile as error:
         raise UserError(str(error)) from None
-    there = run.plan
-    settings, entries = (there.get(key) for key in ("settings", "entries"))
-    if not isinstance(settings, dict) or not isinstance(entries, dict):
-        raise UserError(f"--out {directory}: {PLAN} was not written by `run`; choose another folder")
-    for key, mine in plan.settings().items():
-        theirs = settings.get(key)
+    before = run.plan
+    for key, mine in plan.settings:
+        theirs = getattr(before.settings, key)
         if mine != theirs:
             raise UserError(
                 f"--out {directory}: holds a run with {key.replace('_', ' ')} {theirs}, not {mine}; only architectures "
                 f"and seeds may be added to a folder: choose another one"
             )
-    for entry in plan.entries:
-        before = entries.get(entry.name, entry.as_json())
-        for key, value in entry.as_json().items():
-            if value != before.get(key):
-                raise UserError(
-                    f"--out {directory}: holds {entry.name} with {key} {before.get(key)}, not {value}: choose another"
-                )
+    for name in set(plan.entries) & set(before.entries):
+        for key, mine in plan.entries[name]:
+            theirs = getattr(before.entries[name], key)
+            if mine != theirs:
+                raise UserError(f"--out {directory}: holds {name} with {key} {theirs}, not {mine}: choose another")
     for broken in run.broken.values():  # whatever is done here, its figures would be in no table
         raise UserError(str(broken))
-    return there
+    return before
 
 
 def make_folder(directory: Path) -> None:

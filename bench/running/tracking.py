@@ -22,7 +22,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,7 +31,7 @@ from bench.child import start_deaf
 from bench.errors import UserError
 
 if TYPE_CHECKING:
-    from bench.planning.decide import Plan
+    from bench.results.records.plan import Plan
     from bench.results.records.record import Record
     from bench.running.engine import Watcher
 
@@ -173,10 +172,10 @@ class TrackedView:
 
     def __init__(self, view: Watcher, trackers: list[TrackerProcess], plan: Plan) -> None:
         self._view, self._trackers = view, trackers
-        common = {"suite": plan.suite.name, "budget": str(plan.budget)}
+        common = {"suite": plan.suite.name, "budget": plan.budget}
         self._facts = {
-            entry.name: common | {"parameters": entry.parameters} | asdict(entry.config) | asdict(entry.training)
-            for entry in plan.entries
+            name: common | {"parameters": planned.parameters} | planned.config | planned.training
+            for name, planned in plan.entries.items()
         }
         self._begun: set[str] = set()
 

@@ -141,7 +141,7 @@ def _usage(
 def _accuracy(trained: TrainedModel, run: Run) -> Table:
     """Exact match of this model, and of all finished seeds of its architecture, slice by slice."""
     own = Scores(_part_of(run, trained.architecture, (trained.seed,)))
-    every = Scores(_part_of(run, trained.architecture, tuple(run.plan["seeds"])))
+    every = Scores(_part_of(run, trained.architecture, tuple(run.plan.seeds)))
     rows, estimates = [], []
     slices = {"operation": [value for value in OPERATIONS if value in own.values("operation")]}
     slices |= {name: own.values(name) for name in ("digits", "signs")}
@@ -171,7 +171,9 @@ def _accuracy(trained: TrainedModel, run: Run) -> Table:
 def _part_of(run: Run, architecture: str, seeds: tuple[int, ...]) -> Run:
     """What a run has of one architecture and these seeds."""
     records = [record for record in run.records if record.architecture == architecture and record.seed in seeds]
-    plan = run.plan | {"architectures": [architecture], "seeds": [record.seed for record in records]}
+    entries = {architecture: run.plan.entries[architecture]}
+    only = {"architectures": [architecture], "entries": entries, "seeds": [record.seed for record in records]}
+    plan = run.plan.model_copy(update=only)
     return replace(run, plan=plan, records=records, missing=[], broken={})
 
 
@@ -190,6 +192,6 @@ def _training(trained: TrainedModel, run: Run) -> list[str]:
         "Versions": ", ".join(f"{package} {version}" for package, version in record.versions.items()),
     }
     return [
-        "\n".join(["```sh", run.plan["command"], "```"]),
+        "\n".join(["```sh", run.plan.command, "```"]),
         "\n".join(f"- {title}: {fact}" for title, fact in facts.items()),
     ]

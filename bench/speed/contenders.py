@@ -19,12 +19,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.architectures import Architecture, Batch, SequenceSpec
+from bench import architectures
+from bench.architectures import Architecture, Batch, Config, SequenceSpec
 from bench.datasets.writing.encoding import Encoded
 from bench.datasets.writing.tokenizers import BOS, EOS, MASK, PAD
 from bench.errors import reason_of
-from bench.planning.decide import Entry, Plan, sequence_spec
+from bench.planning.objects import config_of, sequence_spec, suite_of, training_of
+from bench.planning.settings import TrainingSettings
 from bench.planning.sizing import count_flops, count_parameters
+from bench.results.records.plan import Plan
 from bench.running.evaluation import BATCH as ANSWERED_AT_ONCE
 from bench.running.evaluation import answer
 from bench.running.numerics import deterministic
@@ -79,15 +82,15 @@ class Setting:
 def setting_of(plan: Plan, batch: int) -> Setting:
     """The default work under the device, precision and threads of a plan; its suite gives the symbols alone."""
     spec = dataclasses.replace(
-        sequence_spec(plan.suite), prompt_width=PROMPT_WIDTH, answer_width=ANSWER_WIDTH, eos=NO_SYMBOL
+        sequence_spec(suite_of(plan)), prompt_width=PROMPT_WIDTH, answer_width=ANSWER_WIDTH, eos=NO_SYMBOL
     )
     return Setting(
         spec=spec,
         batch=batch,
-        device=plan.device,
-        precision=plan.precision,
-        threads=plan.threads,
-        plugins=plan.plugins,
+        device=plan.settings.device,
+        precision=plan.settings.precision,
+        threads=plan.settings.threads,
+        plugins=tuple(plan.plugins),
     )
 
 
@@ -151,13 +154,15 @@ class Design(Protocol):
 
 @dataclass(frozen=True)
 class OwnDesign:
-    """An architecture of ours, as a plan resolved it."""
+    """An architecture of ours, with the settings of a plan."""
 
-    entry: Entry
+    name: str
+    config: Config
+    training: TrainingSettings
 
     @property
-    def name(self) -> str:
-        return self.entry.name
+    def cls(self) -> type[Architecture]:
+        return architectures.get(self.name)
 
     @property
     def counterpart(self) -> str:
@@ -165,40 +170,45 @@ class OwnDesign:
         return ""
 
     def build(self, setting: Setting) -> Contender:
-        return OwnContender(self.entry, setting)
+        return OwnContender(self, setting)
 
     def tiny(self) -> OwnDesign:
-        return OwnDesign(dataclasses.replace(self.entry, config=self.entry.cls.Config(**self.entry.cls.debug)))
+        return dataclasses.replace(self, config=self.cls.Config(**self.cls.debug))
+
+
+def own_designs(plan: Plan) -> list[OwnDesign]:
+    """The architectures of a plan."""
+    return [OwnDesign(name, config_of(name, each), training_of(each)) for name, each in plan.entries.items()]
 
 
 class OwnContender(Contender):
     deterministic = True
     decodes = True
 
-    def __init__(self, entry: Entry, setting: Setting) -> None:
+    def __init__(self, design: OwnDesign, setting: Setting) -> None:
         super().__init__(setting)
-        self._entry, self.optimizer = entry, entry.training.optimizer
-        self._model = entry.cls(entry.config, setting.spec).to(self.device).train()
-        self._optimizers = build_optimizers(self._model, entry.training)
+        self._design, self.optimizer = design, design.training.optimizer
+        self._model = design.cls(design.config, setting.spec).to(self.device).train()
+        self._optimizers = build_optimizers(self._model, design.training)
         self._scaler = torch.amp.GradScaler(self.device.type, enabled=setting.precision == "16")
         self._steps = 0
 
     @cached_property
     def parameters(self) -> int:
-        return count_parameters(self._entry.cls, self._entry.config, self.setting.spec)[0]
+        return count_parameters(self._design.cls, self._design.config, self.setting.spec)[0]
 
     @cached_property
     def flops(self) -> int:
-        return self.setting.batch * count_flops(self._entry.cls, self._entry.config, self.setting.spec)
+        return self.setting.batch * count_flops(self._design.cls, self._design.config, self.setting.spec)
 
     @cached_property
     def _answering(self) -> Architecture:
-        return self._entry.cls(self._entry.config, self.setting.decoded_spec).to(self.device)
+        return self._design.cls(self._design.config, self.setting.decoded_spec).to(self.device)
 
     def train(self) -> Tensor:
         with autocast(self.device, self.setting.precision):
             loss = self._model.loss(self.batch, torch.Generator().manual_seed(self._steps))
-        update(self._model, loss, self._optimizers, self._scaler, self._entry.training.clip)
+        update(self._model, loss, self._optimizers, self._scaler, self._design.training.clip)
         self._steps += 1
         return loss.mean.detach()
 
@@ -265,25 +275,25 @@ class PeerContender(Contender):
             torch.cat([part for part in parts if part is not None]).cpu()
 
 
-def peer_designs(entries: Sequence[Entry], setting: Setting) -> tuple[list[PeerDesign], dict[str, str]]:
+def peer_designs(designs: Sequence[OwnDesign], setting: Setting) -> tuple[list[PeerDesign], dict[str, str]]:
     """The peers of these architectures, and those whose package is missing or cannot be used: name -> why."""
-    by_name = {entry.name: entry for entry in entries}
+    by_name = {design.name: design for design in designs}
     found, left_out = [], {}
     for peer in PEERS:
-        entry = by_name.get(peer.counterpart)
-        if entry is None:
+        design = by_name.get(peer.counterpart)
+        if design is None:
             continue
         if not installed(peer):
             package = peer.module.replace("_", "-")
             left_out[peer.name] = f"{package} is not installed here: pip install -c constraints.txt -e '.[peers]'"
             continue
         base = PeerSize(
-            layers=getattr(entry.config, "layers", 1),
-            heads=getattr(entry.config, "heads", 4),
-            experts=getattr(entry.config, "experts", 1),
+            layers=getattr(design.config, "layers", 1),
+            heads=getattr(design.config, "heads", 4),
+            experts=getattr(design.config, "experts", 1),
             width=1,
         )
-        parameters = count_parameters(entry.cls, entry.config, setting.spec)[0]
+        parameters = count_parameters(design.cls, design.config, setting.spec)[0]
         try:
             found.append(PeerDesign(peer.name, fit_peer(peer, base, setting.spec, parameters)))
         except Exception as error:  # whatever another library does

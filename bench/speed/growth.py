@@ -16,7 +16,6 @@ import numpy as np
 import torch
 
 from bench.errors import UserError
-from bench.planning.decide import Entry
 from bench.speed.contenders import OwnContender, OwnDesign, Setting
 from bench.speed.perf import Told, peak_memory_mb
 from bench.timing import quartiles, timed
@@ -46,46 +45,46 @@ class Point:
         return self.setting.batch * self.setting.tokens
 
 
-def points(entry: Entry, setting: Setting) -> list[Point]:
+def points(design: OwnDesign, setting: Setting) -> list[Point]:
     """All points of the curves of one architecture, from half its width, one block, its length and an eighth of the
     batch on.
 
     What does not grow stays as the plan has it, but for the batch, which stays at its smallest.
     """
-    if not entry.config.size_fields:
-        raise UserError(f"--growth: {entry.name} has the size that it comes with; leave it out")
+    if not design.config.size_fields:
+        raise UserError(f"--growth: {design.name} has the size that it comes with; leave it out")
     small = dataclasses.replace(setting, batch=max(1, setting.batch // FACTORS[-1]))
-    first, second = entry.config.size_fields
+    first, second = design.config.size_fields
     found = []
-    step = entry.config.size_step
-    narrow = max(1, getattr(entry.config, first) // (2 * step)) * step
+    step = design.config.size_step
+    narrow = max(1, getattr(design.config, first) // (2 * step)) * step
     for width in (factor * narrow for factor in FACTORS):
-        found.append(Point("width", width, _changed(entry, {first: width, second: None}), small))
-    depth = entry.config.depth_field
-    if hasattr(entry.config, depth):
-        for layers in (factor * _least_depth(entry) for factor in FACTORS):
-            found.append(Point("depth", layers, _changed(entry, {depth: layers}), small))
+        found.append(Point("width", width, _changed(design, {first: width, second: None}), small))
+    depth = design.config.depth_field
+    if hasattr(design.config, depth):
+        for layers in (factor * _least_depth(design) for factor in FACTORS):
+            found.append(Point("depth", layers, _changed(design, {depth: layers}), small))
     for factor in FACTORS:
         spec = dataclasses.replace(
             setting.spec,
             prompt_width=factor * setting.spec.prompt_width,
             answer_width=factor * setting.spec.answer_width,
         )
-        found.append(Point("length", factor * setting.tokens, OwnDesign(entry), dataclasses.replace(small, spec=spec)))
+        found.append(Point("length", factor * setting.tokens, design, dataclasses.replace(small, spec=spec)))
     for factor in FACTORS:
         batch = factor * small.batch
-        found.append(Point("batch", batch, OwnDesign(entry), dataclasses.replace(setting, batch=batch)))
+        found.append(Point("batch", batch, design, dataclasses.replace(setting, batch=batch)))
     return found
 
 
-def _changed(entry: Entry, changes: dict[str, Any]) -> OwnDesign:
-    return OwnDesign(dataclasses.replace(entry, config=dataclasses.replace(entry.config, **changes)))
+def _changed(design: OwnDesign, changes: dict[str, Any]) -> OwnDesign:
+    return dataclasses.replace(design, config=dataclasses.replace(design.config, **changes))
 
 
-def _least_depth(entry: Entry) -> int:
+def _least_depth(design: OwnDesign) -> int:
     """1, or 2 where the config refuses that."""
     try:
-        _changed(entry, {entry.config.depth_field: 1})
+        _changed(design, {design.config.depth_field: 1})
     except ValueError:
         return 2
     return 1
@@ -96,18 +95,18 @@ def slope(values: Sequence[float], costs: Sequence[float]) -> float:
     return float(np.polyfit(np.log(values), np.log(costs), 1)[0])
 
 
-def grow(entry: Entry, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
+def grow(design: OwnDesign, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
     """The curves of one architecture, a row each, as `--json` prints them. All points are timed in turn, round by
     round, so that a drifting machine meets all alike.
     """
-    device, curve = torch.device(setting.device), points(entry, setting)
+    device, curve = torch.device(setting.device), points(design, setting)
     contenders = []
     for point in curve:
         torch.manual_seed(0)
-        contenders.append(OwnContender(point.design.entry, point.setting))
+        contenders.append(OwnContender(point.design, point.setting))
     seconds: list[list[float]] = [[] for _ in curve]
     for number in range(-WARMUP_ROUNDS, rounds):
-        told(f"{entry.name}: " + (f"round {number + 1} of {rounds}" if number >= 0 else "warm-up"))
+        told(f"{design.name}: " + (f"round {number + 1} of {rounds}" if number >= 0 else "warm-up"))
         for contender, mine, point in zip(contenders, seconds, curve, strict=True):
             with contender.numerics():
                 spent = timed(contender.train, device)
@@ -119,30 +118,30 @@ def grow(entry: Entry, setting: Setting, rounds: int, told: Told) -> list[dict[s
         if chosen:
             flops = [contenders[number].flops / curve[number].tokens for number in chosen]
             values = [curve[number].value for number in chosen]
-            found.append(_row(entry, against, TIME, values, [seconds[n] for n in chosen], slope(values, flops)))
-    found.append(memory_curve(entry, curve, told))
+            found.append(_row(design, against, TIME, values, [seconds[n] for n in chosen], slope(values, flops)))
+    found.append(memory_curve(design, curve, told))
     return found
 
 
-def memory_curve(entry: Entry, curve: Sequence[Point], told: Told) -> dict[str, Any]:
+def memory_curve(design: OwnDesign, curve: Sequence[Point], told: Told) -> dict[str, Any]:
     """Peak memory against batch, a process a point."""
     peaks, batches = [], [point for point in curve if point.against == "batch"]
     for point in batches:
-        told(f"{entry.name}: memory of {point.value} examples")
+        told(f"{design.name}: memory of {point.value} examples")
         peaks.append(peak_memory_mb(point.design, point.setting))
     known = [[peak] for peak in peaks if peak]
     values = [point.value for point in batches]
-    return _row(entry, "batch", MEMORY, values, known if len(known) == len(peaks) else [], 1.0)
+    return _row(design, "batch", MEMORY, values, known if len(known) == len(peaks) else [], 1.0)
 
 
 def _row(
-    entry: Entry, against: str, cost: str, values: list[int], samples: list[list[float]], expected: float
+    design: OwnDesign, against: str, cost: str, values: list[int], samples: list[list[float]], expected: float
 ) -> dict[str, Any]:
     """One curve; `samples` has the figures of each value, or nothing where they could not be had."""
     middle = [quartiles(some)[1] for some in samples]
     power = slope(values, middle) if middle else None
     return {
-        "architecture": entry.name,
+        "architecture": design.name,
         "cost": cost,
         "against": against,
         "values": values,

@@ -27,13 +27,14 @@ from bench import architectures, machine
 from bench.architectures import Architecture
 from bench.errors import UserError
 from bench.locks import RUN_LOCK, holding
-from bench.planning.amounts import Budget
-from bench.planning.decide import Entry, Plan, entry_of, frame
+from bench.planning.amounts import Budget, parse_budget
+from bench.planning.decide import Shared, decide_shared, planned_architecture
 from bench.planning.options import RunOptions, TuneOptions
 from bench.planning.settings import Tuned, field_names
 from bench.results.records.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
-from bench.running.cell import Work, run_trial
-from bench.running.engine import Job, death, run_tasks, work_of
+from bench.results.records.plan import PlannedArchitecture
+from bench.running.cell import PlannedCell, run_trial
+from bench.running.engine import Job, death, run_tasks
 from bench.running.run_folder import make_folder
 from bench.running.training import curve_point
 from bench.tuning.space import DESIGN, designed, search_space, settings_of
@@ -73,9 +74,9 @@ SHARE = 4
 class Search:
     """A resolved search: what all of its trials share."""
 
-    plan: Plan
-    """without entries; its budget is that of a trial, its one seed that of the search and of each trial"""
-    classes: list[type[Architecture]]
+    shared: Shared
+    """its budget is that of a trial, its one seed that of the search and of each trial"""
+    command: str
     trials: int
     finalists: int
     """how many of the best trials of an architecture are trained once more, at `for_budget`"""
@@ -86,17 +87,21 @@ class Search:
 
     @property
     def seed(self) -> int:
-        return self.plan.seeds[0]
+        return self.shared.seeds[0]
+
+    @property
+    def classes(self) -> list[type[Architecture]]:
+        return self.shared.classes
 
     def settings(self) -> dict[str, Any]:
         """What two searches must share to lie in one folder: all but architectures and numbers of trials."""
-        return self.plan.settings() | {"for_budget": str(self.for_budget), "seed": self.seed}
+        return self.shared.settings.model_dump() | {"for_budget": str(self.for_budget), "seed": self.seed}
 
     @property
     def directory(self) -> Path:
         """Where the search goes when the command does not say: tune/SUITE-HASH."""
         digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
-        return Path("tune") / f"{self.plan.suite.name}-{digest[:10]}"
+        return Path("tune") / f"{self.shared.suite.name}-{digest[:10]}"
 
 
 class Watcher(Protocol):
@@ -107,8 +112,8 @@ class Watcher(Protocol):
     def finish(self, trial: Trial) -> None: ...
 
 
-def resolve_search(options: TuneOptions) -> Search:
-    """Check every option and decide everything.
+def decide_search(options: TuneOptions, command: str) -> Search:
+    """Check every option and decide everything; `command` is what the user typed.
 
     Raises:
         UserError: an option is unknown, impossible, or at odds with another; or Optuna is not installed.
@@ -122,27 +127,40 @@ def resolve_search(options: TuneOptions) -> Search:
         raise UserError(f"--finalists {few}: expected 0 to {options.trials}, the number of trials")
     if not 0 <= options.seed < 2**31:
         raise UserError(f"--seed {options.seed}: expected 0 to 2147483647")
-    alone = ("trials", "finalists", "seed")
-    shared = {name: getattr(options, name) for name in field_names(TuneOptions) if name not in alone}
-    plan, classes = frame(RunOptions(**shared, seeds=f"{options.seed},"))
-    if unset := [cls.name for cls in classes if set(cls.Config.required) - plan.suite.defaults.settings.keys()]:
+    shared = decide_shared(run_options(options))
+    settled = shared.suite.defaults.settings.keys()
+    if unset := [cls.name for cls in shared.classes if set(cls.Config.required) - settled]:
         raise UserError(f"--arch {', '.join(unset)}: tune searches models that start from random weights; leave it out")
+    budget = parse_budget(shared.settings.budget)
     if options.budget is None:
-        for_budget = plan.budget
-        plan = dataclasses.replace(plan, budget=Budget(for_budget.unit, -(-for_budget.amount // SHARE)))
+        for_budget = budget
+        budget = Budget(budget.unit, -(-budget.amount // SHARE))
+        shared = with_budget(shared, budget)
     else:
-        for_budget = Budget(plan.budget.unit, SHARE * plan.budget.amount)
+        for_budget = Budget(budget.unit, SHARE * budget.amount)
     return Search(
-        plan=plan,
-        classes=classes,
+        shared=shared,
+        command=command,
         trials=options.trials,
         finalists=few,
         for_budget=for_budget,
-        spaces={cls.name: search_space(plan, cls) for cls in classes},
+        spaces={cls.name: search_space(shared, cls) for cls in shared.classes},
     )
 
 
-def prepare(search: Search, directory: Path, command: str) -> None:
+def run_options(options: TuneOptions) -> RunOptions:
+    """What `run` would be asked for the same."""
+    common = {name: getattr(options, name) for name in field_names(TuneOptions) if name in field_names(RunOptions)}
+    return RunOptions(**common, seeds=f"{options.seed},")
+
+
+def with_budget(shared: Shared, budget: Budget) -> Shared:
+    """The same under another budget."""
+    settings = shared.settings.model_copy(update={"budget": str(budget)})
+    return dataclasses.replace(shared, settings=settings)
+
+
+def take_folder(search: Search, directory: Path) -> None:
     """Make the folder of a search, or take over the one that lies there.
 
     Raises:
@@ -155,7 +173,7 @@ def prepare(search: Search, directory: Path, command: str) -> None:
             raise UserError(f"--out {directory}: is there and holds no {SEARCH}; choose an empty or a new folder")
         make_folder(directory)
         about = {"versions": machine.versions(), "machine": machine.description(), "git": machine.git_state()}
-        write_checked_json(path, {"schema": SCHEMA, "command": command, "settings": search.settings()} | about)
+        write_checked_json(path, {"schema": SCHEMA, "command": search.command, "settings": search.settings()} | about)
         return
     remedy = "restore it, or choose another folder"
     try:
@@ -219,9 +237,10 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
         return {name: all_trials(storage)[name] for name in (cls.name for cls in search.classes)}
 
 
-def best_entry(search: Search, cls: type[Architecture], best: Trial) -> Entry:
+def best_architecture(search: Search, cls: type[Architecture], best: Trial) -> PlannedArchitecture:
     """An architecture as its best trial trained it."""
-    return entry_of(search.plan, cls, ({}, ""), [(best.settings, f"trial {best.number}")], {})
+    layers = [(best.settings, f"trial {best.number}")]
+    return planned_architecture(search.shared.settings, search.shared.suite, cls, ({}, ""), layers, {})
 
 
 @dataclass
@@ -241,7 +260,7 @@ class _TrialTask:
     def study(self) -> Study:
         return self.studies[self.cls.name, self.stage]
 
-    def begin(self) -> tuple[Work, Job] | None:
+    def begin(self) -> tuple[PlannedCell, Job] | None:
         if len(ended := counted(self.study)) > self.number:
             self.watcher.finish(ended[self.number])
             return None
@@ -252,20 +271,22 @@ class _TrialTask:
         self.outcome |= {"examples": 0, "flops": 0, "train_seconds": 0.0}
         self.last: dict[str, Any] = {}
         self.trial = self._ask(params)
-        settings = settings_of(self.search.plan, self.trial.params)
+        settings = settings_of(self.search.shared, self.trial.params)
         self.trial.set_user_attr("settings", settings)
         self.watcher.start(self.cls.name, self.stage, self.number)
-        plan = self.search.plan
+        shared, name = self.search.shared, self.cls.name
         if self.stage == "final":
-            plan = dataclasses.replace(plan, budget=self.search.for_budget)
+            shared = with_budget(shared, self.search.for_budget)
+        layers = [(settings, f"trial {self.number}")]
         try:
-            entry = entry_of(plan, self.cls, ({}, ""), [(settings, f"trial {self.number}")], {})
+            planned = planned_architecture(shared.settings, shared.suite, self.cls, ({}, ""), layers, {})
         except UserError as error:  # settings that make no model of the size asked
             self.outcome["reason"] = str(error)
             self._tell()
             return None
         errors = self.directory / "errors" / f"{self.cls.name}-{self.stage}-{self.number}"
-        return work_of(plan, entry, self.search.seed, errors), run_trial
+        plan = shared.plan({name: planned}, self.search.command)
+        return PlannedCell(plan, name, self.search.seed, errors), run_trial
 
     def event(self, event: dict[str, Any]) -> bool:
         self.watcher.event(self.cls.name, self.stage, self.number, event)
@@ -317,17 +338,17 @@ class _TrialTask:
 
 def _write_best(search: Search, storage: JournalStorage, directory: Path) -> None:
     """tune.toml: the best settings, in full, of each architecture that has had all trials and finals: for `run`."""
-    plan = search.plan
+    settings = search.shared.settings
     header = Tuned(
-        suite=plan.suite.name,
-        suite_hash=plan.suite.hash,
-        parameters=plan.parameters,
-        match=plan.match,
+        suite=settings.suite,
+        suite_hash=settings.suite_hash,
+        parameters=settings.parameters,
+        match=settings.match,
         budget=str(search.for_budget),
-        training_problems=plan.training_problems,
-        precision=plan.precision,
+        training_problems=settings.training_problems,
+        precision=settings.precision,
         trials=search.trials,
-        trial_budget=str(plan.budget),
+        trial_budget=settings.budget,
         finalists=search.finalists or None,
     )
     tables = {"tuned": {key: value for key, value in asdict(header).items() if value is not None}}
@@ -339,10 +360,9 @@ def _write_best(search: Search, storage: JournalStorage, directory: Path) -> Non
         finals = sum(trial.stage == "final" for trial in trials)
         whole = len(trials) - finals == search.trials and finals == min(search.finalists, len(ranked(trials)))
         if best is not None and whole:
-            entry = best_entry(search, known[name], best)
+            planned, size_fields = best_architecture(search, known[name], best), known[name].Config.size_fields
             # The size is fitted anew by whoever takes the file.
-            config = {key: value for key, value in asdict(entry.config).items() if key not in entry.config.size_fields}
-            tables[name] = asdict(entry.training) | config
+            tables[name] = planned.training | {k: v for k, v in planned.config.items() if k not in size_fields}
     text = "# The best settings of a search; `python -m bench run --set-file` takes this file.\n"
     for name, table in tables.items():
         lines = [f"{key} = {_as_toml(value)}" for key, value in table.items()]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.architectures import Architecture, Config
 from bench.errors import UserError, suggest
-from bench.planning.decide import Plan, entry_of
+from bench.planning.amounts import parse_budget
+from bench.planning.decide import Shared, planned_architecture
 from bench.planning.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ OWN_OPTIONS = 2
 """Most options that an architecture may have of its own."""
 
 
-def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribution]:
+def search_space(shared: Shared, cls: type[Architecture]) -> dict[str, BaseDistribution]:
     """What is searched for an architecture: the common space, less what the suite settles, and its own options.
 
     Raises:
@@ -56,7 +57,7 @@ def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribut
             f"{cls.name}: `search` of its config holds {', '.join(wrong or own)}; expected at most {OWN_OPTIONS} "
             f"fields, neither depth nor size, each with choices that hold its default"
         )
-    least, most = _depths(plan, cls)
+    least, most = _depths(shared, cls)
     space: dict[str, BaseDistribution] = {
         "optimizer": CategoricalDistribution(("muon", "adamw")),
         "lr": FloatDistribution(1 / 4, 2, log=True),
@@ -67,11 +68,13 @@ def search_space(plan: Plan, cls: type[Architecture]) -> dict[str, BaseDistribut
         **({depth: IntDistribution(least, most)} if depth in defaults else {}),
         **{name: CategoricalDistribution(choices) for name, choices in own.items()},
     }
-    settled = plan.suite.defaults.settings.keys() | ({"batch"} if plan.budget.unit == "steps" else set())
+    settled = shared.suite.defaults.settings.keys() | (
+        {"batch"} if parse_budget(shared.settings.budget).unit == "steps" else set()
+    )
     return {name: distribution for name, distribution in space.items() if name not in settled}
 
 
-def _depths(plan: Plan, cls: type[Architecture]) -> tuple[int, int]:
+def _depths(shared: Shared, cls: type[Architecture]) -> tuple[int, int]:
     """The least and the greatest depth at which a model of this architecture meets the size.
 
     Raises:
@@ -81,9 +84,9 @@ def _depths(plan: Plan, cls: type[Architecture]) -> tuple[int, int]:
     depth = cls.Config.depth_field
     for layers in range(DEPTHS[0], DEPTHS[1] + 1):
         # Where the suite settles the depth, or there is none, all turns are alike.
-        values = {} if depth in plan.suite.defaults.settings else {depth: layers}
+        values = {} if depth in shared.suite.defaults.settings else {depth: layers}
         try:
-            entry_of(plan, cls, ({}, ""), [(values, f"{depth} {layers}")], {})
+            planned_architecture(shared.settings, shared.suite, cls, ({}, ""), [(values, f"{depth} {layers}")], {})
         except UserError as error:
             why = str(error)
         else:
@@ -109,10 +112,10 @@ def designed(number: int, space: dict[str, BaseDistribution], cls: type[Architec
     return {name: values[name] for name in space}
 
 
-def settings_of(plan: Plan, params: dict[str, Any]) -> dict[str, Any]:
+def settings_of(shared: Shared, params: dict[str, Any]) -> dict[str, Any]:
     """What a trial trains with: as sampled, numbers to three digits, `lr` no longer relative."""
     values = dict(params)
     if "lr" in values:
-        optimizer = values.get("optimizer", plan.suite.defaults.settings.get("optimizer", TrainingSettings.optimizer))
+        optimizer = values.get("optimizer", shared.suite.defaults.settings.get("optimizer", TrainingSettings.optimizer))
         values["lr"] *= USUAL_LR[optimizer]
     return {name: float(f"{value:.3g}") if isinstance(value, float) else value for name, value in values.items()}

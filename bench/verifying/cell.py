@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import torch
@@ -14,6 +13,7 @@ from bench.asking.models import as_in_its_cell, load_model
 from bench.datasets.writing.encoding import Encoded
 from bench.results.records.curves import read_curve
 from bench.results.records.files import BadFile
+from bench.results.records.plan import PlannedArchitecture
 from bench.results.records.predictions import read_predictions
 from bench.results.records.record import Record
 from bench.results.statistics.comparable import SHOWN_HASH
@@ -59,7 +59,7 @@ class Cell:
 
     directory: Path
     record: Record
-    entry: dict[str, Any]
+    planned: PlannedArchitecture
     """of its architecture, in run.json"""
     expected: Expected
 

@@ -18,10 +18,10 @@ from bench.datasets.drawing.sampling import Sampler
 from bench.datasets.drawing.stream import BLOCK, ProblemStream, Stream
 from bench.datasets.problems import Problems
 from bench.datasets.split import SPLITS, split_of
-from bench.datasets.suites import Suite
 from bench.datasets.writing.encoding import Encoded
-from bench.planning.decide import sequence_spec
+from bench.planning.objects import sequence_spec, suite_of
 from bench.planning.sizing import count_flops, count_parameters
+from bench.results.records.plan import Plan
 from bench.running.evaluation import Answered, predictions
 
 
@@ -44,9 +44,8 @@ class Expected:
     Raises ValueError where the plan's suite is none.
     """
 
-    def __init__(self, plan: dict[str, Any]) -> None:
-        self.settings: dict[str, Any] = plan["settings"]
-        self.suite = Suite.model_validate_json(json.dumps(plan["suite"]["content"]))
+    def __init__(self, plan: Plan) -> None:
+        self.settings, self.suite = plan.settings, suite_of(plan)
         self._streams: dict[tuple[int, int], TrainingData] = {}
         self._sizes: dict[str, tuple[int, int, int]] = {}
 
@@ -86,7 +85,7 @@ class Expected:
     def training_data(self, seed: int, examples: int) -> TrainingData:
         """Cells of one seed and as many examples share it."""
         if (seed, examples) not in self._streams:
-            problems = self.suite.stream(seed, self.settings["training_problems"])
+            problems = self.suite.stream(seed, self.settings.training_problems)
             stream = Stream(problems, self.suite.encoding)
             tokens = [stream.take(min(BLOCK, examples - start)).tokens for start in range(0, examples, BLOCK)]
             # Made from the blocks once more: a stream hands out token ids, not problems.
@@ -107,7 +106,7 @@ class Expected:
         """`data_hash` of whoever trained on the problems of another split; None where that has no such problems."""
         try:
             sampler = Sampler(self.suite.strata(), self.suite.rule, split)
-            problems = ProblemStream(sampler, self.suite.key, seed, self.settings["training_problems"])
+            problems = ProblemStream(sampler, self.suite.key, seed, self.settings.training_problems)
         except ValueError:
             return None
         stream = Stream(problems, self.suite.encoding)

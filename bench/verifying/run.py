@@ -16,29 +16,20 @@ from bench.asking.models import WEIGHTS
 from bench.datasets.suites import load_suite, suite_names
 from bench.errors import UserError
 from bench.planning.amounts import parse_budget
-from bench.planning.decide import plan_hash, strata_of
+from bench.planning.decide import strata_of
 from bench.results.records.baselines import BASELINES
 from bench.results.records.collect import CELLS, RESULTS, cells_frame, results_frame
-from bench.results.records.files import BadFile, read_checked_json, verify_checksum
+from bench.results.records.files import BadFile, verify_checksum
+from bench.results.records.plan import PLAN, REMEDY, Plan, parse_plan, read_plan_content
 from bench.results.records.predictions import PREDICTIONS
-from bench.results.records.record import RECORD, Record, read_record, verify_schema
-from bench.results.records.run import PLAN, cell_directory, wrong_in_plan
-from bench.results.statistics.comparable import SHOWN_HASH
+from bench.results.records.record import RECORD, Record, read_record
+from bench.results.records.run import cell_directory
 from bench.running.baselines import baseline_frame
-from bench.running.cell import Work, run_cell
+from bench.running.cell import PlannedCell, run_cell
 from bench.running.engine import Job, run_tasks
-from bench.verifying.cell import Cell, Check, Wrong, outcome
+from bench.verifying.cell import Cell, Check, Wrong, outcome, short
 from bench.verifying.checks import audit
 from bench.verifying.expected import Expected
-
-REMEDY = "restore it, or run again into another folder"
-
-SETTINGS = (
-    *("suite", "suite_version", "suite_hash", "budget", "parameters", "match", "training_problems", "stop_when_flat"),
-    *("device", "precision", "threads"),
-)
-ENTRY = ("config", "training", "parameters", "active_parameters", "match", "flops_per_example", "preset", "tuned")
-"""What is needed of a plan's settings, and of each of its entries."""
 
 LEAST_TOLERANCE = 0.05
 """Exact match may differ by so much between two trainings under other conditions, or by three standard deviations
@@ -55,12 +46,18 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
     Raises:
         UserError: the folder is no run, is of another version, or has fewer cells than `rerun`.
     """
-    plan, check = _read_plan(directory)
+    try:
+        content = read_plan_content(directory)
+    except BadFile as error:
+        raise UserError(str(error)) from None
     if rerun > (there := sum(map(_done, directory.glob(f"cells/*/{RECORD}")))):
         raise UserError(f"--rerun {rerun}: {directory} has {there} finished cells; ask for no more")
-    yield check
-    if wrong := wrong_in_plan(plan) or _wrong_in_entries(plan):
-        yield Check(check="plan", cell="", ok=False, detail=f"{directory / PLAN}: {wrong}; nothing more can be checked")
+    yield outcome(PLAN, "", lambda: _checksum(directory / PLAN, content))
+    content.pop("checksum", None)
+    try:
+        plan = parse_plan(directory / PLAN, content)
+    except BadFile as error:
+        yield Check(check="plan", cell="", ok=False, detail=f"{error}; nothing more can be checked")
         return
     yield outcome("plan", "", lambda: _plan_hash(plan))
     try:
@@ -75,8 +72,8 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
 
     cells: list[Cell] = []
     unreadable: set[tuple[str, int]] = set()
-    for architecture in plan["architectures"]:
-        for seed in plan["seeds"]:
+    for architecture in plan.architectures:
+        for seed in plan.seeds:
             name, folder = f"{architecture}-s{seed}", cell_directory(directory, architecture, seed)
             if not (folder / RECORD).exists():
                 yield Check(
@@ -88,7 +85,7 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
             if record is None:
                 unreadable.add((architecture, seed))
                 continue
-            cells.append(Cell(folder, record, plan["entries"][architecture], expected))
+            cells.append(Cell(folder, record, plan.entries[architecture], expected))
             yield from audit(cells[-1])
             if not record.done:
                 yield Check(check="status", cell=name, ok=None, detail=f"{record.status}: {record.reason}")
@@ -113,74 +110,37 @@ def _done(record: Path) -> bool:
 # --- the plan ---------------------------------------------------------------------------------------------------------
 
 
-def _read_plan(directory: Path) -> tuple[dict[str, Any], Check]:
-    """run.json, without its checksum, and whether that was right. Raises UserError where there is no plan to read."""
-    path = directory / PLAN
-    if not path.is_file():
-        wrong = f"is no run folder: {PLAN} is missing" if directory.is_dir() else "there is no such folder"
-        raise UserError(f"{directory}: {wrong}; give the folder that `python -m bench run` named at its end")
-    try:
-        content = read_checked_json(path, REMEDY)
-        verify_schema(path, content)
-    except BadFile as error:
-        raise UserError(str(error)) from None
-
-    def checksum() -> str:
-        verify_checksum(path, content, REMEDY)
-        return "its checksum is right"
-
-    check = outcome(PLAN, "", checksum)
-    return {key: value for key, value in content.items() if key != "checksum"}, check
+def _checksum(path: Path, content: dict[str, Any]) -> str:
+    verify_checksum(path, content, REMEDY)
+    return "its checksum is right"
 
 
-def _wrong_in_entries(plan: dict[str, Any]) -> str:
-    """What the plan lacks of what `run` writes, as the end of a sentence; '' if nothing."""
-    if not isinstance(plan["suite"].get("content"), dict):
-        return "has no content of its suite"
-    if not isinstance(plan.get("settings"), dict) or not isinstance(plan.get("entries"), dict):
-        return "has no settings or no entries: it was not written by `run`"
-    parts: list[tuple[str, Any, tuple[str, ...]]] = [("settings", plan["settings"], SETTINGS)]
-    parts += [(f"entry of {name}", plan["entries"].get(name), ENTRY) for name in plan["architectures"]]
-    for what, part, names in parts:
-        if not isinstance(part, dict) or (missing := [name for name in names if name not in part]):
-            return f"has no {what}" if not isinstance(part, dict) else f"has {what} without {', '.join(missing)}"
-    return ""
+def _plan_hash(plan: Plan) -> str:
+    made = plan.recomputed_hash()
+    if plan.plan_hash != made:
+        raise Wrong(f"wrong hash: the plan hash is {short(plan.plan_hash)}, recomputed {short(made)}")
+    if plan.budget != plan.settings.budget:
+        raise Wrong(f"budget is {plan.budget}, in its settings {plan.settings.budget}")
+    return f"hash {short(made)}"
 
 
-def _plan_hash(plan: dict[str, Any]) -> str:
-    made = plan_hash(plan["settings"], plan["entries"], plan["seeds"])
-    if plan.get("plan_hash") != made:
+def _suite(plan: Plan, expected: Expected) -> str:
+    stated, suite, test = plan.suite, expected.suite, expected.test
+    if {stated.hash, plan.settings.suite_hash} != {suite.hash}:
+        raise Wrong(f"wrong hash: the suite hash is {short(stated.hash)}, that of its content {short(suite.hash)}")
+    for name, version in ((stated.name, stated.version), (plan.settings.suite, plan.settings.suite_version)):
+        if (name, version) != (suite.name, suite.version):
+            raise Wrong(f"called {name} {version}, its content is {suite.name} {suite.version}")
+    if plan.test_hash != test.hash:
         raise Wrong(
-            f"wrong hash: the plan hash is {str(plan.get('plan_hash'))[:SHOWN_HASH]}, recomputed {made[:SHOWN_HASH]}"
+            f"other test set: the test hash is {short(plan.test_hash)}, that of the suite's test problems "
+            f"{short(test.hash)}"
         )
-    if set(plan["entries"]) != set(plan["architectures"]):
-        raise Wrong("its architectures are not those it has entries of")
-    if plan["budget"] != plan["settings"]["budget"]:
-        raise Wrong(f"budget is {plan['budget']}, in its settings {plan['settings']['budget']}")
-    return f"hash {made[:SHOWN_HASH]}"
-
-
-def _suite(plan: dict[str, Any], expected: Expected) -> str:
-    stated, suite, test = plan["suite"], expected.suite, expected.test
-    hashes = {stated["hash"], plan["settings"]["suite_hash"]}
-    if hashes != {suite.hash}:
-        raise Wrong(
-            f"wrong hash: the suite hash is {str(stated['hash'])[:SHOWN_HASH]}, that of its content "
-            f"{suite.hash[:SHOWN_HASH]}"
-        )
-    for source in (stated, {"name": plan["settings"]["suite"], "version": plan["settings"]["suite_version"]}):
-        if (source["name"], source["version"]) != (suite.name, suite.version):
-            raise Wrong(f"called {source['name']} {source['version']}, its content is {suite.name} {suite.version}")
-    if plan["test_hash"] != test.hash:
-        raise Wrong(
-            f"other test set: the test hash is {str(plan['test_hash'])[:SHOWN_HASH]}, that of the suite's test "
-            f"problems {test.hash[:SHOWN_HASH]}"
-        )
-    if stated["summary"] != suite.summary:
-        raise Wrong(f"its summary is '{stated['summary']}', that of its content '{suite.summary}'")
-    if plan["strata"] != strata_of(test):
+    if stated.summary != suite.summary:
+        raise Wrong(f"its summary is '{stated.summary}', that of its content '{suite.summary}'")
+    if plan.strata != strata_of(test):
         raise Wrong("its strata, or how many problems they have, are not those of its content")
-    shown = f"{suite.name} {suite.version}, hash {suite.hash[:SHOWN_HASH]}"
+    shown = f"{suite.name} {suite.version}, hash {short(suite.hash)}"
     if suite.name not in suite_names():
         return f"{shown}: no suite of the project, so that its content is for the reader to judge"
     genuine = load_suite(suite.name)
@@ -188,16 +148,16 @@ def _suite(plan: dict[str, Any], expected: Expected) -> str:
         return f"{shown}: this program has version {genuine.version}"
     if genuine.hash != suite.hash:
         raise Wrong(
-            f"not the genuine suite: {suite.name} {suite.version} has hash {genuine.hash[:SHOWN_HASH]} in this "
-            f"program, {suite.hash[:SHOWN_HASH]} in the run"
+            f"not the genuine suite: {suite.name} {suite.version} has hash {short(genuine.hash)} in this program, "
+            f"{short(suite.hash)} in the run"
         )
     return f"{shown}: the project's own"
 
 
-def _seeds(plan: dict[str, Any]) -> Iterator[Check]:
+def _seeds(plan: Plan) -> Iterator[Check]:
     """Whoever runs ten seeds and shows the best three has other ones than the first three."""
-    if sorted(plan["seeds"]) != list(range(len(plan["seeds"]))):
-        shown = ", ".join(map(str, plan["seeds"]))
+    if sorted(plan.seeds) != list(range(len(plan.seeds))):
+        shown = ", ".join(map(str, plan.seeds))
         yield Check(
             check="seeds", cell="", ok=None, detail=f"the seeds are {shown}: ask why not the first ones from 0 on"
         )
@@ -206,8 +166,8 @@ def _seeds(plan: dict[str, Any]) -> Iterator[Check]:
 # --- cells ------------------------------------------------------------------------------------------------------------
 
 
-def _folders(directory: Path, plan: dict[str, Any]) -> str:
-    planned = {cell_directory(directory, name, seed) for name in plan["architectures"] for seed in plan["seeds"]}
+def _folders(directory: Path, plan: Plan) -> str:
+    planned = {cell_directory(directory, name, seed) for name in plan.architectures for seed in plan.seeds}
     there = {path.parent for path in directory.glob(f"cells/*/{RECORD}")}
     if strangers := sorted(path.name for path in there - planned):
         raise Wrong(f"cells that are not in the plan: {', '.join(strangers)}")
@@ -249,7 +209,7 @@ def _differences(record: Record) -> str:
 
 
 def _tables(
-    directory: Path, plan: dict[str, Any], expected: Expected, cells: list[Cell], unreadable: set[tuple[str, int]]
+    directory: Path, plan: Plan, expected: Expected, cells: list[Cell], unreadable: set[tuple[str, int]]
 ) -> Iterator[Check]:
     """cells.csv, results.csv and baselines.csv, against what the records and predictions give."""
 
@@ -265,11 +225,11 @@ def _tables(
         return
 
     def of_baselines() -> str:
-        seeds = plan["seeds"]
-        if len(cells) < len(plan["architectures"]) * len(seeds):  # those of added seeds are written at the end of a run
+        seeds = plan.seeds
+        if len(cells) < len(plan.architectures) * len(seeds):  # those of added seeds are written at the end of a run
             there = set(pd.read_csv(directory / BASELINES, usecols=["seed"])["seed"])
             seeds = [seed for seed in seeds if seed in there]
-        frame = baseline_frame(expected.suite, seeds, plan["settings"]["training_problems"])
+        frame = baseline_frame(expected.suite, seeds, plan.settings.training_problems)
         return _table(directory / BASELINES, frame, set())
 
     yield outcome(BASELINES, "", of_baselines)
@@ -306,10 +266,10 @@ def _cells_of(lines: list[str]) -> list[str]:
 class _Alone:
     """One cell, whatever it reports."""
 
-    work: Work
+    cell: PlannedCell
 
-    def begin(self) -> tuple[Work, Job]:
-        return self.work, run_cell
+    def begin(self) -> tuple[PlannedCell, Job]:
+        return self.cell, run_cell
 
     def event(self, event: dict[str, Any]) -> bool:
         return True
@@ -318,33 +278,11 @@ class _Alone:
         pass  # its record tells
 
 
-def _train_again(cell: Cell, plan: dict[str, Any], done: list[Cell], plugins: tuple[str, ...]) -> Iterator[Check]:
+def _train_again(cell: Cell, plan: Plan, done: list[Cell], plugins: tuple[str, ...]) -> Iterator[Check]:
     """Trains a cell again, in a folder of its own that is thrown away, and compares data, answers and weights."""
-    record, settings = cell.record, plan["settings"]
+    record, mine = cell.record, plan.model_copy(update={"plugins": list(plugins)})
     with tempfile.TemporaryDirectory() as folder:
-        work = Work(
-            directory=folder,
-            architecture=record.architecture,
-            seed=record.seed,
-            suite=plan["suite"]["content"],
-            config=cell.entry["config"],
-            training=cell.entry["training"],
-            parameters=cell.entry["parameters"],
-            active_parameters=cell.entry["active_parameters"],
-            flops_per_example=cell.entry["flops_per_example"],
-            match=cell.entry["match"],
-            preset=cell.entry["preset"],
-            tuned=cell.entry["tuned"],
-            budget=settings["budget"],
-            stop_when_flat=settings["stop_when_flat"],
-            training_problems=settings["training_problems"],
-            device=settings["device"],
-            precision=settings["precision"],
-            threads=settings["threads"],
-            plugins=list(plugins),
-            checkpoint_seconds=None,
-        )
-        run_tasks([_Alone(work)])
+        run_tasks([_Alone(PlannedCell(mine, record.architecture, record.seed, Path(folder)))])
         again = read_record(Path(folder)) if (Path(folder) / RECORD).exists() else None
     if again is None or not again.done:
         reason = again.reason if again else "its process ended without a record"

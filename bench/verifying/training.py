@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bench.asking.models import WEIGHTS
 from bench.planning.amounts import Budget, parse_budget
-from bench.planning.decide import sequence_spec
+from bench.planning.objects import sequence_spec
 from bench.planning.settings import TrainingSettings, tuned_for
 from bench.planning.sizing import TOLERANCE
 from bench.results.records.record import BUDGET_UNITS, had_the_machine
@@ -23,14 +23,14 @@ from bench.verifying.expected import TrainingData
 def settings(cell: Cell) -> str:
     """The cell was run under the plan's settings."""
     record, plan, suite = cell.record, cell.expected.settings, cell.expected.suite
-    planned = {name: cell.entry[name] for name in ("config", "training", "match", "preset", "tuned")}
-    planned |= {name: plan[name] for name in ("budget", "device", "precision", "threads")}
+    planned = {name: getattr(cell.planned, name) for name in ("config", "training", "match", "preset", "tuned")}
+    planned |= {name: getattr(plan, name) for name in ("budget", "device", "precision", "threads")}
     planned |= {"suite": suite.name, "suite_version": suite.version, "suite_hash": suite.hash}
     for name, value in planned.items():
         found = getattr(record, name)
         if found != value:
             raise Wrong(f"other settings than planned: {name} is {found}, in run.json {value}")
-    asked = tuned_for(suite.name, plan["parameters"], plan["budget"])
+    asked = tuned_for(suite.name, plan.parameters, plan.budget)
     if record.tuned and record.preset != asked:
         raise Wrong(f"marked as tuned for this, but its settings were tuned for {record.preset or 'nothing'}")
     return "as planned" + ("" if record.tuned else "; not tuned for this")
@@ -46,12 +46,12 @@ def parameters(cell: Cell) -> str:
             f"{more} parameters than stated: the record says {record.parameters:,} ({record.active_parameters:,} "
             f"active), a model of its config has {total:,} ({active:,} active)"
         )
-    asked = plan["parameters"]
-    deviation = (active if plan["match"] == "active" else total) / asked - 1
+    asked = plan.parameters
+    deviation = (active if plan.match == "active" else total) / asked - 1
     if record.match == "unequal":
         return f"{total:,}, {deviation:+.1%} of the {asked:,} asked, marked unequal"
-    if record.match != plan["match"]:
-        raise Wrong(f"match is {record.match}, in run.json {plan['match']}")
+    if record.match != plan.match:
+        raise Wrong(f"match is {record.match}, in run.json {plan.match}")
     if abs(deviation) > TOLERANCE:
         raise Wrong(
             f"{'more' if deviation > 0 else 'fewer'} parameters than asked: {total:,} ({active:,} active), which is "
@@ -90,7 +90,7 @@ def budget(cell: Cell) -> str:
 
 
 def _require_flat(cell: Cell, asked: Budget, used: float) -> None:
-    validations = cell.expected.settings["stop_when_flat"]
+    validations = cell.expected.settings.stop_when_flat
     if validations is None:
         raise Wrong("ended early as 'flat', though the plan has no --stop-when-flat")
     right = cell.curve["correct"].to_numpy()

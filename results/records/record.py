@@ -1,16 +1,15 @@
 """The record: one JSON sheet a cell (architecture x seed) that states what was run, how, and the outcome."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
-from functools import cache
+from dataclasses import asdict, fields
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, PlainValidator, ValidationError
+from pydantic.dataclasses import dataclass
 
 from bench.results.records.files import BadFile, read_checked_json, sha256_of, verify_checksum, write_checked_json
-
-SCHEMA_VERSION = 2
-"""Version of run.json and record.json; figures are comparable only within one."""
+from bench.results.records.plan import MOST, first_mistake, verify_schema
 
 RECORD = "record.json"
 
@@ -26,9 +25,6 @@ BUDGET_UNITS = {
 EXCLUSIVE_SHARE = 0.9
 """Processor seconds below this share of wall seconds x threads: somebody else had the machine."""
 
-MOST = 1e30
-"""No figure of a cell is larger; Python's whole numbers may be, and nothing can be computed with them."""
-
 NEEDED_WHEN_DONE = (
     *("parameters", "active_parameters", "examples", "tokens", "steps", "flops", "train_seconds"),
     *("data_hash", "test_hash", "correct", "total", "exact_match"),
@@ -40,18 +36,30 @@ UNTRAINED = "examples=0"
 """The budget of a pretrained model that is asked as it comes."""
 
 
-@dataclass(frozen=True, kw_only=True)
+def _figure(value: Any) -> float:
+    """Whole or not, it stays as it is, so that a record is written back to the byte."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST:
+        raise ValueError("expected a finite number")
+    return value
+
+
+Count = Annotated[int, Field(ge=-MOST, le=MOST)]
+Figure = Annotated[float, PlainValidator(_figure)]
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(strict=True, use_attribute_docstrings=True))
 class Record:
     """All that is known of one cell. A figure that a cell does not have (it failed, or nobody measured) is None.
 
-    Raises ValueError where a value has the wrong type, a figure is missing from a `done` cell, or figures contradict.
+    Raises pydantic's ValidationError, a ValueError, where a value has the wrong type, a figure is missing from a `done`
+    cell, or figures contradict.
     """
 
-    schema: int
+    schema: Count
     """`SCHEMA_VERSION` of the program that wrote it"""
     architecture: str
     """registered name"""
-    seed: int
+    seed: Count
     """seed of initialisation, data order and dropout"""
     status: Literal["done", "diverged", "out-of-memory", "failed"]
     """how the cell ended"""
@@ -60,7 +68,7 @@ class Record:
 
     suite: str
     """name of the suite"""
-    suite_version: int
+    suite_version: Count
     """version the suite file states"""
     suite_hash: str
     """hex hash of the suite as it was used"""
@@ -77,47 +85,47 @@ class Record:
     match: Literal["total", "active", "unequal"]
     """which count of parameters was fitted to the size asked; 'unequal': neither"""
 
-    parameters: int | None
+    parameters: Count | None
     """trainable parameters, embeddings and head too, tied ones once"""
-    active_parameters: int | None
+    active_parameters: Count | None
     """those of them that one token meets (fewer in sparse models only)"""
-    examples: int | None
+    examples: Count | None
     """problems looked at in training, repeats counted"""
-    unique_problems: int | None
+    unique_problems: Count | None
     """distinct problems among them"""
-    tokens: int | None
+    tokens: Count | None
     """symbols of prompts and answers trained on, end tokens counted, pads not"""
-    steps: int | None
+    steps: Count | None
     """optimizer steps"""
-    flops: int | None
+    flops: Count | None
     """floating-point operations of all matrix products in training, forward and backward"""
-    train_seconds: float | None
+    train_seconds: Figure | None
     """wall seconds of training with its data, less evaluation and compilation"""
-    wall_seconds: float | None
+    wall_seconds: Figure | None
     """wall seconds from before the first step to after the last, validation on the way included"""
-    cpu_seconds: float | None
+    cpu_seconds: Figure | None
     """processor seconds of the cell's process meanwhile, all its threads together"""
     cell_beside: bool | None
     """another cell of the same user ran on the machine meanwhile; None where the system cannot tell"""
-    tokens_per_second: float | None
+    tokens_per_second: Figure | None
     """in training: `examples_per_second` times the mean tokens of an example"""
-    examples_per_second: float | None
+    examples_per_second: Figure | None
     """in training, median over the steps after warm-up"""
-    examples_per_second_quartiles: list[float] | None
+    examples_per_second_quartiles: list[Figure] | None
     """first and third quartile of the same"""
-    decode_problems_per_second: float | None
+    decode_problems_per_second: Figure | None
     """problems answered a second by greedy generation at the end"""
-    peak_memory_mb: float | None
+    peak_memory_mb: Figure | None
     """peak memory of the cell's process above what stood before the model was built, in MB (10^6 bytes)"""
-    state_bytes: int | None
+    state_bytes: Count | None
     """bytes that generation keeps for one problem (recurrent state, or cached keys and values at full width)"""
-    weight_bits: float | None
+    weight_bits: Figure | None
     """bits a weight, mean over all parameters as used for an answer (32 for float32)"""
     device: str
     """torch device, such as 'cpu' or 'cuda'"""
     precision: str
     """'32', 'bf16' or '16'"""
-    threads: int
+    threads: Count
     """CPU threads given to the cell"""
     exclusive: bool
     """the cell had its share of the machine to itself (`had_the_machine`); if not, its times mean little"""
@@ -130,15 +138,15 @@ class Record:
     """hex hash of the test problems"""
     validation_hash: str | None
     """hex hash of the validation problems"""
-    correct: int | None
+    correct: Count | None
     """test problems answered exactly, without `seen digits`"""
-    total: int | None
+    total: Count | None
     """test problems asked, without `seen digits`"""
-    exact_match: float | None
+    exact_match: Figure | None
     """correct / total"""
-    validation_correct: int | None
+    validation_correct: Count | None
     """validation problems answered exactly at the end of training"""
-    validation_total: int | None
+    validation_total: Count | None
     """validation problems asked"""
 
     versions: dict[str, str]
@@ -149,11 +157,6 @@ class Record:
     """name -> SHA-256 in hex of each other file in the cell's folder"""
 
     def __post_init__(self) -> None:
-        for name, kind in _kinds().items():
-            value = getattr(self, name)
-            if not _fits(value, kind):
-                shown = kind.__name__ if isinstance(kind, type) else str(kind).replace("typing.", "")
-                raise ValueError(f"{name} is {value!r} of type {type(value).__name__}, not {shown}")
         unit, _, amount = self.budget.partition("=")
         if self.budget != UNTRAINED and (unit not in BUDGET_UNITS or not _is_positive(amount)):
             raise ValueError(f"budget is {self.budget!r}, not UNIT=NUMBER with a unit of {', '.join(BUDGET_UNITS)}")
@@ -217,15 +220,8 @@ def read_record(cell_directory: Path) -> Record:
     content = verify_checksum(path, content, remedy)
     try:
         return Record(**content)
-    except ValueError as error:
-        raise BadFile(path, str(error), remedy) from None
-
-
-def verify_schema(path: Path, content: dict[str, Any]) -> None:
-    """Raises BadFile unless `content`, read from `path`, is of this program's schema."""
-    if content.get("schema") != SCHEMA_VERSION:
-        wrong = f"has schema {content.get('schema')!r}, and this program reads {SCHEMA_VERSION}"
-        raise BadFile(path, wrong, "use the version of arithbench that wrote it")
+    except ValidationError as error:
+        raise BadFile(path, first_mistake(error), remedy) from None
 
 
 def verify_files(cell_directory: Path, record: Record, names: Iterable[str] | None = None) -> None:
@@ -243,33 +239,6 @@ def verify_files(cell_directory: Path, record: Record, names: Iterable[str] | No
             raise BadFile(path, f"cannot be read ({error.strerror})", remedy) from None
         if found != record.files[name]:
             raise BadFile(path, "was changed after the run (its SHA-256 is not the one in the record)", remedy)
-
-
-@cache
-def _kinds() -> dict[str, Any]:
-    return get_type_hints(Record)
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether `value` is of the annotated type, as strictly as JSON allows: a bool is no int, an int is a float."""
-    origin, arguments = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return True
-    if kind in (None, NoneType):
-        return value is None
-    if origin in (Union, UnionType):
-        return any(_fits(value, argument) for argument in arguments)
-    if origin is Literal:
-        return value in arguments
-    if origin is list:
-        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
-    if origin is dict:
-        key_kind, value_kind = arguments
-        return isinstance(value, dict) and all(_fits(k, key_kind) and _fits(v, value_kind) for k, v in value.items())
-    if kind in (int, float):
-        right = isinstance(value, int if kind is int else (int, float)) and not isinstance(value, bool)
-        return right and abs(value) < MOST
-    return isinstance(value, kind)
 
 
 def _is_positive(number: str) -> bool:

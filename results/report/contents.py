@@ -53,17 +53,17 @@ def contents(runs: list[Run]) -> Contents:
 
 
 def _part(scores: Scores) -> Part:
-    suite = scores.plan["suite"]
+    suite = scores.plan.suite
     comparisons, errors = all_pairs(scores), error_shares(scores)
     return Part(
-        title=f"{suite['name']}: {', '.join(str(run.directory) for run in scores.runs)}",
+        title=f"{suite.name}: {', '.join(str(run.directory) for run in scores.runs)}",
         scores=scores,
         comparisons=comparisons,
         errors=errors,
         opening=[
             held_equal(scores.records),
             *about_pretrained(scores.records),
-            f"Suite {suite['name']}, version {suite['version']}: {suite['summary']}",
+            f"Suite {suite.name}, version {suite.version}: {suite.summary}",
             *conclusion(scores, comparisons),
         ],
         tables=[*all_tables(scores), *error_tables(scores, errors)],

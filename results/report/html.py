@@ -90,7 +90,7 @@ def page(report: Contents, home: str | None = None) -> str:
         for number, part in enumerate(report.parts)
     ]
     parts.append({"title": ACROSS, "opening": [], "sections": [_across_suites(report, drawn[-1])]})
-    suites = dict.fromkeys(part.scores.plan["suite"]["name"] for part in report.parts)
+    suites = dict.fromkeys(part.scores.plan.suite.name for part in report.parts)
     return template.render(
         title=f"arithbench: {', '.join(suites)}",
         home=home,
@@ -154,7 +154,7 @@ def _sections(part: Part, drawn: list[Chart]) -> list[Section]:
 
 
 def _across_suites(report: Contents, drawn: list[Chart]) -> Section:
-    suites = len({part.scores.plan["suite"]["name"] for part in report.parts})
+    suites = len({part.scores.plan.suite.name for part in report.parts})
     missing = (
         f"A performance profile shows how architectures do over many tasks. It takes {FEWEST_TASKS} suites or more, "
         f"with an architecture that ran on all of them; this report has {suites}."
@@ -166,16 +166,14 @@ def _across_suites(report: Contents, drawn: list[Chart]) -> Section:
 def _reproduction(run: Run, scores: Scores) -> list[tuple[str, str]]:
     """What it takes to get a run's figures again: command, versions, machine, hashes."""
     plan = run.plan
-    facts = [("run", str(run.directory)), ("command", plan["command"])]
+    facts = [("run", str(run.directory)), ("command", plan.command)]
     versions = {json.dumps(record.versions, sort_keys=True): record.versions for record in run.records}
     facts += [("versions", _listed(some)) for some in versions.values()]
     machines = {json.dumps(record.machine, sort_keys=True): record.machine for record in run.records}
     facts += [("machine", _listed(some)) for some in machines.values()]
-    if git := plan.get("git"):
+    if git := plan.git:
         facts.append(("git commit", f"{git.get('commit')}{', with local changes' if git.get('dirty') else ''}"))
-    facts.append(("suite hash", plan["suite"]["hash"]))
-    if "plan_hash" in plan:
-        facts.append(("plan hash", plan["plan_hash"]))
+    facts += [("suite hash", plan.suite.hash), ("plan hash", plan.plan_hash)]
     facts += [(f"data hash, seed {seed}", value) for seed, value in longest_streams(run.records).items()]
     facts += [("test hash", value) for value in dict.fromkeys(str(record.test_hash) for record in scores.records)]
     return facts

@@ -93,10 +93,10 @@ def _print(console: Console, report: Contents, detail: bool) -> None:
 def _next(run: Run) -> list[tuple[str, str]]:
     """Where the files of a run are, and the commands to go on with it."""
     folder = shlex.quote(str(run.directory))
-    suite = run.plan["suite"].get("source", run.plan["suite"]["name"])
+    suite = run.plan.suite.source
     table_files = f"{run.directory / CELLS}, {run.directory / RESULTS}"
     page = [("with charts:", str(run.directory / PAGE))] if (run.directory / PAGE).is_file() else []
-    finish = [("finish the run:", run.plan["command"])] if run.missing else []
+    finish = [("finish the run:", run.plan.command)] if run.missing else []
     return [
         *page,
         ("files:", f"{table_files}, one folder a cell in {run.directory / 'cells'}"),

@@ -46,8 +46,8 @@ def _difference(one: Run, other: Run) -> str:
     """Why no cell of one may stand beside a cell of the other; '' where they may."""
     for what, mine, theirs in (
         ("suite", _suite(one), _suite(other)),
-        ("content of the suite", one.plan["suite"]["hash"], other.plan["suite"]["hash"]),
-        ("test problems (test_hash)", one.plan.get("test_hash"), other.plan.get("test_hash")),
+        ("content of the suite", one.plan.suite.hash, other.plan.suite.hash),
+        ("test problems (test_hash)", one.plan.test_hash, other.plan.test_hash),
         *(
             (f"version of {'arithbench' if key == 'version' else key}", _setting(one, key), _setting(other, key))
             for key in VERSIONS
@@ -59,8 +59,8 @@ def _difference(one: Run, other: Run) -> str:
 
 
 def _suite(run: Run) -> str:
-    return f"{run.plan['suite']['name']} version {run.plan['suite']['version']}"
+    return f"{run.plan.suite.name} version {run.plan.suite.version}"
 
 
 def _setting(run: Run, key: str) -> object:
-    return run.plan.get("settings", {}).get(key)
+    return getattr(run.plan.settings, key)

@@ -65,9 +65,9 @@ class Scores:
 
     def _add(self, run: Run) -> None:
         ended = {(record.architecture, record.seed): record for record in run.records}
-        for architecture in run.plan["architectures"]:
+        for architecture in run.plan.architectures:
             name = self._name(run, architecture)
-            for seed in run.plan["seeds"]:
+            for seed in run.plan.seeds:
                 if (name, seed) in self._home:
                     continue
                 seeds = self.planned.setdefault(name, [])
@@ -95,7 +95,7 @@ class Scores:
         folders: list[Path] = []
         """of the first run with each of these settings"""
         for other in self.runs:
-            if architecture in other.plan["architectures"] and settings_of(other, architecture) not in settings:
+            if architecture in other.plan.architectures and settings_of(other, architecture) not in settings:
                 settings.append(settings_of(other, architecture))
                 folders.append(other.directory)
         if len(settings) == 1:
@@ -165,9 +165,9 @@ class Scores:
     def exhaustive(self, **facts: Any) -> tuple[int, int]:
         """Strata with these facts (operation, digits, signs, places): how many are asked whole, of how many."""
         chosen = [
-            bool(stratum["exhaustive"])
-            for stratum in self.plan["strata"]
-            if stratum["test"] and all(stratum[key] == fact for key, fact in facts.items())
+            stratum.exhaustive
+            for stratum in self.plan.strata
+            if stratum.test and all(getattr(stratum, key) == fact for key, fact in facts.items())
         ]
         return sum(chosen), len(chosen)
 
@@ -205,5 +205,4 @@ def _nothing_right(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def settings_of(run: Run, architecture: str) -> dict[str, Any]:
     """All that decides what a run makes of an architecture, but for the seed."""
-    settings = run.plan.get("settings", {"budget": run.plan["budget"]})
-    return {"settings": settings, "entry": run.plan.get("entries", {}).get(architecture)}
+    return {"settings": run.plan.settings, "entry": run.plan.entries[architecture]}

@@ -13,7 +13,7 @@ def by_suite(groups: Sequence[Scores]) -> dict[str, Scores]:
     """Name of a suite -> the first group that ran on it, so that each suite counts once."""
     found: dict[str, Scores] = {}
     for scores in groups:
-        found.setdefault(scores.plan["suite"]["name"], scores)
+        found.setdefault(scores.plan.suite.name, scores)
     return found
 
 
