@@ -5,6 +5,7 @@ import difflib
 import importlib
 import re
 from importlib.metadata import entry_points
+from typing import Any
 
 from bench.architectures.base import Architecture
 
@@ -81,3 +82,9 @@ def get(name: str) -> type[Architecture]:
         hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}"
         raise ValueError(f"unknown architecture '{name}'; {hint}")
     return known[name]
+
+
+def described() -> list[dict[str, Any]]:
+    """Name, family, year and paper of each."""
+    keys = ("name", "family", "year", "paper")
+    return [{key: getattr(cls, key) for key in keys} for cls in all_architectures().values()]

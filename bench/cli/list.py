@@ -54,33 +54,14 @@ def _architectures(plugin: str | None) -> list[dict[str, Any]]:
         known = architectures.all_architectures()
     except ValueError as error:
         raise UserError(str(error)) from None
-    return [
-        {
-            "name": cls.name,
-            "family": cls.family,
-            "year": cls.year,
-            "paper": cls.paper,
-            "presets": "; ".join(file.tuned.text for file in presets() if file.tuned and cls.name in file.tables),
-        }
-        for cls in known.values()
-    ]
+    tuned = {name: [file.tuned.text for file in presets() if file.tuned and name in file.tables] for name in known}
+    return [row | {"presets": "; ".join(tuned[row["name"]])} for row in architectures.described()]
 
 
 def _suites(_: str | None) -> list[dict[str, Any]]:
-    from bench.datasets.suites import load_suite, suite_names
+    from bench.api import suites
 
-    suites = [load_suite(name) for name in suite_names()]
-    return [
-        {
-            "name": suite.name,
-            "version": suite.version,
-            "strata": len(suite.strata()),
-            "budget": suite.defaults.budget,
-            "parameters": suite.defaults.parameters,
-            "summary": suite.summary,
-        }
-        for suite in suites
-    ]
+    return [{str(key): value for key, value in row.items()} for row in suites().to_dict("records")]
 
 
 def _runs(_: str | None) -> list[dict[str, Any]]:

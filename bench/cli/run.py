@@ -35,46 +35,31 @@ def run_command(
     import shlex
     import sys
 
+    from bench.api import carry_out
     from bench.cli.output import console
     from bench.errors import UserError
-    from bench.planning.amounts import parse_budget, parse_names
-    from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
+    from bench.planning.amounts import parse_names
     from bench.results.records.files import BadFile
     from bench.results.records.run import open_run
     from bench.results.report.contents import contents
     from bench.results.report.terminal import print_report
     from bench.results.report.write import write_report
     from bench.results.statistics.comparable import NotComparable
-    from bench.running.engine import Interrupted, run_plan
-    from bench.running.progress import ProgressView
-    from bench.running.run_folder import occupied
-    from bench.running.tracking import check_trackers, tracked
+    from bench.running.engine import Interrupted
 
     if checkpoint_every is not None and not 0 <= checkpoint_every < float("inf"):
         raise UserError(f"--checkpoint-every {checkpoint_every}: expected seconds from 0 on")
-    trackers = () if track is None else parse_names(track, "--track")
-    check_trackers(trackers)
-    plan = decide(options, "python -m bench " + shlex.join(sys.argv[1:]))
-    directory = options.out or default_directory(plan)
     screen = console()
-    cells = len(plan.cells)
-    about = f"{plan.suite.name}: {len(plan.entries)} architectures x {len(plan.seeds)} seeds, {plan.budget} each"
     try:
-        with (
-            occupied(plan, directory, join),
-            ProgressView(screen, cells) as view,
-            tracked(view, trackers, plan, directory) as watcher,
-        ):
-            for line in [f"{about}; folder {directory}", *left_out_lines(options)]:
-                screen.print(line, soft_wrap=True)
-            finished = run_plan(
-                plan,
-                directory,
-                watcher,
-                retry_failed=retry_failed,
-                at_once=cells_at_once(options, plan.settings.device, parse_budget(plan.budget)),
-                checkpoint_seconds=checkpoint_every,
-            )
+        directory, complete = carry_out(
+            options,
+            "python -m bench " + shlex.join(sys.argv[1:]),
+            screen,
+            retry_failed=retry_failed,
+            checkpoint_seconds=checkpoint_every,
+            join=join,
+            trackers=() if track is None else parse_names(track, "--track"),
+        )
         report = contents([open_run(directory)])
         try:
             write_report(report, ("html", "md"), directory)
@@ -85,4 +70,4 @@ def run_command(
         return 130
     except (BadFile, NotComparable) as error:
         raise UserError(str(error)) from None
-    return 0 if len(finished) == cells and all(record.done for record in finished) else 1
+    return 0 if complete else 1

@@ -6,6 +6,8 @@ What was found is said in words, row by row. Where the sample cannot decide, tha
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
 from bench.results.records.record import Record
 from bench.results.statistics.estimates import (
     ALL_OR_NOTHING,
@@ -87,6 +89,21 @@ class Comparison:
     rows: list[Difference]
     mcnemar: list[TrainedPair]
     """of the seeds that diverged for neither"""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as a frame: shares right of both, the difference (one minus other) and its interval, p, verdict."""
+        return pd.DataFrame(
+            [
+                {
+                    **{"slice": row.slice, "value": row.value, "asked": row.asked},
+                    **{self.one: row.one.mean, self.other: row.other.mean, "difference": row.difference.mean},
+                    **{"low": row.difference.low, "high": row.difference.high, "p": row.p, "p_holm": row.holm},
+                    "verdict": row.verdict,
+                }
+                for row in self.rows
+            ]
+        )
 
     @property
     def sentences(self) -> list[str]:
