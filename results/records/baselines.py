@@ -9,22 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from bench.results.records.files import BadFile, write_text
-from bench.results.records.slices import SLICES
+from bench.results.records.slices import RESULT_COLUMNS, SLICES
 from bench.results.records.typed_csv import check_names, parse_columns
 
 BASELINES = "baselines.csv"
 
 CALCULATOR, NEAREST = "calculator", "nearest"
-
-COLUMNS = {
-    "architecture": "str",  # CALCULATOR or NEAREST
-    "seed": "int64",  # of the training examples
-    "slice": "str",  # as in results.csv
-    "value": "str",
-    "correct": "int64",
-    "total": "int64",
-}
-"""Column -> type, in the order of the file, which is that of results.csv."""
 
 
 def write_baselines(run_directory: Path, baselines: pd.DataFrame) -> None:
@@ -33,21 +23,21 @@ def write_baselines(run_directory: Path, baselines: pd.DataFrame) -> None:
 
 
 def read_baselines(run_directory: Path) -> pd.DataFrame:
-    """The frame that was written, typed as in `COLUMNS`; no rows where no run has ended here yet. Raises BadFile."""
+    """The frame that was written, its columns typed; no rows where no run has ended here yet. Raises BadFile."""
     path = run_directory / BASELINES
     remedy = "delete it and give the command of the run again, which writes it anew"
     try:
-        return _checked(parse_columns(path.read_bytes().decode(), COLUMNS))
+        return _checked(parse_columns(path.read_bytes().decode(), RESULT_COLUMNS))
     except FileNotFoundError:
-        return pd.DataFrame(columns=list(COLUMNS)).astype(COLUMNS)
+        return as_typed(pd.DataFrame(columns=list(RESULT_COLUMNS)), RESULT_COLUMNS)
     except (OSError, ValueError) as error:
         raise BadFile(path, f"is no file of baselines ({error})", remedy) from None
 
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` typed. ValueError where columns or values are wrong, or a baseline was not asked what all others were."""
-    check_names(list(frame.columns), COLUMNS)
-    frame = frame.astype(COLUMNS)
+    check_names(list(frame.columns), RESULT_COLUMNS)
+    frame = as_typed(frame, RESULT_COLUMNS)
     for column, allowed in (("architecture", (CALCULATOR, NEAREST)), ("slice", tuple(SLICES))):
         wrong = frame.loc[~frame[column].isin(allowed), column]
         if len(wrong):

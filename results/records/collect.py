@@ -8,8 +8,7 @@ from bench.results.records.files import write_text
 from bench.results.records.predictions import PREDICTIONS
 from bench.results.records.record import Record
 from bench.results.records.run import open_run
-from bench.results.records.slices import COLUMNS as SLICE_COLUMNS
-from bench.results.records.slices import slice_predictions
+from bench.results.records.slices import RESULT_COLUMNS, slice_predictions
 
 CELLS = "cells.csv"
 RESULTS = "results.csv"
@@ -60,5 +59,5 @@ def results_frame(predictions: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFr
 
 def _joined(slices: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
     parts = [frame.assign(architecture=architecture, seed=seed) for (architecture, seed), frame in slices.items()]
-    columns = ["architecture", "seed", *SLICE_COLUMNS]
+    columns = list(RESULT_COLUMNS)
     return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)

@@ -5,28 +5,28 @@ from pathlib import Path
 import pandas as pd
 
 from bench.results.records.files import BadFile, write_text
-from bench.results.records.typed_csv import check_names, parse_columns
+from bench.results.records.typed_csv import Column, as_typed, check_names, parse_columns
 
 CURVE = "curve.csv"
 
 COLUMNS = {
-    "examples": "int64",  # problems trained on so far
-    "tokens": "int64",
-    "steps": "int64",
-    "flops": "int64",
-    "train_seconds": "float64",
-    "learning_rate": "float64",  # at the last step
-    "train_loss": "float64",  # nats a token, mean since the row before; empty where it was no number
-    "correct": "int64",  # problems of the validation sample answered exactly
-    "total": "int64",  # problems in that sample
+    "examples": Column("int64", "problems trained on so far, repeats counted"),
+    "tokens": Column("int64", "symbols of their prompts and answers, end tokens counted, pads not"),
+    "steps": Column("int64", "optimizer steps so far"),
+    "flops": Column("int64", "floating-point operations of all matrix products so far"),
+    "train_seconds": Column("float64", "wall seconds of training so far"),
+    "learning_rate": Column("float64", "of the inner matrices at the last step"),
+    "train_loss": Column("float64", "nats a token, mean since the row before; empty where it was no number"),
+    "correct": Column("int64", "problems of the validation sample answered exactly"),
+    "total": Column("int64", "problems in that sample"),
 }
-"""Column -> type, in the order of the file."""
+"""In the order of the file."""
 
 
 def write_curve(cell_directory: Path, curve: pd.DataFrame) -> None:
     """Writes curve.csv. Raises ValueError where the columns are not those of `COLUMNS`."""
     check_names(list(curve.columns), COLUMNS)
-    write_text(cell_directory / CURVE, curve.astype(COLUMNS).to_csv(index=False, lineterminator="\n"))
+    write_text(cell_directory / CURVE, as_typed(curve, COLUMNS).to_csv(index=False, lineterminator="\n"))
 
 
 def read_curve(cell_directory: Path) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.results.records.files import BadFile, write_bytes
-from bench.results.records.typed_csv import check_names, parse_columns
+from bench.results.records.typed_csv import Column, as_typed, check_names, parse_columns
 
 PREDICTIONS = "predictions.csv.gz"
 
@@ -15,28 +15,32 @@ OPERATIONS = ("+", "-", "*", "/")
 SIGNS = ("++", "+-", "-+", "--")
 
 COLUMNS = {
-    "item": "int64",  # place in the evaluation set, from 0
-    "split": "str",  # 'test', or 'train' for the problems of `seen digits`
-    "a": "str",  # operands, answer and prediction as a person writes them
-    "op": "str",
-    "b": "str",
-    "answer": "str",
-    "prediction": "str",  # '' where what was generated is no number
-    "raw": "str",  # the symbols as generated, up to the end token; an answer stands behind its workings and a ':'
-    "ended": "int64",  # 1 if there is an end token, else 0: the answer was cut off at the suite's width
-    "right": "int64",  # 1 if all symbols of the answer up to the end token are right, else 0
-    "digits_right": "int64",  # digits of `answer` (signs and points are none) that the prediction has at their place
-    "digits": "str",  # digits of a x digits of b, such as '1x2'
-    "signs": "str",  # signs of a and b, such as '+-'
-    "places": "int64",  # decimal places, the larger of the two operands'
-    "carries": "Int64",  # carries or borrows; empty for * and /
-    "answer_length": "int64",  # symbols of the answer
-    "range": "str",  # 'trained' or 'beyond': the pattern is inside or outside what was trained on
+    "item": Column("int64", "place in the evaluation set, from 0"),
+    "split": Column("str", "`test`, or `train` for the training-split problems that are asked beside them"),
+    "a": Column("str", "first operand, as a person writes it"),
+    "op": Column("str", "operation: `+ - * /`"),
+    "b": Column("str", "second operand"),
+    "answer": Column("str", "right answer, as a person writes it"),
+    "prediction": Column("str", "the model's answer, as a person writes it; empty where it is no number"),
+    "raw": Column(
+        "str", "the symbols as generated, up to the end token; workings stand before a `:`"
+    ),
+    "ended": Column("int64", "1 if there is an end token, else 0: the answer was cut off at the suite's width"),
+    "right": Column("int64", "1 if all symbols of the answer up to the end token are right, else 0"),
+    "digits_right": Column(
+        "int64", "digits of `answer` that the prediction has at their place"
+    ),
+    "digits": Column("str", "digits of a x digits of b, such as `1x2`"),
+    "signs": Column("str", "signs of a and b, such as `+-`"),
+    "places": Column("int64", "decimal places, the larger of the two operands'"),
+    "carries": Column("Int64", "carries or borrows; empty for `*` and `/`"),
+    "answer_length": Column("int64", "symbols of the answer"),
+    "range": Column("str", "`trained` or `beyond`: whether the pattern was trained on"),
 }
-"""Column -> type, in the order of the file."""
+"""In the order of the file."""
 
 WORKINGS_COLUMNS = {
-    "workings_right": "int64",  # 1 if all symbols up to the end of the workings are right, else 0
+    "workings_right": Column("int64", "1 if all symbols up to the end of the workings are right, else 0"),
 }
 """The columns behind them in a suite whose answers have workings."""
 
@@ -70,8 +74,8 @@ def read_predictions(cell_directory: Path) -> pd.DataFrame:
         raise BadFile(path, f"is no file of predictions ({error})", remedy) from None
 
 
-def _columns(names: list[str]) -> dict[str, str]:
-    """Column -> type, in the order of a file that has columns of these names."""
+def _columns(names: list[str]) -> dict[str, Column]:
+    """The columns of a file that has some of these names."""
     return COLUMNS | (WORKINGS_COLUMNS if WORKINGS_COLUMNS.keys() & set(names) else {})
 
 
@@ -79,7 +83,7 @@ def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` with its types. ValueError where a column is missing or unknown, or a value not allowed."""
     columns = _columns(list(frame.columns))
     check_names(list(frame.columns), columns)
-    frame = frame.astype(columns)
+    frame = as_typed(frame, columns)
     for column, allowed in ALLOWED.items():
         if column not in columns:
             continue

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from bench.results.records.predictions import OPERATIONS, SIGNS
+from bench.results.records.typed_csv import Column
 
 SLICES: dict[str, tuple[str, ...]] = {
     "all": (),
@@ -27,7 +28,18 @@ SLICES: dict[str, tuple[str, ...]] = {
 }
 """Slice -> the columns of the predictions whose values, joined by spaces, are its values."""
 
-COLUMNS = ("slice", "value", "correct", "total")
+COLUMNS = {
+    "slice": Column("str", "what the problems are cut by, such as `operation`; `all` is all test problems"),
+    "value": Column("str", "value of that, such as `+`"),
+    "correct": Column("int64", "problems answered exactly"),
+    "total": Column("int64", "problems asked"),
+}
+RESULT_COLUMNS = {
+    "architecture": Column("str", "architecture, or a baseline: `calculator` or `nearest`"),
+    "seed": Column("int64", "seed of the cell"),
+    **COLUMNS,
+}
+"""Of results.csv and baselines.csv, in their order."""
 
 _RANK: dict[str, Callable[[Any], Any]] = {
     "op": OPERATIONS.index,

@@ -3,9 +3,19 @@
 import csv
 import io
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
+
+
+class Column(NamedTuple):
+    """A column of a CSV file."""
+
+    kind: str
+    """of pandas: 'str', 'int64', 'float64', or 'Int64' where a value may be missing"""
+    meaning: str
+    """of its values, in one line"""
+
 
 PATTERNS = {
     "int64": r"-?[0-9]{1,18}",  # what 64 bits hold
@@ -15,8 +25,8 @@ PATTERNS = {
 """Type of a column -> how its values are written; empty is no value. Text, "str", may be anything."""
 
 
-def parse_columns(text: str, columns: dict[str, str]) -> pd.DataFrame:
-    """The frame that `to_csv` wrote as `text`, to the last bit; `columns`: name -> type.
+def parse_columns(text: str, columns: dict[str, Column]) -> pd.DataFrame:
+    """The frame that `to_csv` wrote as `text`, to the last bit.
 
     In a column of text, '' and 'nan' are texts. Raises ValueError where columns are other ones, a row has more or
     fewer, or a value is not of its type: nothing is guessed.
@@ -31,11 +41,16 @@ def parse_columns(text: str, columns: dict[str, str]) -> pd.DataFrame:
             raise ValueError(f"row {number} has {len(row)} fields, not {len(columns)}")
     texts = zip(*rows, strict=True) if rows else [()] * len(columns)
     return pd.DataFrame(
-        {name: _typed(name, column, columns[name]) for name, column in zip(columns, texts, strict=True)}
+        {name: _typed(name, column, columns[name].kind) for name, column in zip(columns, texts, strict=True)}
     )
 
 
-def check_names(names: list[str], columns: dict[str, str]) -> None:
+def as_typed(frame: pd.DataFrame, columns: dict[str, Column]) -> pd.DataFrame:
+    """`frame` with the types of its columns."""
+    return frame.astype({name: column.kind for name, column in columns.items()})
+
+
+def check_names(names: list[str], columns: dict[str, Column]) -> None:
     """Raises ValueError unless the names of a frame's columns are those of `columns`, in their order."""
     if names != list(columns):
         raise ValueError(f"columns are {', '.join(map(str, names))}; they must be {', '.join(columns)}")

@@ -93,7 +93,7 @@ class Comparison:
     @property
     def frame(self) -> pd.DataFrame:
         """The rows as a frame: shares right of both, the difference (one minus other) and its interval, p, verdict."""
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             [
                 {
                     **{"slice": row.slice, "value": row.value, "asked": row.asked},
@@ -104,6 +104,7 @@ class Comparison:
                 for row in self.rows
             ]
         )
+        return frame.astype(dict.fromkeys(("low", "high", "p", "p_holm"), "float64"))
 
     @property
     def sentences(self) -> list[str]:
