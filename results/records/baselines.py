@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.results.records.files import BadFile, write_text
 from bench.results.records.slices import RESULT_COLUMNS, SLICES
-from bench.results.records.typed_csv import check_names, parse_columns
+from bench.results.records.typed_csv import as_typed, check_names, parse_columns
 
 BASELINES = "baselines.csv"
 
