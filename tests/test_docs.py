@@ -1,7 +1,8 @@
-"""What the project's pages say: their commands are commands, and their figures are those of the published runs."""
+"""What the project's pages say: commands are commands, links lead somewhere, figures are those of the published runs."""
 
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from importlib.machinery import SourceFileLoader
 from importlib.util import module_from_spec, spec_from_loader
@@ -9,13 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from bench.architectures import Batch, SequenceSpec, registry
 from bench.cli import app
+from bench.datasets.suites import Suite, load_suite
 from bench.results.contents import contents
 from bench.results.runs import open_run
+from bench.sizing import TOLERANCE, count_flops, count_parameters, fit
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md")
+README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
+PAGES = {
+    str(page.relative_to(ROOT)): page for page in (README, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"))
+}
+MOST_LINES, MOST_BYTES = 130, 9_000
+"""Of the README: a front door."""
 PUBLISHED = {
     "quick": [""],
     "addition3": [""],
@@ -23,15 +33,22 @@ PUBLISHED = {
     "sums": ["sums-0", "sums-1000", "sums-1000-lora", "sums-5000", "sums-5000-lora", "sums-150k"],
 }
 """Name -> folders of its runs, in the order of the table."""
+LINK = re.compile(r"\]\(([^()\s]+)\)")
+
+
+def text_of(page: str) -> str:
+    return PAGES[page].read_text(encoding="utf-8")
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
 
 
 def commands() -> Iterator[tuple[str, str]]:
     """(page, command) of every `python -m bench ...`, up to what ends it in Markdown or in a shell."""
     for page in PAGES:
-        text = (ROOT / page).read_text(encoding="utf-8").replace("\\\n", " ")
-        for found in re.finditer(r"python -m bench ([a-z]+ [^`\n;]+)", text):
+        for found in re.finditer(r"python -m bench ([a-z]+[^`\n;]*)", text_of(page).replace("\\\n", " ")):
             if "..." not in found[1]:
-                yield page, re.split(r" &| #", found[1].replace('"$@"', "--arch lstm"))[0]
+                yield page, re.split(r" &| #| \|", found[1].replace('"$@"', "--arch lstm"))[0]
 
 
 @pytest.mark.parametrize(("page", "line"), sorted(set(commands())))
@@ -39,8 +56,52 @@ def test_every_command_is_taken(page: str, line: str) -> None:
     app.parse_args(shlex.split(line), exit_on_error=False, print_error=False)
 
 
-def test_there_are_commands() -> None:
-    assert {page for page, _ in commands()} == set(PAGES)
+@pytest.mark.parametrize("page", sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs").glob("*.md")))
+def test_a_page_opens_with_its_command(page: str) -> None:
+    title, empty, fence = text_of(page).splitlines()[:3]
+    assert title.startswith("# ")
+    assert not empty
+    assert fence.startswith("```")
+
+
+# --- links ------------------------------------------------------------------------------------------------------------
+
+
+def links() -> Iterator[tuple[str, str]]:
+    """(page, target) of every link that leads to no other host."""
+    for page in PAGES:
+        for found in LINK.finditer(prose(text_of(page))):
+            if "://" not in found[1]:
+                yield page, found[1]
+
+
+def prose(text: str) -> str:
+    """A page without its blocks of code."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def anchors(page: Path) -> set[str]:
+    """Where links into a page may lead: its headings, as code hosts write them."""
+    headings = re.findall(r"^#+ (.+)$", prose(page.read_text(encoding="utf-8")), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(("page", "target"), sorted(set(links())))
+def test_every_link_leads_somewhere(page: str, target: str) -> None:
+    path, _, anchor = target.partition("#")
+    file = (PAGES[page].parent / path).resolve() if path else PAGES[page]
+    assert file.is_relative_to(ROOT)
+    assert file.exists()
+    if anchor:
+        assert anchor in anchors(file)
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    linked = {target.partition("#")[0] for page, target in links() if page == "README.md"}
+    assert set(PAGES) - {"README.md"} - linked == set()
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +114,86 @@ def publish() -> Any:
     return module
 
 
+def published(publish: Any, page: Path, name: str) -> str:
+    """What stands in a page between the lines of a name."""
+    found: str = publish.block_of(name).search(page.read_text(encoding="utf-8"))[2]
+    return found
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_tables_of_the_readme_are_those_of_the_published_runs(publish: Any, name: str) -> None:
+def test_the_tables_are_those_of_the_published_runs(publish: Any, name: str) -> None:
     folder = ROOT / "results" / "published" / name
-    runs = [folder / run for run in PUBLISHED[name]]
-    found = publish.block_of(name).search((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert found[2] == publish.shown(name, contents([open_run(run) for run in runs]), several=len(runs) > 1)
+    report = contents([open_run(folder / run) for run in PUBLISHED[name]])
+    assert published(publish, RESULTS, name) == publish.shown(name, report, several=len(PUBLISHED[name]) > 1)
+    if name == publish.IN_README:
+        assert published(publish, README, "summary") == publish.shown_summary(report)
 
 
-def test_the_speeds_of_the_readme_are_those_that_were_published(publish: Any) -> None:
+def test_the_speeds_are_those_that_were_published(publish: Any) -> None:
     folder = ROOT / "results" / "published" / "perf"
-    found = publish.block_of("perf").search((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert found[2] == publish.shown_perf([folder / "100k", folder / "800k"])
-    found = publish.block_of("growth").search((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert found[2] == publish.shown_growth(folder / "growth")
+    assert published(publish, RESULTS, "perf") == publish.shown_perf([folder / "100k", folder / "800k"])
+    assert published(publish, RESULTS, "growth") == publish.shown_growth(folder / "growth")
+
+
+# --- what a reader pastes ---------------------------------------------------------------------------------------------
+
+
+def pasted(page: str, language: str) -> str:
+    """The one block of code of a language in a page."""
+    [block] = re.findall(rf"^```{language}\n(.*?)^```$", text_of(page), flags=re.DOTALL | re.MULTILINE)
+    return str(block)
+
+
+def test_the_suite_of_the_page_has_every_key(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(pasted("docs/data.md", "toml"), encoding="utf-8")
+    assert load_suite(str(path)).name == "mine"
+    missing = [
+        key
+        for section in (Suite, *(field.annotation for field in Suite.model_fields.values()))
+        for key in getattr(section, "model_fields", {})
+        if not re.search(rf"^(# )?({key} = |\[(defaults\.)?{key}\])", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert missing == []
+
+
+def test_the_architecture_of_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_recurrent.py").write_text(pasted("docs/architectures.md", "python"), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry, "_plugins", set(registry._plugins))
+    monkeypatch.delitem(sys.modules, "my_recurrent", raising=False)
+    registry.load_plugin("my_recurrent")
+    cls = registry.get("my-recurrent")
+    spec = SequenceSpec(
+        **{"vocabulary": 20, "prompt_width": 6, "answer_width": 4, "pad": 0, "bos": 1, "eos": 2, "mask": 3},
+        digits=tuple(range(4, 14)),
+        reversed=True,
+    )
+    config = fit(cls, cls.Config(), spec, 100_000)
+    parameters, _ = count_parameters(cls, config, spec)
+    assert abs(parameters / 100_000 - 1) <= TOLERANCE
+    assert count_flops(cls, config, spec) > 0
+    torch.manual_seed(0)
+    model = cls(cls.Config(**cls.debug), spec).eval()
+    prompt = torch.tensor([[0, 0, 5, 14, 6, 15], [5, 6, 7, 14, 6, 15]])
+    answer = model.generate(prompt, 4)
+    written = answer != spec.pad
+    assert torch.equal(model.logits(prompt, answer).argmax(-1)[written], answer[written])
+    model.loss(Batch(prompt, answer), torch.Generator()).mean.backward()
+    monkeypatch.delitem(sys.modules, "my_recurrent")
+
+
+# --- the front door ---------------------------------------------------------------------------------------------------
+
+
+def test_the_readme_stays_short() -> None:
+    assert len(text_of("README.md").splitlines()) <= MOST_LINES
+    assert len(README.read_bytes()) <= MOST_BYTES
+
+
+def test_ci_finds_the_commands_that_it_takes_from_the_pages() -> None:
+    taken = re.findall(r"grep -E '(\^pip install [^']*)' (\S+)\)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
+    assert [page for _, page in taken] == ["docs/pretrained.md", "README.md"]
+    for pattern, page in taken:
+        assert len(re.findall(pattern, text_of(page), flags=re.MULTILINE)) == 1
