@@ -6,7 +6,7 @@ are shared over depth comes from Dehghani et al., "Universal Transformers", 2018
 as Programmable Computers", 2023, showed what such a loop can compute. Blocks, positions and head are those of
 `transformer`: with one pass it is that model. The authors' code has that model's last norm inside the loop; here it
 stands behind the last pass, and blocks start as those of a transformer as deep as all passes: that learns twice as much
-(`results/LOG.md`).
+(`docs/log.md`).
 
 B batch, S symbols read, D width
 """

@@ -46,7 +46,7 @@ class Encoder(nn.Module):
 
     A pad gives zeros, and biases are weights of a flag that is 1 at symbols and 0 at pads: until the first symbol, a
     cell sees zeros alone, and a state of zero stays zero. Columns of a matrix, they are decayed and updated with it,
-    unlike those of other architectures; apart from it they gain nothing (`results/LOG.md`).
+    unlike those of other architectures; apart from it they gain nothing (`docs/log.md`).
     """
 
     def __init__(self, config: LSTMSeq2SeqConfig) -> None:

@@ -88,7 +88,7 @@ class Mixer(nn.Module):
         log_decay_BHS = -self.log_rate.exp()[:, None] * step_BHS
         parts = (read_BSN[:, None], write_BSN[:, None], value_BHSV * step_BHS[..., None], log_decay_BHS)
         out_BHSV, kept_BHNV = in_chunks(decayed_attention, self.chunk, parts, kept_BHNV, keep)
-        # Not `last_columns`, with which the same gradient has other last bits (results/LOG.md).
+        # Not `last_columns`, with which the same gradient has other last bits (docs/log.md).
         out_BHTV = torch.addcmul(out_BHSV, value_BHSV, self.skip[:, None, None])[:, :, -wanted:]
         gated_BTI = out_BHTV.transpose(1, 2).flatten(-2) * F.silu(self.gate(last_columns(x_BSD, wanted)))
         return self.out(self.norm(gated_BTI)), (past, kept_BHNV)

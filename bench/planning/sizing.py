@@ -20,7 +20,7 @@ CLOSE = 0.01
 """A deviation at which no other width is tried."""
 ALIGNMENTS = ((4, (8, 4)), (1, (2, 1)))
 """What the first size field is a multiple of, and the second with it: the first pair with which a size is met closely.
-Matrix products of odd sizes are slower by 5 to 10 % (`results/LOG.md`); in wider steps a width would stray too far."""
+Matrix products of odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
 
 
 class Undrawn(TorchFunctionMode):

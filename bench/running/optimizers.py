@@ -77,7 +77,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     A Newton-Schulz iteration: each step puts the singular values through an odd polynomial of degree 5. Its
     coefficients bring the worst value of [0.001, 1] nearest to 1 (Amsel et al., "The Polar Express", 2025); values
     above a thousandth of the norm end in about [0.44, 1.56]. Muon's own five equal steps cost a quarter more and
-    trained no better (`results/LOG.md`).
+    trained no better (`docs/log.md`).
     """
     # The largest singular value is at most the norm; the paper's margin keeps it below 1 after rounding.
     x: Tensor = matrices / (matrices.norm(dim=(1, 2), keepdim=True) * 1.01 + 1e-7)

@@ -33,7 +33,7 @@ DESIGN: tuple[dict[str, Any], ...] = (
 )
 """What the first trials change of the defaults: `lr` as a multiple of the usual one, depth as far as it is possible,
 and the own option with that number, where there is one: its first choice that is not the default. Of a dozen trials in
-eight dimensions, random ones would waste most (`results/LOG.md`)."""
+eight dimensions, random ones would waste most (`docs/log.md`)."""
 OWN_OPTIONS = 2
 """Most options that an architecture may have of its own."""
 

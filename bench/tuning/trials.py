@@ -73,7 +73,7 @@ def finalists(trials: list[Trial], depth: str) -> list[Trial]:
     """The trials of the search that were done, the best of each depth before the second of any; `depth` is the setting.
 
     Part of the budget misjudges depth: recurrent models that led by it at 4 layers fell apart at the whole, where one
-    layer did not (`results/LOG.md`).
+    layer did not (`docs/log.md`).
     """
     best = ranked(trials)
     of_depth = {trial.settings.get(depth): trial for trial in reversed(best)}

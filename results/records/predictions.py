@@ -22,14 +22,10 @@ COLUMNS = {
     "b": Column("str", "second operand"),
     "answer": Column("str", "right answer, as a person writes it"),
     "prediction": Column("str", "the model's answer, as a person writes it; empty where it is no number"),
-    "raw": Column(
-        "str", "the symbols as generated, up to the end token; workings stand before a `:`"
-    ),
+    "raw": Column("str", "the symbols as generated, up to the end token; workings stand before a `:`"),
     "ended": Column("int64", "1 if there is an end token, else 0: the answer was cut off at the suite's width"),
     "right": Column("int64", "1 if all symbols of the answer up to the end token are right, else 0"),
-    "digits_right": Column(
-        "int64", "digits of `answer` that the prediction has at their place"
-    ),
+    "digits_right": Column("int64", "digits of `answer` that the prediction has at their place"),
     "digits": Column("str", "digits of a x digits of b, such as `1x2`"),
     "signs": Column("str", "signs of a and b, such as `+-`"),
     "places": Column("int64", "decimal places, the larger of the two operands'"),
