@@ -103,20 +103,25 @@ def test_the_readme_leads_to_every_page() -> None:
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def publish() -> Any:
-    loader = SourceFileLoader("publish", str(ROOT / ".ci" / "publish"))
-    spec = spec_from_loader("publish", loader)
+def script(name: str) -> Any:
+    """A program of `.ci`, as a module."""
+    loader = SourceFileLoader(name.removesuffix(".py"), str(ROOT / ".ci" / name))
+    spec = spec_from_loader(loader.name, loader)
     assert spec is not None
     module = module_from_spec(spec)
     loader.exec_module(module)
     return module
 
 
-def published(publish: Any, page: Path, name: str) -> str:
-    """What stands in a page between the lines of a name."""
-    found: str = publish.block_of(name).search(page.read_text(encoding="utf-8"))[2]
-    return found
+@pytest.fixture(scope="module")
+def publish() -> Any:
+    return script("publish")
+
+
+def test_the_page_of_files_has_every_key_with_its_docstring() -> None:
+    keys = script("keys.py")
+    found = keys.BLOCK.search(text_of("docs/files-of-a-run.md"))
+    assert found[2] == keys.tables()
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
