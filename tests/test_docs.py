@@ -118,6 +118,12 @@ def publish() -> Any:
     return script("publish")
 
 
+def published(publish: Any, page: Path, name: str) -> str:
+    """What stands in a page between the lines of a name."""
+    found: str = publish.block_of(name).search(page.read_text(encoding="utf-8"))[2]
+    return found
+
+
 def test_the_page_of_files_has_every_key_with_its_docstring() -> None:
     keys = script("keys.py")
     found = keys.BLOCK.search(text_of("docs/files-of-a-run.md"))
