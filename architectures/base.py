@@ -253,7 +253,7 @@ class Autoregressive(Architecture):
 
         By default the first dimension of all tensors in it is the batch.
         """
-        return in_all_tensors(lambda tensor: tensor.index_select(0, rows), state)
+        return map_tensors(lambda tensor: tensor.index_select(0, rows), state)
 
     @torch.no_grad()
     def state_bytes(self, prompt: Tensor) -> int:
@@ -261,7 +261,7 @@ class Autoregressive(Architecture):
         for _ in range(self.spec.answer_width - 1):
             _, state = self.advance(prompt[:, -1], state)
         sizes: list[int] = []
-        in_all_tensors(lambda tensor: sizes.append(tensor.numel() * tensor.element_size()), state)
+        map_tensors(lambda tensor: sizes.append(tensor.numel() * tensor.element_size()), state)
         return sum(sizes)
 
     @torch.no_grad()
@@ -379,14 +379,14 @@ def _nll_sum(logits_BAV: Tensor, answer_BA: Tensor, scored_BA: Tensor) -> Tensor
     )
 
 
-def in_all_tensors(function: Callable[[Tensor], Any], state: Any) -> Any:
+def map_tensors(function: Callable[[Tensor], Any], state: Any) -> Any:
     """Nested tuples, lists and dictionaries with each tensor replaced by what `function` makes of it."""
     if isinstance(state, Tensor):
         return function(state)
     if isinstance(state, dict):
-        return {key: in_all_tensors(function, value) for key, value in state.items()}
+        return {key: map_tensors(function, value) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        return type(state)(in_all_tensors(function, value) for value in state)
+        return type(state)(map_tensors(function, value) for value in state)
     return state
 
 

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.architectures.attention import Cache, Rotation, attend, causal_mask, keep_caches, rotary, with_room
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
-from bench.architectures.transformer import Cache, Rotation, attend, causal_mask, keep_caches, rotation_at, with_room
 
 SMALLEST = 1e-5
 """Least scale, so that zeros stay zeros."""
@@ -204,9 +204,7 @@ class BitNet(Autoregressive):
         x_BSD, rotation = self.symbols(symbols_BS), None
         places_S = torch.arange(first, first + length, device=x_BSD.device)
         if self.positions is None:
-            size = self.config.width // self.config.heads
-            rates_R = 10000.0 ** (-torch.arange(0, size, 2, device=x_BSD.device) / size)
-            rotation = rotation_at(places_S, rates_R, x_BSD)
+            rotation = rotary(places_S, self.config.width // self.config.heads, x_BSD)
         else:
             x_BSD = x_BSD + self.positions(places_S)
         x_BSD = self.drop(x_BSD)

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.architectures.attention import draw_normal, fill_lanes
 from bench.architectures.base import MaskedInfilling, MaskedInfillingConfig, SequenceSpec, last_columns
 from bench.architectures.registry import register
-from bench.architectures.transformer import draw_normal, fill_lanes
 
 EPSILON = 1e-12
 """BERT's addend in all norms."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec, in_all_tensors
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, map_tensors
 
 
 def roll_left(symbols: Tensor, pads: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def take(states: Tensor, columns: Tensor) -> Tensor:
 
 def keep_cells(rows: Tensor, state: Any) -> Any:
     """The state of torch's recurrent cells, one or two tensors (L, B, H), of some rows of the batch alone."""
-    return in_all_tensors(lambda tensor: tensor.index_select(1, rows), state)
+    return map_tensors(lambda tensor: tensor.index_select(1, rows), state)
 
 
 def open_forget_gates(cells: nn.LSTM) -> None:

@@ -21,18 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.architectures.attention import Cache, causal_mask, keep_caches, with_room
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.registry import register
-from bench.architectures.transformer import (
-    Attention,
-    Block,
-    Cache,
-    TransformerConfig,
-    causal_mask,
-    draw_as_gpt2,
-    keep_caches,
-    with_room,
-)
+from bench.architectures.transformer import Attention, Block, TransformerConfig, draw_as_gpt2
 
 State = tuple[int, Tensor, list[Cache]]
 """The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache, none at first."""

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.architectures.attention import Cache, attend, causal_mask, keep_caches, with_room
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.recurrent import keep_cells, open_forget_gates, roll_left, take
 from bench.architectures.registry import register
-from bench.architectures.transformer import Cache, attend, causal_mask, keep_caches, with_room
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -147,7 +147,7 @@ def test_abacus_adds_the_vector_of_each_place(build_stirred: Build, problems: Pr
     symbols = torch.cat([batch.prompt, batch.answer[:, :-1]], dim=1)
     x = input_of(symbols, model._places(batch.prompt, batch.answer[:, :-1]))
     mask = model._mask(batch.prompt, symbols.shape[1])
-    expected = without.head(without.norm(without._through(x, mask, spec.answer_width, None, None)[0]))
+    expected = without.head(without.norm(without._run_blocks(x, mask, spec.answer_width, None, None)[0]))
     assert distance(model.logits(batch.prompt, batch.answer), expected) < TIGHT
 
 

@@ -292,7 +292,7 @@ def test_flops_of_switch_are_those_that_are_counted(layers: int, build: Build, m
     """On real symbols, none of them a pad, none dropped; without fused attention, which the counter does not see, nor
     keys that nobody sees.
     """
-    monkeypatch.setattr("bench.architectures.transformer.LANES", 1)
+    monkeypatch.setattr("bench.architectures.attention.LANES", 1)
     model = build(Switch, layers=layers, experts=3, feedforward=13)
     spec = model.spec
     ids = torch.randint(4, spec.vocabulary, (5, spec.prompt_width + spec.answer_width))
