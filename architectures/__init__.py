@@ -27,10 +27,9 @@ from bench.architectures.base import (
     Batch,
     Config,
     Loss,
-    MaskedInfilling,
-    MaskedInfillingConfig,
     SequenceSpec,
 )
+from bench.architectures.infilling import MaskedInfilling, MaskedInfillingConfig
 from bench.architectures.registry import all_architectures, from_scratch, get, load_plugin, register
 
 __all__ = [

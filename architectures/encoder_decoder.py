@@ -196,6 +196,7 @@ class EncoderDecoder(Autoregressive):
 
     name = "encoder-decoder"
     family = "transformer encoder-decoder"
+    kind = "encoder-decoder"
     year = 2020
     paper = "Raffel et al., Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer, 2020"
     Config = EncoderDecoderConfig

@@ -91,6 +91,7 @@ class LSTMSeq2Seq(Autoregressive):
 
     name = "lstm-seq2seq"
     family = "recurrent encoder-decoder"
+    kind = "encoder-decoder"
     year = 2014
     paper = "Sutskever, Vinyals and Le, Sequence to Sequence Learning with Neural Networks, 2014"
     Config = LSTMSeq2SeqConfig

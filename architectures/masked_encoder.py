@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.attention import draw_normal, fill_lanes
-from bench.architectures.base import MaskedInfilling, MaskedInfillingConfig, SequenceSpec, last_columns
+from bench.architectures.base import SequenceSpec, last_columns
+from bench.architectures.infilling import MaskedInfilling, MaskedInfillingConfig
 from bench.architectures.registry import register
 
 EPSILON = 1e-12

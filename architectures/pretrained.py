@@ -178,6 +178,7 @@ class Pretrained(Architecture):
 
     name = "pretrained"
     family = "pretrained language model"
+    kind = "decoder"
     year = 2021
     paper = "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021"
     Config = PretrainedConfig

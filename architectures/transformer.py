@@ -71,11 +71,6 @@ class TransformerConfig(Config):
     def size_step(self) -> int:
         return 2 * self.heads if self.positions == "rotary" else self.heads
 
-    @property
-    def depth(self) -> int:
-        """Blocks that a symbol passes."""
-        return self.layers
-
 
 class Attention(nn.Module):
     """Causal multi-head self-attention: all symbols are looked at, the last T look, T being the rows of the mask."""

@@ -62,7 +62,7 @@ def points(entry: Entry, setting: Setting) -> list[Point]:
     for width in (factor * narrow for factor in FACTORS):
         found.append(Point("width", width, _changed(entry, {first: width, second: None}), small))
     depth = entry.config.depth_field
-    if hasattr(entry.config, depth):
+    if entry.config.depth:
         for layers in (factor * _least_depth(entry) for factor in FACTORS):
             found.append(Point("depth", layers, _changed(entry, {depth: layers}), small))
     for factor in FACTORS:

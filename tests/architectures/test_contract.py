@@ -466,6 +466,7 @@ def test_a_model_can_be_copied_in_the_midst_of_training(
 def test_class_is_described(cls: type[Architecture]) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", cls.name)
     assert cls.family
+    assert (cls.kind == "masked") == issubclass(cls, MaskedInfilling)
     assert cls.paper.endswith(f", {cls.year}")
     assert inspect.getdoc(inspect.getmodule(cls))
 
