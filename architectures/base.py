@@ -120,7 +120,7 @@ class Architecture(nn.Module, ABC):
     family: ClassVar[str]
     """shown to people; nothing depends on it"""
     kind: ClassVar[Kind]
-    """whether it writes symbol by symbol, with the prompt in the same sequence or encoded apart, or fills in a canvas"""
+    """how it reads and writes: prompt and answer as one sequence, as two, or the answer as a canvas of masks"""
     year: ClassVar[int]
     paper: ClassVar[str]
     Config: ClassVar[type[Config]]
