@@ -14,7 +14,6 @@ import json
 import os
 import re
 import textwrap
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 
 import pytest
 import torch
+from oracles import Build, Problems
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -29,8 +29,6 @@ from torch.nn import functional as F
 from bench.architectures import Architecture, Autoregressive, Batch, Config, Loss, MaskedInfilling, SequenceSpec
 
 GOLDEN = Path(__file__).parent / "golden.json"
-Build = Callable[..., Any]
-Problems = Callable[..., Batch]
 
 
 def assert_equal(found: Tensor, expected: Tensor) -> None:

@@ -4,20 +4,18 @@
 An axis has one size throughout a call; one in braces is looked up in the arguments.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
 from beartype import beartype
 from jaxtyping import Float64, Int64, TypeCheckError, jaxtyped
+from oracles import Build, Problems
 from torch import Tensor
 
 from bench.architectures import Architecture, Autoregressive, Batch, Loss
 from bench.architectures.lstm import LSTM
 
-Build = Callable[..., Any]
-Problems = Callable[..., Batch]
 Answers = Int64[Tensor, "batch answer"]
 Prompts = Int64[Tensor, "batch prompt"]
 Scores = Float64[Tensor, "batch {model.spec.vocabulary}"]
