@@ -1,4 +1,4 @@
-"""One file, one architecture. This room knows torch and itself; nothing of data, budgets or results.
+"""The architectures, one a file. These modules import torch and each other, and nothing of data, budgets or results.
 
 To add one: write its file beside these and import it here.
 """

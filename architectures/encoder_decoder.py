@@ -25,7 +25,7 @@ from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
 
 KeysValues = tuple[Tensor, Tensor]
-"""Of all symbols that are looked at, (B, H, S, K) each; while answers are written, (S, H, K, B)."""
+"""Of all symbols that may be attended to, (B, H, S, K) each; while answers are written, (S, H, K, B)."""
 
 
 @dataclass(frozen=True, kw_only=True)

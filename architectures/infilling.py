@@ -28,10 +28,10 @@ class MaskedInfilling(Architecture):
     """Fills in a canvas: in `logits`, `answer` holds mask tokens where nothing is known yet, and column a may depend on
     all other columns.
 
-    Pads are symbols like others, masked, scored and written over the whole width: pads that could be seen would betray
-    how long the answer is. Training masks and decoding are those of Ghazvininejad et al., "Mask-Predict: Parallel
-    Decoding of Conditional Masked Language Models", 2019, but that they predict the length first and try several, where
-    here the pads tell it. The config is a `MaskedInfillingConfig`.
+    Pads are symbols like others, masked, scored and written over the full width: pads that the model saw would show how
+    long the answer is. Training masks and decoding are those of Ghazvininejad et al., "Mask-Predict: Parallel Decoding
+    of Conditional Masked Language Models", 2019; but they predict the length first and try several lengths, and here
+    the pads give it. The config is a `MaskedInfillingConfig`.
     """
 
     kind = "masked"

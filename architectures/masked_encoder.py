@@ -2,7 +2,7 @@
 
 Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018: norms after
 each sublayer and after the embedding, learned positions, one vector for each of the two segments (prompt and canvas),
-GELU, and a head of a hidden layer and the symbols' own vectors; no [CLS] and no [SEP], since columns tell the segments.
+GELU, and a head of a hidden layer and the symbols' own vectors; no [CLS] and no [SEP], since columns separate segments.
 It answers in a few passes by mask-predict, see `MaskedInfilling`.
 
 B batch, P prompt, A answer, S = P + A columns read, T <= S columns written, D width, H heads, K = D / H,
@@ -47,7 +47,7 @@ class MaskedEncoderConfig(MaskedInfillingConfig):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: all columns are looked at, the last T look."""
+    """Multi-head self-attention of the last T columns to all."""
 
     def __init__(self, config: MaskedEncoderConfig) -> None:
         super().__init__()

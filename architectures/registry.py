@@ -1,4 +1,4 @@
-"""All architectures by name."""
+"""The register: every architecture by its name, those of plug-ins included."""
 
 import dataclasses
 import difflib

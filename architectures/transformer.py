@@ -73,7 +73,7 @@ class TransformerConfig(Config):
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention: all symbols are looked at, the last T look, T being the rows of the mask."""
+    """Causal multi-head self-attention of the last T symbols to all, where the mask has T rows."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -176,8 +176,8 @@ class Transformer(Autoregressive):
         """Prompt (B, P) and the answer's symbols so far (B, N) -> place of each: its column, (P + N,), or with abacus
         that within its number, (B, P + N).
 
-        In prompts numbers stand whole and a run's last digit has place 1; in answers its first one, since nobody knows
-        yet how long it will be. So places mean the same in both where answers are reversed, as the paper's are.
+        In prompts the last digit of a run has place 1; in answers the first one has, since it is not known yet how
+        long the run will be. So a place means the same in both where answers are reversed, as in the paper.
         """
         if self.config.positions == "abacus":
             from_last_BP = place_in_number(self.is_digit[prompt].flip(1)).flip(1)
