@@ -1,4 +1,4 @@
-"""One file, one architecture. This room knows torch and itself; nothing of data, budgets or results.
+"""The architectures, one a file. These modules import torch and each other, and nothing of data, budgets or results.
 
 To add one: write its file beside these and import it here.
 """
@@ -32,10 +32,9 @@ from bench.architectures.base import (
     Batch,
     Config,
     Loss,
-    MaskedInfilling,
-    MaskedInfillingConfig,
     SequenceSpec,
 )
+from bench.architectures.infilling import MaskedInfilling, MaskedInfillingConfig
 from bench.architectures.registry import all_architectures, described, from_scratch, get, load_plugin, register
 
 __all__ = [

@@ -1,10 +1,10 @@
-"""The seam between bench and every architecture: answer-aligned logits.
+"""The classes that every architecture inherits, with loss and decoding: a model gives logits for each answer column.
 
 B batch, P prompt width, A answer width, V vocabulary
 
-Prompts are padded on the left and answers on the right, so in each row the answer starts at the same column:
+Prompts are padded on the left and answers on the right, so that in each row the answer starts at the same column:
 `[pad pad 3 + 4 =][7 eos pad]`. An architecture says how likely each symbol is in each answer column; how it gets there
-(one sequence, two, a recurrence, a canvas) nobody else knows.
+(by one sequence, two, a recurrence, a canvas) is known to no other module.
 """
 
 from abc import ABC, abstractmethod
@@ -12,19 +12,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-LEAVE_TOGETHER = 1 / 4
-"""Share of a batch whose answers have ended before they leave it: each time the state of the others is copied."""
+Kind = Literal["decoder", "encoder-decoder", "masked"]
+LEAST_ENDED = 1 / 4
+"""Share of a batch whose answers must have ended before these leave it: the state of the others is then copied."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SequenceSpec:
-    """All that an architecture ever knows of the data."""
+    """All that an architecture knows of the data."""
 
     vocabulary: int
     """V, special tokens included"""
@@ -41,7 +42,7 @@ class SequenceSpec:
     texts: tuple[str, ...] = ()
     """V, the text of each id, for an architecture with a tokenizer of its own; those of special tokens mean nothing"""
     tokenize: Callable[[str], list[int]] | None = None
-    """the other way: the ids of a text of such symbols"""
+    """gives the ids of a text of such symbols"""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Loss:
-    """Sums and counts, never means: `nll_sum` () in nats, over `count` () scored symbols, and `auxiliary` () to add
-    to the mean (a load-balance loss, say).
+    """`nll_sum` () is the sum of the negative log-likelihoods, in nats, of `count` () scored symbols; `auxiliary` () is
+    added to their mean (a load-balance loss, say).
     """
 
     nll_sum: Tensor
@@ -70,16 +71,16 @@ class Loss:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Base of all configs: frozen, keyword-only, a docstring under each field.
+    """Base of all configs, which are frozen and keyword-only and have a docstring under each field.
 
-    The two fields that `size_fields` names decide how many parameters a model has: the first moves it in large steps,
-    the second in small ones. The second is None where it follows from the first. A model that is not drawn but comes
-    with its weights names none: its size is what it is.
+    The two fields that `size_fields` names decide how many parameters a model has: the first moves their number in
+    large steps, the second in small ones. The second is None where it follows from the first. A model that comes with
+    its weights names none: its size is given.
     """
 
     size_fields: ClassVar[tuple[str, ...]]
     required: ClassVar[tuple[str, ...]] = ()
-    """fields that a user must set, since nothing stands for them"""
+    """fields that a user must set, since they have no default"""
     depth_field: ClassVar[str] = "layers"
     """the field that says how deep a model is, which `tune` searches for every architecture that has one"""
     search: ClassVar[dict[str, tuple[Any, ...]]] = {}
@@ -92,49 +93,45 @@ class Config:
         return 1
 
     @property
+    def depth(self) -> int:
+        """Layers that a symbol passes; by default what `depth_field` says, 0 where a config has no such field."""
+        return getattr(self, self.depth_field, 0)
+
+    @property
     def training(self) -> Mapping[str, Any]:
-        """Training settings that such a model wants where nobody says otherwise; by default those of all."""
+        """Training settings that such a model starts from in place of the usual ones; by default none."""
         return {}
 
     def settled(self) -> Self:
-        """The config as a plan keeps it, with all written down that could change until it is run; by default itself.
+        """The config as a plan keeps it, with all that could change before the run written down; by default itself.
 
-        Raises ValueError where the model cannot be had.
+        Raises ValueError where the model cannot be loaded.
         """
         return self
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaskedInfillingConfig(Config):
-    """Base of the configs of `MaskedInfilling`."""
-
-    passes: int = 4
-    """k, times that an answer is looked at until it stands; more than the answer's width gain nothing"""
-
-    def __post_init__(self) -> None:
-        if self.passes < 1:
-            raise ValueError(f"passes {self.passes}: must be at least 1")
-
-
 class Architecture(nn.Module, ABC):
-    """A model of answers given prompts. `Config` is its settings' class.
-
-    Authors inherit one of the two families below, `Autoregressive` and `MaskedInfilling`, and write `logits`.
+    """A model of answers given prompts. An author inherits `Autoregressive`, or `MaskedInfilling` of infilling.py, and
+    writes `logits`.
     """
 
     name: ClassVar[str]
     """as typed after `--arch`"""
     family: ClassVar[str]
+    """shown to people; nothing depends on it"""
+    kind: ClassVar[Kind]
+    """how it reads and writes: prompt and answer as one sequence, as two, or the answer as a canvas of masks"""
     year: ClassVar[int]
     paper: ClassVar[str]
     Config: ClassVar[type[Config]]
+    """the class of its settings"""
     debug: ClassVar[dict[str, Any]]
     """config values of a model of about a thousand parameters, for tests"""
     stacked: ClassVar[dict[str, int]] = {}
     """parameters that stack several matrices by rows, such as the gates of a recurrent cell: a pattern of their names
     (`*` is any text), and how many matrices"""
     curve_problems: ClassVar[int] = 1000
-    """validation problems that each of the points of its learning curve is of, at most"""
+    """how many validation problems it is asked, at most, for each point of its learning curve"""
 
     def __init__(self, config: Any, spec: SequenceSpec) -> None:
         super().__init__()
@@ -214,6 +211,8 @@ class Architecture(nn.Module, ABC):
 class Autoregressive(Architecture):
     """Writes the answer symbol by symbol: answer column a depends on the prompt and on answer[:, :a] only."""
 
+    kind: ClassVar[Kind] = "decoder"
+
     @abstractmethod
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         """(B, P), (B, A) -> (B, A, V); logits[b, a] scores answer[b, a]."""
@@ -222,12 +221,12 @@ class Autoregressive(Architecture):
         with self.seeded(rng):
             logits_BAV = self.logits(batch.prompt, batch.answer)
         scored_BA = batch.answer != self.spec.pad
-        nll_sum = _nll_sum(logits_BAV, batch.answer, scored_BA)
+        nll_sum = nll_sum_of(logits_BAV, batch.answer, scored_BA)
         return Loss(nll_sum, scored_BA.sum(), self.auxiliary_loss(nll_sum))
 
     @torch.no_grad()
     def likelihoods(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        return _likelihoods(self.logits(prompt, answer), answer)
+        return likelihoods_of(self.logits(prompt, answer), answer)
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
         """(B, P) -> logits (B, V) of the first answer symbol, and a state for `advance`.
@@ -253,7 +252,7 @@ class Autoregressive(Architecture):
 
         By default the first dimension of all tensors in it is the batch.
         """
-        return in_all_tensors(lambda tensor: tensor.index_select(0, rows), state)
+        return map_tensors(lambda tensor: tensor.index_select(0, rows), state)
 
     @torch.no_grad()
     def state_bytes(self, prompt: Tensor) -> int:
@@ -261,12 +260,12 @@ class Autoregressive(Architecture):
         for _ in range(self.spec.answer_width - 1):
             _, state = self.advance(prompt[:, -1], state)
         sizes: list[int] = []
-        in_all_tensors(lambda tensor: sizes.append(tensor.numel() * tensor.element_size()), state)
+        map_tensors(lambda tensor: sizes.append(tensor.numel() * tensor.element_size()), state)
         return sum(sizes)
 
     @torch.no_grad()
     def generate(self, prompt: Tensor, width: int) -> Tensor:
-        """Rows whose answer has ended leave the batch once they are `LEAVE_TOGETHER` of it."""
+        """Rows whose answer has ended leave the batch once they are `LEAST_ENDED` of it."""
         answer_BA = prompt.new_full((len(prompt), width), self.spec.pad)
         logits_RV, state = self.begin(prompt, width)
         rows_R = torch.arange(len(prompt), device=prompt.device)  # those still in the batch
@@ -278,7 +277,7 @@ class Autoregressive(Architecture):
             running = int(running_R.sum())
             if column + 1 == width or not running:
                 break
-            if len(rows_R) - running >= LEAVE_TOGETHER * len(rows_R):
+            if len(rows_R) - running >= LEAST_ENDED * len(rows_R):
                 staying = running_R.nonzero()[:, 0]
                 rows_R, symbol_R, running_R = rows_R[staying], symbol_R[staying], running_R[staying]
                 state = self.keep(staying, state)
@@ -286,89 +285,17 @@ class Autoregressive(Architecture):
         return answer_BA
 
 
-class MaskedInfilling(Architecture):
-    """Fills in a canvas: in `logits`, `answer` holds mask tokens where nothing is known yet, and column a may depend on
-    all other columns.
-
-    Pads are symbols like others, masked, scored and written over the whole width: pads that could be seen would betray
-    how long the answer is. Training masks and decoding are those of Ghazvininejad et al., "Mask-Predict: Parallel
-    Decoding of Conditional Masked Language Models", 2019, but that they predict the length first and try several, where
-    here the pads tell it. The config is a `MaskedInfillingConfig`.
-    """
-
-    @abstractmethod
-    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        """(B, P), (B, A) -> (B, A, V); logits[b, a] scores answer[b, a]."""
-
-    def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
-        """Each row has a number of its columns masked, drawn from 1 to A, and these alone are scored."""
-        rows, width = batch.answer.shape
-        masks_B1 = torch.randint(1, width + 1, (rows, 1), generator=rng)
-        order_BA = torch.rand(rows, width, generator=rng).argsort(dim=1)
-        masked_BA = (order_BA < masks_B1).to(batch.answer.device)
-        canvas_BA = batch.answer.masked_fill(masked_BA, self.spec.mask)
-        with self.seeded(rng):
-            logits_BAV = self.logits(batch.prompt, canvas_BA)
-        nll_sum = _nll_sum(logits_BAV, batch.answer, masked_BA)
-        return Loss(nll_sum, masked_BA.sum(), self.auxiliary_loss(nll_sum))
-
-    def state_bytes(self, prompt: Tensor) -> int:
-        """The problem, the canvas, and how likely each symbol on it was."""
-        number = next(self.parameters()).element_size()
-        return prompt.numel() * prompt.element_size() + self.spec.answer_width * (prompt.element_size() + number)
-
-    @torch.no_grad()
-    def likelihoods(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        """(B, P), (B, A) -> (B, A) probability of each symbol of an answer where its column alone is masked, given the
-        prompt and all other columns.
-
-        A canvas has no order, so that their product is not the probability of the answer. Up to the end token it is its
-        pseudo-likelihood (Besag 1975; for masked models Salazar et al., "Masked Language Model Scoring", 2020).
-        """
-        columns = []
-        for column in range(answer.shape[1]):
-            canvas_BA = answer.clone()
-            canvas_BA[:, column] = self.spec.mask
-            columns.append(_likelihoods(self.logits(prompt, canvas_BA), answer)[:, column])
-        return torch.stack(columns, dim=1)
-
-    @torch.no_grad()
-    def generate(self, prompt: Tensor, width: int) -> Tensor:
-        """Mask-predict: every pass writes all masked columns, then fewer and fewer of the least likely symbols are
-        masked again, the earliest of equals first: A (k - t) / k of them, rounded down, after pass t of k.
-
-        The canvas has the width that the model was trained on; `width` is at most that, and what is beyond is cut off.
-        """
-        columns, passes = self.spec.answer_width, self.config.passes
-        canvas_BA = prompt.new_full((len(prompt), columns), self.spec.mask)
-        masked_BA = torch.ones_like(canvas_BA, dtype=torch.bool)
-        likelihood_BA = torch.zeros_like(canvas_BA, dtype=torch.get_default_dtype())
-        for number in range(1, passes + 1):
-            best = _probabilities(self.logits(prompt, canvas_BA)).max(dim=-1)
-            canvas_BA = torch.where(masked_BA, best.indices, canvas_BA)
-            likelihood_BA = torch.where(masked_BA, best.values, likelihood_BA)
-            again = columns * (passes - number) // passes
-            if again == 0:
-                break
-            rank_BA = likelihood_BA.argsort(dim=1, stable=True).argsort(dim=1)
-            masked_BA = rank_BA < again
-            canvas_BA = canvas_BA.masked_fill(masked_BA, self.spec.mask)
-        is_end_BA = canvas_BA == self.spec.eos
-        ended_before_BA = is_end_BA.cumsum(dim=1) > is_end_BA.long()
-        return canvas_BA.masked_fill(ended_before_BA, self.spec.pad)[:, :width]
-
-
-def _likelihoods(logits_BAV: Tensor, answer_BA: Tensor) -> Tensor:
+def likelihoods_of(logits_BAV: Tensor, answer_BA: Tensor) -> Tensor:
     """(B, A) probability of each symbol, in float32 at least."""
-    return _probabilities(logits_BAV).gather(-1, answer_BA.unsqueeze(-1)).squeeze(-1)
+    return probabilities(logits_BAV).gather(-1, answer_BA.unsqueeze(-1)).squeeze(-1)
 
 
-def _probabilities(logits_BAV: Tensor) -> Tensor:
+def probabilities(logits_BAV: Tensor) -> Tensor:
     """(B, A, V) of all symbols, in float32 at least: what is nearly sure would be a tie in less."""
     return logits_BAV.to(torch.promote_types(logits_BAV.dtype, torch.float32)).softmax(dim=-1)
 
 
-def _nll_sum(logits_BAV: Tensor, answer_BA: Tensor, scored_BA: Tensor) -> Tensor:
+def nll_sum_of(logits_BAV: Tensor, answer_BA: Tensor, scored_BA: Tensor) -> Tensor:
     """() negative log-likelihood of the scored symbols in nats, in float32 at least."""
     unscored = -100
     return F.cross_entropy(
@@ -379,14 +306,14 @@ def _nll_sum(logits_BAV: Tensor, answer_BA: Tensor, scored_BA: Tensor) -> Tensor
     )
 
 
-def in_all_tensors(function: Callable[[Tensor], Any], state: Any) -> Any:
+def map_tensors(function: Callable[[Tensor], Any], state: Any) -> Any:
     """Nested tuples, lists and dictionaries with each tensor replaced by what `function` makes of it."""
     if isinstance(state, Tensor):
         return function(state)
     if isinstance(state, dict):
-        return {key: in_all_tensors(function, value) for key, value in state.items()}
+        return {key: map_tensors(function, value) for key, value in state.items()}
     if isinstance(state, list | tuple):
-        return type(state)(in_all_tensors(function, value) for value in state)
+        return type(state)(map_tensors(function, value) for value in state)
     return state
 
 

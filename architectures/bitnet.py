@@ -5,8 +5,8 @@ times the mean absolute value of its matrix (absmean), each symbol's activations
 their own (absmax). Gradients pass the rounding as if it were not there (straight-through), to weights kept in full.
 The rest is LLaMA's, as in the paper: RMS norms, SiLU-gated feed-forward, rotary positions, no biases; and, as in the
 BitNet of Wang et al., 2023, one more norm before each output matrix (SubLN). Embedding and head are not rounded.
-`positions` may be learned instead, as in `transformer`: at a dozen symbols that tells apart what rotary positions cost
-and what ternary weights do.
+`positions` may be learned instead, as in `transformer`: at a dozen symbols that separates what rotary positions cost
+from what ternary weights cost.
 
 B batch, S symbols read, T <= S symbols written, D width, H heads, K = D / H, F feed-forward, V vocabulary
 """
@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.architectures.attention import Cache, Rotation, attend, causal_mask, keep_caches, rotary, with_room
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
-from bench.architectures.transformer import Cache, Rotation, attend, causal_mask, keep_caches, rotation_at, with_room
 
 SMALLEST = 1e-5
 """Least scale, so that zeros stay zeros."""
@@ -95,7 +95,7 @@ class BitLinear(nn.Module):
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention: all symbols are looked at, the last T look, T being the rows of the mask."""
+    """Causal multi-head self-attention of the last T symbols to all, where the mask has T rows."""
 
     def __init__(self, config: BitNetConfig) -> None:
         super().__init__()
@@ -176,10 +176,10 @@ class BitNet(Autoregressive):
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
-        return self._run(symbols_BS, answer.shape[1], self._nothing(prompt))[0]
+        return self._run(symbols_BS, answer.shape[1], self._empty_state(prompt))[0]
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
-        logits_B1V, (first, visible_BP, caches) = self._run(prompt, 1, self._nothing(prompt))
+        logits_B1V, (first, visible_BP, caches) = self._run(prompt, 1, self._empty_state(prompt))
         return logits_B1V[:, 0], (first, visible_BP, with_room(caches, width - 1))
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -190,7 +190,7 @@ class BitNet(Autoregressive):
         first, visible_BS, caches = state
         return first, visible_BS[rows], keep_caches(rows, caches)
 
-    def _nothing(self, prompt: Tensor) -> State:
+    def _empty_state(self, prompt: Tensor) -> State:
         """The state before the prompt."""
         first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
         return first, (prompt != self.spec.pad)[:, :0], []
@@ -204,9 +204,7 @@ class BitNet(Autoregressive):
         x_BSD, rotation = self.symbols(symbols_BS), None
         places_S = torch.arange(first, first + length, device=x_BSD.device)
         if self.positions is None:
-            size = self.config.width // self.config.heads
-            rates_R = 10000.0 ** (-torch.arange(0, size, 2, device=x_BSD.device) / size)
-            rotation = rotation_at(places_S, rates_R, x_BSD)
+            rotation = rotary(places_S, self.config.width // self.config.heads, x_BSD)
         else:
             x_BSD = x_BSD + self.positions(places_S)
         x_BSD = self.drop(x_BSD)

@@ -19,13 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec, in_all_tensors
+from bench.architectures.attention import attend_one, with_room
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, map_tensors
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
-from bench.architectures.transformer import look, with_room
 
 KeysValues = tuple[Tensor, Tensor]
-"""Of all symbols that are looked at, (B, H, S, K) each; while answers are written, (S, H, K, B)."""
+"""Of all symbols that may be attended to, (B, H, S, K) each; while answers are written, (S, H, K, B)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,14 +114,14 @@ class Attention(nn.Module):
         out_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(-2))
         return out_BTD
 
-    def look(self, x_BD: Tensor, kv: KeysValues, bias_SHB: Tensor) -> Tensor:
+    def attend_one(self, x_BD: Tensor, kv: KeysValues, bias_SHB: Tensor) -> Tensor:
         """As `forward` for one query a problem, with keys and values in (S, H, K, B): (B, D) -> (B, D)."""
-        query_1HKB = self.turned(self.query, x_BD) * (x_BD.shape[1] // self.heads) ** -0.5
-        out_BD: Tensor = self.out(look(query_1HKB, kv, bias_SHB))
+        query_1HKB = self.batch_last(self.query, x_BD) * (x_BD.shape[1] // self.heads) ** -0.5
+        out_BD: Tensor = self.out(attend_one(query_1HKB, kv, bias_SHB))
         return out_BD
 
-    def turned(self, linear: nn.Linear, x_BD: Tensor) -> Tensor:
-        """(B, D) -> (1, H, K, B), what a linear layer makes of it."""
+    def batch_last(self, linear: nn.Linear, x_BD: Tensor) -> Tensor:
+        """(B, D) -> (1, H, K, B), what a linear layer makes of it, the batch last."""
         return (linear.weight @ x_BD.t()).view(1, self.heads, -1, len(x_BD))
 
     def _split(self, x_BTD: Tensor) -> Tensor:
@@ -183,10 +183,10 @@ class DecoderBlock(nn.Module):
     ) -> tuple[Tensor, KeysValues]:
         """As `forward` for the next symbol alone; also the longer cache."""
         normed_BD, attention = self.norm_1(x_BD), self.attention
-        key, value = (attention.turned(linear, normed_BD) for linear in (attention.key, attention.value))
+        key, value = (attention.batch_last(linear, normed_BD) for linear in (attention.key, attention.value))
         cache = torch.cat([cache[0], key]), torch.cat([cache[1], value])
-        x_BD = x_BD + self.attention.look(normed_BD, cache, bias_SH1)
-        x_BD = x_BD + self.cross.look(self.norm_2(x_BD), memory_kv, pads_P1B)
+        x_BD = x_BD + self.attention.attend_one(normed_BD, cache, bias_SH1)
+        x_BD = x_BD + self.cross.attend_one(self.norm_2(x_BD), memory_kv, pads_P1B)
         return x_BD + self.feedforward(self.norm_3(x_BD)), cache
 
 
@@ -196,6 +196,7 @@ class EncoderDecoder(Autoregressive):
 
     name = "encoder-decoder"
     family = "transformer encoder-decoder"
+    kind = "encoder-decoder"
     year = 2020
     paper = "Raffel et al., Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer, 2020"
     Config = EncoderDecoderConfig
@@ -258,7 +259,7 @@ class EncoderDecoder(Autoregressive):
         return self.head(self.decoder_norm(x_BD)), (memory_kv, pads_P1B, kept)
 
     def keep(self, rows: Tensor, state: Any) -> Any:
-        return in_all_tensors(lambda tensor: tensor.index_select(-1, rows), state)
+        return map_tensors(lambda tensor: tensor.index_select(-1, rows), state)
 
     def _encode(self, prompt: Tensor) -> tuple[list[KeysValues], Tensor]:
         """Prompt -> keys and values for each decoder block's cross-attention, and the bias that hides pads."""

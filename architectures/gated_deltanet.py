@@ -30,7 +30,7 @@ from bench.architectures.linear_attention import (
     decayed_attention,
     in_chunks,
 )
-from bench.architectures.mamba2 import start_step
+from bench.architectures.mamba2 import draw_step_lengths
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
 
@@ -170,4 +170,4 @@ class GatedDeltaNet(StateDecoder):
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
             if isinstance(module, Mixer):
-                start_step(module.step.bias)
+                draw_step_lengths(module.step.bias)

@@ -1,4 +1,4 @@
-"""Parts of the architectures whose attention is linear: a state that decays, instead of all symbols that were read.
+"""What models with linear attention share: a state that decays, in place of the keys and values of all symbols.
 
 State S of a head, from symbol to symbol: S_t = a_t S_t-1 + k_t v_t', out_t = S_t' q_t, with a decay 0 <= a_t <= 1. The
 same function, written out over a chunk of symbols, is attention without softmax whose scores decay with distance. Sun

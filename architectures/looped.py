@@ -16,8 +16,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from bench.architectures.attention import Cache, Rotation
 from bench.architectures.registry import register
-from bench.architectures.transformer import Cache, Rotation, Transformer, TransformerConfig
+from bench.architectures.transformer import Transformer, TransformerConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +53,7 @@ class Looped(Transformer):
     Config = LoopedConfig
     debug: ClassVar = {"layers": 1, "passes": 3, "heads": 2, "width": 12}
 
-    def _through(
+    def _run_blocks(
         self, x_BSD: Tensor, mask: Tensor, wanted: int, rotation: Rotation | None, caches: list[Cache] | None
     ) -> tuple[Tensor, list[Cache]]:
         input_BSD, kept = x_BSD, []
@@ -60,6 +61,7 @@ class Looped(Transformer):
         for number in range(passes):
             cache = None if caches is None else caches[number * layers : (number + 1) * layers]
             rows = wanted if number == passes - 1 else x_BSD.shape[1]
-            x_BSD, longer = super()._through(x_BSD if number == 0 else x_BSD + input_BSD, mask, rows, rotation, cache)
+            x_BSD = x_BSD if number == 0 else x_BSD + input_BSD
+            x_BSD, longer = super()._run_blocks(x_BSD, mask, rows, rotation, cache)
             kept += longer
         return x_BSD, kept

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
-from bench.architectures.recurrent import keep_cells, open_forget_gates
+from bench.architectures.recurrent import keep_cell_states, open_forget_gates
 from bench.architectures.registry import register
 
 LSTMState = tuple[Tensor, Tensor]
@@ -91,6 +91,7 @@ class LSTMSeq2Seq(Autoregressive):
 
     name = "lstm-seq2seq"
     family = "recurrent encoder-decoder"
+    kind = "encoder-decoder"
     year = 2014
     paper = "Sutskever, Vinyals and Le, Sequence to Sequence Learning with Neural Networks, 2014"
     Config = LSTMSeq2SeqConfig
@@ -123,7 +124,7 @@ class LSTMSeq2Seq(Autoregressive):
 
     def keep(self, rows: Tensor, state: Any) -> Any:
         memory, decoder_state = state
-        return super().keep(rows, memory), keep_cells(rows, decoder_state)
+        return super().keep(rows, memory), keep_cell_states(rows, decoder_state)
 
     def _encode(self, prompt: Tensor) -> tuple[tuple[Tensor, Tensor, Tensor], LSTMState]:
         """Prompt -> its keys (B, P, H), its states (B, P, H) and where its symbols are (B, P); the decoder's state."""

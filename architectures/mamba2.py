@@ -71,7 +71,7 @@ class Mixer(nn.Module):
         self.skip = nn.Parameter(torch.ones(config.heads))
         self.norm = RMSNorm(self.inner, eps=1e-5)
         self.out = nn.Linear(self.inner, config.width, bias=False)
-        start_step(self.step.bias)
+        draw_step_lengths(self.step.bias)
         with torch.no_grad():
             self.out.weight /= math.sqrt(config.layers)
 
@@ -94,7 +94,7 @@ class Mixer(nn.Module):
         return self.out(self.norm(gated_BTI)), (past, kept_BHNV)
 
 
-def start_step(bias_H: Tensor) -> None:
+def draw_step_lengths(bias_H: Tensor) -> None:
     """Biases whose softplus, the length of a step, is drawn from 0.001 to 0.1, evenly on the logarithm."""
     with torch.no_grad():
         length_H = torch.empty_like(bias_H).uniform_(math.log(0.001), math.log(0.1)).exp()

@@ -2,7 +2,7 @@
 
 Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018: norms after
 each sublayer and after the embedding, learned positions, one vector for each of the two segments (prompt and canvas),
-GELU, and a head of a hidden layer and the symbols' own vectors; no [CLS] and no [SEP], since columns tell the segments.
+GELU, and a head of a hidden layer and the symbols' own vectors; no [CLS] and no [SEP], since columns separate segments.
 It answers in a few passes by mask-predict, see `MaskedInfilling`.
 
 B batch, P prompt, A answer, S = P + A columns read, T <= S columns written, D width, H heads, K = D / H,
@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import MaskedInfilling, MaskedInfillingConfig, SequenceSpec, last_columns
+from bench.architectures.attention import draw_normal, fill_lanes
+from bench.architectures.base import SequenceSpec, last_columns
+from bench.architectures.infilling import MaskedInfilling, MaskedInfillingConfig
 from bench.architectures.registry import register
-from bench.architectures.transformer import draw_normal, fill_lanes
 
 EPSILON = 1e-12
 """BERT's addend in all norms."""
@@ -46,7 +47,7 @@ class MaskedEncoderConfig(MaskedInfillingConfig):
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention: all columns are looked at, the last T look."""
+    """Multi-head self-attention of the last T columns to all."""
 
     def __init__(self, config: MaskedEncoderConfig) -> None:
         super().__init__()

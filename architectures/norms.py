@@ -1,4 +1,4 @@
-"""The RMS norm, trained on processors in a third of the time that torch's takes there.
+"""RMS norm with a gradient written by hand: on processors, training it takes a third of the time of torch's.
 
 D width, ... any sizes in front of it
 """

@@ -1,11 +1,11 @@
-r"""A language model that others trained on text, fine-tuned: any causal one, whole or through LoRA.
+r"""Fine-tunes any causal language model that others trained on text, all its weights or through LoRA.
 
 Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021: beside each linear layer but the head, a product
 of two thin matrices is trained, and the model's own weights stay as they are.
 
 The suite's symbols become text, and the text becomes tokens of the model's own tokenizer. Prompt and answer are
-tokenised apart, so that the prompt's tokens are the same in training, where an answer follows, and in evaluation, where
-none does: of SmolLM2's tokens one is `=-`, and `3-5=-2` as one text would end the prompt in `5`.
+tokenised separately, so that the prompt's tokens are the same in training, where an answer follows, and in evaluation,
+where none does: of SmolLM2's tokens one is `=-`, and `3-5=-2` as one text would end the prompt in `5`.
 
 - Prompt `12+7=`: the model's begin token where its tokenizer puts one, then the tokens of `12+7=`.
 - Answer `19`: the tokens of `19`, a leading space where the tokenizer puts one, then the model's end token.
@@ -34,7 +34,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.architectures.base import Architecture, Batch, Config, Loss, SequenceSpec
-from bench.architectures.language_models import load_model, load_tokenizer, origin, require
+from bench.architectures.pretrained_files import load_model, load_tokenizer, origin, require
 from bench.architectures.registry import register
 
 Piece = TypeVar("Piece")
@@ -59,7 +59,7 @@ class PretrainedConfig(Config):
     rank: int = 16
     """lora alone: columns of an adapter's thin matrices; its product is scaled by 2"""
     order: Literal["people", "suite"] = "people"
-    """in which answers are written where the suite reverses them: as people read them, or as the suite has them"""
+    """order of digits where the suite reverses answers: as people read them, or as the suite has them"""
     revision: str = ""
     """of a model on the Hub: branch or commit; a plan keeps the commit"""
     sha256: str = ""
@@ -139,7 +139,7 @@ class Translator:
         return width * self._longest + 1
 
     def spans(self, row: Sequence[int]) -> list[int | None]:
-        """The answer's column in which each of its tokens starts, the end token left out; None where nobody knows."""
+        """The answer's column in which each of its tokens starts, the end token left out; None where unknown."""
         text, columns = self._written(row)
         if not self._tokenizer.is_fast:
             return [None] * len(self._tokens([text])[0])
@@ -178,6 +178,7 @@ class Pretrained(Architecture):
 
     name = "pretrained"
     family = "pretrained language model"
+    kind = "decoder"
     year = 2021
     paper = "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, 2021"
     Config = PretrainedConfig
@@ -247,7 +248,7 @@ class Pretrained(Architecture):
 
     @torch.no_grad()
     def state_bytes(self, prompt: Tensor) -> int:
-        """Keys and values, or whatever else the model keeps, of a prompt and an answer of one token a symbol."""
+        """Keys and values, or what else the model keeps, of a prompt and an answer of one token a symbol."""
         [tokens] = self._translator.prompts(prompt)
         tokens = tokens + [self._translator.end] * (self.spec.answer_width - 1)
         cache = self.model(input_ids=torch.tensor([tokens], device=prompt.device), use_cache=True).past_key_values

@@ -1,4 +1,4 @@
-"""What recurrent language models share: prompt and answer are one sequence, the state predicts the next symbol.
+"""What recurrent language models share: they read prompt and answer as one sequence, and a state predicts each symbol.
 
 Left padding never reaches a cell: each row is rolled left so that its pads fall behind, all rows are read at once, and
 the answer's columns are gathered back.
@@ -12,23 +12,23 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec, in_all_tensors
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, map_tensors
 
 
 def roll_left(symbols: Tensor, pads: Tensor) -> Tensor:
-    """(B, T) symbols, each row led by as many pads as `pads` (B, 1) says -> (B, T), the pads behind."""
+    """(B, T) symbols, each row with `pads` (B, 1) pads in front -> (B, T), its pads behind."""
     columns_T = torch.arange(symbols.shape[1], device=symbols.device)
     return symbols.gather(1, (columns_T + pads) % symbols.shape[1])
 
 
-def take(states: Tensor, columns: Tensor) -> Tensor:
-    """(B, T, H) and the columns wanted of each row (B, A) -> (B, A, H)."""
+def select_columns(states: Tensor, columns: Tensor) -> Tensor:
+    """(B, T, H) and the wanted columns of each row (B, A) -> (B, A, H)."""
     return states.gather(1, columns[:, :, None].expand(-1, -1, states.shape[2]))
 
 
-def keep_cells(rows: Tensor, state: Any) -> Any:
-    """The state of torch's recurrent cells, one or two tensors (L, B, H), of some rows of the batch alone."""
-    return in_all_tensors(lambda tensor: tensor.index_select(1, rows), state)
+def keep_cell_states(rows: Tensor, state: Any) -> Any:
+    """(R,) rows of the batch that go on -> their state of torch's recurrent cells, one or two tensors (L, B, H)."""
+    return map_tensors(lambda tensor: tensor.index_select(1, rows), state)
 
 
 def open_forget_gates(cells: nn.LSTM) -> None:
@@ -73,7 +73,7 @@ class Recurrent(Autoregressive):
         rolled_BT = roll_left(torch.cat([prompt, answer[:, :-1]], dim=1), pads_B1)
         state_BTH, _ = self.cells(self.drop(self.symbols(rolled_BT)))
         before_A = torch.arange(prompt.shape[1] - 1, rolled_BT.shape[1], device=prompt.device)
-        logits_BAV: Tensor = self.head(self.drop(take(state_BTH, before_A - pads_B1)))
+        logits_BAV: Tensor = self.head(self.drop(select_columns(state_BTH, before_A - pads_B1)))
         return logits_BAV
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
@@ -91,4 +91,4 @@ class Recurrent(Autoregressive):
         return self.head(out_B1H[:, 0]), state
 
     def keep(self, rows: Tensor, state: Any) -> Any:
-        return keep_cells(rows, state)
+        return keep_cell_states(rows, state)

@@ -1,13 +1,13 @@
-"""All architectures by name."""
+"""The register: every architecture by its name, those of plug-ins included."""
 
 import dataclasses
 import difflib
 import importlib
 import re
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, get_args
 
-from bench.architectures.base import Architecture
+from bench.architectures.base import Architecture, Kind
 
 ENTRY_POINTS = "arithbench.architectures"
 _registered: dict[str, type[Architecture]] = {}
@@ -20,11 +20,14 @@ def register(cls: type[Architecture]) -> type[Architecture]:
 
     Raises:
         ValueError: the name is taken or is not of small letters, digits and hyphens, 100 at most (it names folders), an
-            attribute that every architecture states is missing, or a setting is more than one value.
+            attribute that every architecture states is missing, its kind is none, or a setting is more than one value.
     """
-    missing = [name for name in ("name", "family", "year", "paper", "Config", "debug") if not hasattr(cls, name)]
+    stated = ("name", "family", "kind", "year", "paper", "Config", "debug")
+    missing = [name for name in stated if not hasattr(cls, name)]
     if missing:
         raise ValueError(f"architecture {cls.__name__} lacks {', '.join(missing)}")
+    if cls.kind not in get_args(Kind):
+        raise ValueError(f"architecture '{cls.name}': kind '{cls.kind}' must be one of {', '.join(get_args(Kind))}")
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,99}", cls.name):
         raise ValueError(f"architecture name '{cls.name}': expected at most 100 small letters, digits and hyphens")
     for setting in dataclasses.fields(cls.Config):

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.architectures.attention import rotate, rotation_at
 from bench.architectures.base import Config, SequenceSpec, last_columns
 from bench.architectures.linear_attention import StateDecoder, decayed_attention, in_chunks
 from bench.architectures.registry import register
-from bench.architectures.transformer import rotation_at, turn
 
 State = tuple[int, Tensor | None]
 """Symbols read so far, pads included, and what each head keeps of them, (B, H, K, V)."""
@@ -82,7 +82,7 @@ class Retention(nn.Module):
         # The authors' rates: from 1 to 1 / 10000, both ends included.
         rates_R = 10000.0 ** -torch.linspace(0, 1, key // 2, device=x_BSD.device)
         rotation = rotation_at(torch.arange(first, end, device=x_BSD.device), rates_R, x_BSD)
-        q_BHSK, k_BHSK = turn(self._split(q_BSD), rotation), turn(self._split(k_BSD), rotation) * key**-0.5
+        q_BHSK, k_BHSK = rotate(self._split(q_BSD), rotation), rotate(self._split(k_BSD), rotation) * key**-0.5
         log_decay_1HS = self.log_decay[None, :, None].expand(1, -1, x_BSD.shape[1])
         parts = (q_BHSK, k_BHSK, self._split(self.value(x_BSD)), log_decay_1HS)
         mixed_BHSV, kept_BHKV = in_chunks(decayed_attention, self.chunk, parts, kept_BHKV, keep)

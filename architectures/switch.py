@@ -1,7 +1,7 @@
 """Switch transformer: in every second block each symbol is sent to one of several feed-forward experts.
 
 Fedus, Zoph and Shazeer, "Switch Transformers: Scaling to Trillion Parameter Models with Simple and Efficient Sparsity",
-2021: a router scores the experts, the best one alone works on the symbol, and what it says is weighted with its
+2021: a router scores the experts, the best one alone works on the symbol, and its output is weighted with its
 probability, through which the router learns. In training each expert takes no more than its share of the batch times
 `capacity`, first come, first served: the rest skip the layer. In evaluation nothing is dropped. A loss keeps the load
 even, noise on the router's input makes it try others, and the router computes in float32 at least. Attention and all
@@ -21,18 +21,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.architectures.attention import Cache, causal_mask, keep_caches, with_room
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.registry import register
-from bench.architectures.transformer import (
-    Attention,
-    Block,
-    Cache,
-    TransformerConfig,
-    causal_mask,
-    draw_as_gpt2,
-    keep_caches,
-    with_room,
-)
+from bench.architectures.transformer import Attention, Block, TransformerConfig, draw_as_gpt2
 
 State = tuple[int, Tensor, list[Cache]]
 """The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache, none at first."""
@@ -114,7 +106,7 @@ class Experts(nn.Module):
         self.experts = nn.ModuleList(Expert(config) for _ in range(config.experts))
 
     def forward(self, x_BTD: Tensor, visible_BT: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns (B, T, D), zero for whatever no expert took, and () how uneven the load is: 1 where all is even."""
+        """Returns (B, T, D), zero for a symbol that no expert took, and () how uneven the load is: 1 if it is even."""
         x_XD = x_BTD.flatten(0, 1)
         place_N = visible_BT.flatten().nonzero()[:, 0]
         x_ND = x_XD[place_N]
@@ -127,10 +119,10 @@ class Experts(nn.Module):
         if self.training:
             most = math.ceil(self.capacity * len(place_N) / len(self.experts))
             groups = [group[:most] for group in groups]
-        said_MD = torch.cat([expert(x_ND[group]) for expert, group in zip(self.experts, groups, strict=True)])
+        out_MD = torch.cat([expert(x_ND[group]) for expert, group in zip(self.experts, groups, strict=True)])
         taken_M = torch.cat(groups)
-        said_MD = said_MD * gate_N[taken_M, None].to(said_MD.dtype)
-        out_XD = said_MD.new_zeros(x_XD.shape).index_copy(0, place_N[taken_M], said_MD)
+        out_MD = out_MD * gate_N[taken_M, None].to(out_MD.dtype)
+        out_XD = out_MD.new_zeros(x_XD.shape).index_copy(0, place_N[taken_M], out_MD)
         return out_XD.view_as(x_BTD), uneven
 
     def _route(self, x_ND: Tensor) -> Tensor:
@@ -159,8 +151,8 @@ class SwitchBlock(nn.Module):
         """As `Block`, and how uneven the load of the experts is."""
         mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, cache)
         x_BTD = last_columns(x_BSD, mask_B1TS.shape[2]) + self.drop(mixed_BTD)
-        said_BTD, uneven = self.switch(self.norm_2(x_BTD), visible_BT)
-        return x_BTD + self.drop(said_BTD), cache, uneven
+        out_BTD, uneven = self.switch(self.norm_2(x_BTD), visible_BT)
+        return x_BTD + self.drop(out_BTD), cache, uneven
 
 
 @register
@@ -193,7 +185,7 @@ class Switch(Autoregressive):
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
-        logits_BAV, _, self._uneven = self._run(symbols_BS, answer.shape[1], self._nothing(prompt))
+        logits_BAV, _, self._uneven = self._run(symbols_BS, answer.shape[1], self._empty_state(prompt))
         return logits_BAV
 
     def auxiliary_loss(self, like: Tensor) -> Tensor:
@@ -202,7 +194,7 @@ class Switch(Autoregressive):
         return self.config.balance * uneven
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
-        logits_B1V, (first, visible_BP, caches), _ = self._run(prompt, 1, self._nothing(prompt))
+        logits_B1V, (first, visible_BP, caches), _ = self._run(prompt, 1, self._empty_state(prompt))
         return logits_B1V[:, 0], (first, visible_BP, with_room(caches, width - 1))
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
@@ -213,7 +205,7 @@ class Switch(Autoregressive):
         first, visible_BS, caches = state
         return first, visible_BS[rows], keep_caches(rows, caches)
 
-    def _nothing(self, prompt: Tensor) -> State:
+    def _empty_state(self, prompt: Tensor) -> State:
         """The state before the prompt."""
         first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
         return first, (prompt != self.spec.pad)[:, :0], []
@@ -267,7 +259,7 @@ class Switch(Autoregressive):
         return int(3 * flops)
 
     def head_parameters(self) -> Iterator[nn.Parameter]:
-        """A router is a head too, one that tells experts apart: what is made for inner matrices is not for it."""
+        """Those of the routers too: a router scores experts as a head scores symbols, and is no inner matrix."""
         yield from super().head_parameters()
         for block in self.blocks:
             if isinstance(block, SwitchBlock):

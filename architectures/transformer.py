@@ -24,16 +24,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec, in_all_tensors, last_columns
+from bench.architectures.attention import (
+    Cache,
+    Rotation,
+    attend,
+    causal_mask,
+    draw_normal,
+    keep_caches,
+    rotary,
+    with_room,
+)
+from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
 from bench.architectures.registry import register
 
-Cache = tuple[Tensor, Tensor]
-"""A block's keys and values: while a prompt is read (B, H, S, K) each; then, see `with_room`, (C, H, K, B), the rows of
-symbols to come still free."""
-LANES = 16
-"""Keys that a processor's attention handles at a time; fewer of them one after the other, which takes longer."""
-Rotation = tuple[Tensor, Tensor]
-"""Cosines and sines of the angles by which rotary positions turn queries and keys, (S, K) each."""
 Positions = Literal["learned", "rotary", "none", "abacus"]
 
 
@@ -68,137 +71,9 @@ class TransformerConfig(Config):
     def size_step(self) -> int:
         return 2 * self.heads if self.positions == "rotary" else self.heads
 
-    @property
-    def depth(self) -> int:
-        """Blocks that a symbol passes."""
-        return self.layers
-
-
-def rotation_at(places_S: Tensor, rates_R: Tensor, like: Tensor) -> Rotation:
-    """Cosines and sines for heads of K = 2 R, in the precision of `like`: component i makes a pair with i + R, and the
-    pair turns by place x rate i.
-    """
-    angles_SK = (places_S[:, None] * rates_R).repeat(1, 2)
-    return angles_SK.cos().to(like.dtype), angles_SK.sin().to(like.dtype)
-
-
-def turn(x_BHSK: Tensor, rotation: Rotation) -> Tensor:
-    """Queries or keys turned by the angles of their columns."""
-    first, second = x_BHSK.chunk(2, dim=-1)
-    cos_SK, sin_SK = rotation
-    return (x_BHSK * cos_SK + torch.cat([-second, first], dim=-1) * sin_SK).type_as(x_BHSK)
-
-
-def causal_mask(visible_BS: Tensor) -> Tensor:
-    """(B, S) -> (B, 1, S, S), true where a symbol may look: back, at visible symbols, and at itself.
-
-    A pad that could not look at itself could look nowhere, and the softmax of nothing is nan.
-    """
-    everything_SS = torch.ones(2 * visible_BS.shape[1:], dtype=torch.bool, device=visible_BS.device)
-    itself_SS = torch.eye(visible_BS.shape[1], dtype=torch.bool, device=visible_BS.device)
-    return (everything_SS.tril() & visible_BS[:, None, :] | itself_SS)[:, None]
-
-
-def attend(
-    qkv_BSE: Tensor, heads: int, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None, dropout: float
-) -> tuple[Tensor, Cache]:
-    """Multi-head attention of the last T symbols to all of these, (B, T, D), and their keys and values; with a `cache`
-    (see `with_room`) that of one symbol to those in it and to itself, which is written into it.
-
-    E = 3 D: queries, keys and values side by side. `dropout` is the share of weights dropped.
-    """
-    if cache is not None:
-        return attend_next(qkv_BSE[:, 0], heads, mask_B1TS, cache, rotation), cache
-    q_BHSK, k_BHSK, v_BHSK = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in qkv_BSE.chunk(3, dim=-1))
-    if rotation is not None:
-        q_BHSK, k_BHSK = turn(q_BHSK, rotation), turn(k_BHSK, rotation)
-    cache = k_BHSK, v_BHSK
-    k_BHSK, v_BHSK, mask_B1TS = fill_lanes(k_BHSK, v_BHSK, mask_B1TS)
-    q_BHTK = last_columns(q_BHSK, mask_B1TS.shape[2], dim=2)
-    mixed_BHTK = F.scaled_dot_product_attention(q_BHTK, k_BHSK, v_BHSK, mask_B1TS, dropout_p=dropout)
-    return mixed_BHTK.transpose(1, 2).flatten(-2), cache
-
-
-def attend_next(qkv_BE: Tensor, heads: int, mask_B11S: Tensor, cache: Cache, rotation: Rotation | None) -> Tensor:
-    """Attention of one symbol to the S - 1 in `cache` and to itself, which is written into it: (B, 1, D)."""
-    q_BHK, k_BHK, v_BHK = qkv_BE.unflatten(-1, (3, heads, -1)).unbind(1)
-    if rotation is not None:
-        q_BHK, k_BHK = turn(q_BHK, rotation), turn(k_BHK, rotation)
-    keys_CHKB, values_CHKB = cache
-    last = mask_B11S.shape[3]
-    keys_CHKB[last - 1], values_CHKB[last - 1] = k_BHK.permute(1, 2, 0), v_BHK.permute(1, 2, 0)
-    q_HKB = (q_BHK * q_BHK.shape[2] ** -0.5).permute(1, 2, 0).contiguous()
-    bias_S1B = mask_B11S[:, 0].permute(2, 1, 0).to(q_HKB.dtype).log()  # 0, and -inf where nobody looks
-    return look(q_HKB, (keys_CHKB[:last], values_CHKB[:last]), bias_S1B)[:, None]
-
-
-def look(query_HKB: Tensor, kv_SHKB: Cache, bias_SHB: Tensor) -> Tensor:
-    """Attention of one query a problem, scaled before: (B, D). The bias may be the same for all heads or problems.
-
-    Spelt out, since a fused kernel's cost for each head of each problem is more than the work of one query; with the
-    batch innermost, the processor's vectors are full.
-    """
-    keys_SHKB, values_SHKB = kv_SHKB
-    share_SHB = ((keys_SHKB * query_HKB).sum(2) + bias_SHB).softmax(0)
-    return (values_SHKB * share_SHB[:, :, None]).sum(0).flatten(0, 1).t()
-
-
-def fill_lanes(k_BHSK: Tensor, v_BHSK: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Keys, values and the mask of who may look at them, on a processor with columns behind that nobody looks at, up to
-    `LANES`: a step of training at 15 symbols takes a tenth less time for it.
-    """
-    missing = LANES - k_BHSK.shape[2]
-    if missing <= 0 or k_BHSK.device.type != "cpu":
-        return k_BHSK, v_BHSK, mask
-    below = (0, 0, 0, missing)
-    return F.pad(k_BHSK, below), F.pad(v_BHSK, below), F.pad(mask, (0, missing))
-
-
-def with_room(caches: list[Cache], symbols: int) -> list[Cache]:
-    """Caches of what has been read, the batch innermost, with room for so many symbols: each is then written where it
-    belongs, and nothing is copied.
-    """
-
-    def turned(x_BHSK: Tensor) -> Tensor:
-        read = x_BHSK.shape[2]
-        x_CHKB = x_BHSK.new_empty(read + symbols, *x_BHSK.shape[1::2], len(x_BHSK))
-        x_CHKB[:read] = x_BHSK.permute(2, 1, 3, 0)
-        return x_CHKB
-
-    return [(turned(keys), turned(values)) for keys, values in caches]
-
-
-def keep_caches(rows: Tensor, caches: list[Cache]) -> list[Cache]:
-    """(R,) rows of the batch that go on -> their caches."""
-    kept: list[Cache] = in_all_tensors(lambda tensor: tensor.index_select(-1, rows), caches)
-    return kept
-
-
-def draw_normal(module: nn.Module) -> None:
-    """Weights of linear layers and embeddings with standard deviation 0.02, biases 0, as GPT-2 and BERT have them."""
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear) and module.bias is not None:
-        nn.init.zeros_(module.bias)
-
-
-def draw_as_gpt2(model: nn.Module, depth: int) -> None:
-    """All weights normal, those of the residual outputs smaller by the root of their number, two a block."""
-    model.apply(draw_normal)
-    for name, parameter in model.named_parameters():
-        if name.endswith((".out.weight", ".down.weight")):
-            nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * depth))
-
-
-def place_in_number(is_digit_BS: Tensor) -> Tensor:
-    """(B, S) -> (B, S) 1, 2, 3, ... along each run of digits, 0 elsewhere."""
-    columns_S = torch.arange(1, is_digit_BS.shape[1] + 1, device=is_digit_BS.device)
-    before_BS = columns_S.masked_fill(is_digit_BS, 0).cummax(dim=1).values  # the nearest column that has no digit
-    return columns_S - before_BS
-
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention: all symbols are looked at, the last T look, T being the rows of the mask."""
+    """Causal multi-head self-attention of the last T symbols to all, where the mask has T rows."""
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
@@ -301,8 +176,8 @@ class Transformer(Autoregressive):
         """Prompt (B, P) and the answer's symbols so far (B, N) -> place of each: its column, (P + N,), or with abacus
         that within its number, (B, P + N).
 
-        In prompts numbers stand whole and a run's last digit has place 1; in answers its first one, since nobody knows
-        yet how long it will be. So places mean the same in both where answers are reversed, as the paper's are.
+        In prompts the last digit of a run has place 1; in answers the first one has, since it is not known yet how
+        long the run will be. So a place means the same in both where answers are reversed, as in the paper.
         """
         if self.config.positions == "abacus":
             from_last_BP = place_in_number(self.is_digit[prompt].flip(1)).flip(1)
@@ -327,13 +202,11 @@ class Transformer(Autoregressive):
             x_BSD = x_BSD + self.positions(places)
         rotation = None
         if self.config.positions == "rotary":
-            size = self.config.width // self.config.heads
-            rates_R = 10000.0 ** (-torch.arange(0, size, 2, device=x_BSD.device) / size)
-            rotation = rotation_at(places, rates_R, x_BSD)
-        x_BTD, caches = self._through(self.drop(x_BSD), mask, wanted, rotation, caches)
+            rotation = rotary(places, self.config.width // self.config.heads, x_BSD)
+        x_BTD, caches = self._run_blocks(self.drop(x_BSD), mask, wanted, rotation, caches)
         return self.head(self.norm(x_BTD)), caches
 
-    def _through(
+    def _run_blocks(
         self, x_BSD: Tensor, mask: Tensor, wanted: int, rotation: Rotation | None, caches: list[Cache] | None
     ) -> tuple[Tensor, list[Cache]]:
         """Embedded symbols -> (B, wanted, D) the last of them after all blocks, and the longer caches."""
@@ -344,3 +217,18 @@ class Transformer(Autoregressive):
             x_BSD, cache = block(x_BSD, mask, None if caches is None else caches[number], rotation)
             kept.append(cache)
         return x_BSD, kept
+
+
+def draw_as_gpt2(model: nn.Module, depth: int) -> None:
+    """All weights normal, those of the residual outputs smaller by the root of their number, two a block."""
+    model.apply(draw_normal)
+    for name, parameter in model.named_parameters():
+        if name.endswith((".out.weight", ".down.weight")):
+            nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * depth))
+
+
+def place_in_number(is_digit_BS: Tensor) -> Tensor:
+    """(B, S) -> (B, S) 1, 2, 3, ... along each run of digits, 0 elsewhere."""
+    columns_S = torch.arange(1, is_digit_BS.shape[1] + 1, device=is_digit_BS.device)
+    before_BS = columns_S.masked_fill(is_digit_BS, 0).cummax(dim=1).values  # the nearest column that has no digit
+    return columns_S - before_BS

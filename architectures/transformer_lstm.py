@@ -1,4 +1,4 @@
-"""Transformer on LSTM features: attention blocks over the states of one LSTM layer, which stands in for positions.
+"""Transformer on LSTM features: attention blocks over the states of one LSTM layer, which replaces positions.
 
 Ahle, "Learning Arithmetic with Sequence Models" (github.com/thomasahle/arithmetic-transformer), 2023, kind
 `transformer-lstm`: the best of its comparison of LSTM and transformers by position encoding. As there, blocks are
@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.architectures.attention import Cache, attend, causal_mask, keep_caches, with_room
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
-from bench.architectures.recurrent import keep_cells, open_forget_gates, roll_left, take
+from bench.architectures.recurrent import keep_cell_states, open_forget_gates, roll_left, select_columns
 from bench.architectures.registry import register
-from bench.architectures.transformer import Cache, attend, causal_mask, keep_caches, with_room
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ class TransformerLSTM(Autoregressive):
 
     def keep(self, rows: Tensor, state: Any) -> Any:
         visible_BS, lstm_state, caches = state
-        return visible_BS[rows], keep_cells(rows, lstm_state), keep_caches(rows, caches)
+        return visible_BS[rows], keep_cell_states(rows, lstm_state), keep_caches(rows, caches)
 
     def _mask(self, prompt: Tensor, length: int) -> Tensor:
         """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt."""
@@ -145,6 +145,6 @@ class TransformerLSTM(Autoregressive):
 
 
 def _roll_right(states: Tensor, pads: Tensor) -> Tensor:
-    """(B, S, D), each row with as many pads behind as `pads` (B, 1) says -> (B, S, D), the pads in front again."""
+    """(B, S, D), each row with `pads` (B, 1) pads behind -> (B, S, D), the pads in front again."""
     columns_S = torch.arange(states.shape[1], device=states.device)
-    return take(states, (columns_S - pads) % states.shape[1])
+    return select_columns(states, (columns_S - pads) % states.shape[1])

@@ -309,7 +309,7 @@ def planned_architecture(
 def _check_buildable(name: str, config: Config) -> None:
     """Raises UserError for a model that would take minutes to lay out, dozens of times, before its size is known."""
     most = {field: MOST_OF_A_SETTING for field in field_names(type(config)) if field not in config.size_fields}
-    most |= {config.depth_field: MOST_LAYERS, "depth": MOST_LAYERS}  # depth: layers that are passed, in looped models
+    most |= {config.depth_field: MOST_LAYERS, "depth": MOST_LAYERS}  # which differ in a looped model
     for field, limit in most.items():
         value = getattr(config, field, None)
         if isinstance(value, int) and value > limit:

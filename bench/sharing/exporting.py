@@ -22,6 +22,7 @@ from safetensors.torch import save_file
 
 from bench import __version__, architectures
 from bench.architectures import Architecture, Autoregressive, MaskedInfilling
+from bench.architectures.base import Kind
 from bench.architectures.pretrained import Pretrained
 from bench.asking.models import WEIGHTS, TrainedModel, trained_models
 from bench.datasets.writing.forms import TEXTS, WORKINGS_END
@@ -65,15 +66,16 @@ def auto_class(cls: type[Architecture]) -> str:
     Raises:
         UserError: it is of no kind that a folder can hold.
     """
-    if brings_its_own_classes(cls):
-        return "AutoModelForCausalLM"
-    if not issubclass(cls, Autoregressive | MaskedInfilling):
+    if not issubclass(cls, Autoregressive | MaskedInfilling | Pretrained):
         raise UserError(f"--arch {cls.name}: cannot be exported, being neither Autoregressive nor MaskedInfilling")
-    if issubclass(cls, MaskedInfilling):
-        return "AutoModel"
-    return "AutoModelForSeq2SeqLM" if "encoder-decoder" in cls.family else "AutoModelForCausalLM"
+    return AUTO_CLASSES[cls.kind]
 
 
+AUTO_CLASSES: dict[Kind, str] = {
+    "masked": "AutoModel",
+    "encoder-decoder": "AutoModelForSeq2SeqLM",
+    "decoder": "AutoModelForCausalLM",
+}
 OWN_CLASSES = {
     "AutoModel": "ArithbenchForInfilling",
     "AutoModelForSeq2SeqLM": "ArithbenchForSeq2SeqLM",

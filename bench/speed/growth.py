@@ -61,7 +61,7 @@ def points(design: OwnDesign, setting: Setting) -> list[Point]:
     for width in (factor * narrow for factor in FACTORS):
         found.append(Point("width", width, _changed(design, {first: width, second: None}), small))
     depth = design.config.depth_field
-    if hasattr(design.config, depth):
+    if design.config.depth:
         for layers in (factor * _least_depth(design) for factor in FACTORS):
             found.append(Point("depth", layers, _changed(design, {depth: layers}), small))
     for factor in FACTORS:

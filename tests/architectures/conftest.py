@@ -130,14 +130,22 @@ def sine_for_dropout(monkeypatch: pytest.MonkeyPatch) -> None:
         return torch.sin(x) if training and p > 0 else x
 
     def attention(
-        query: Tensor, key: Tensor, value: Tensor, mask: Tensor, *, dropout_p: float, scale: float | None = None
+        query: Tensor, key: Tensor, value: Tensor, mask: Tensor, dropout_p: float, is_causal: bool = False
     ) -> Tensor:
-        scores = query @ key.mT * (query.shape[-1] ** -0.5 if scale is None else scale)
+        scores = query @ key.mT * query.shape[-1] ** -0.5
         scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
         return dropout(scores.softmax(-1), dropout_p) @ value
 
     monkeypatch.setattr(nn.functional, "dropout", dropout)
     monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", attention)
+
+
+@pytest.fixture
+def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of `transformers` compute in float32 whatever they are given; here in float64, as all the rest."""
+    monkeypatch.setattr(torch, "float32", torch.float64)
+    monkeypatch.setattr(torch, "float", torch.float64)
+    monkeypatch.setattr(Tensor, "float", Tensor.double)
 
 
 def _problems(n: int, seed: int = 0) -> Batch:

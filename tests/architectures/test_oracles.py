@@ -3,12 +3,11 @@
 `nn.LSTM` row by row on sequences without pads, and the GPT-2 and T5 of `transformers`.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from closeness import TIGHT, distance
+from oracles import TIGHT, Build, Problems, asked_logits, assert_born_alike, distance, row_by_row
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
 from transformers.models.t5.modeling_t5 import T5Attention
@@ -17,19 +16,6 @@ from bench.architectures import Batch
 from bench.architectures.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, RelativeBias
 from bench.architectures.lstm import LSTM
 from bench.architectures.transformer import Transformer
-
-Build = Callable[..., Any]
-Problems = Callable[..., Batch]
-
-
-def assert_born_alike(weights: dict[str, Tensor], reference: nn.Module) -> None:
-    """Each parameter is drawn with the reference's standard deviation, or is the constant that it is there."""
-    for name, theirs in reference.state_dict().items():
-        if name in weights:
-            ours = weights[name]
-            assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.1), name
-            assert ours.mean().item() == pytest.approx(theirs.mean().item(), abs=0.1 * theirs.std().item()), name
-
 
 # --- LSTM -------------------------------------------------------------------------------------------------------------
 
@@ -40,26 +26,26 @@ def lstm_logits(model: LSTM, batch: Batch) -> Tensor:
     reference = nn.LSTM(config.width, config.hidden or config.width, config.layers)
     reference.load_state_dict(model.cells.state_dict())
     drop = torch.sin if model.training else nn.Identity()
-    rows = []
-    for prompt, answer in zip(batch.prompt, batch.answer, strict=True):
-        bare = prompt[prompt != model.spec.pad]
-        states, _ = reference(drop(model.symbols.weight[torch.cat([bare, answer[:-1]])]))
-        rows.append(drop(states[len(bare) - 1 :]) @ model.head.weight.T + model.head.bias)
-    return torch.stack(rows)
+
+    def logits(symbols: Tensor) -> Tensor:
+        states, _ = reference(drop(model.symbols.weight[symbols]))
+        return drop(states) @ model.head.weight.T + model.head.bias
+
+    return row_by_row(model, batch, logits)
 
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 1}, {"layers": 3, "hidden": 11}])
 def test_lstm_is_torch_lstm(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
     model = build_stirred(LSTM, **changes)
     batch = problems(24)
-    assert distance(model.logits(batch.prompt, batch.answer), lstm_logits(model, batch)) < TIGHT
+    assert distance(asked_logits(model, batch), lstm_logits(model, batch)) < TIGHT
 
 
 @pytest.mark.usefixtures("sine_for_dropout")
 def test_lstm_drops_where_it_says(build_stirred: Build, problems: Problems) -> None:
     model = build_stirred(LSTM, layers=1, dropout=0.3).train()
     batch = problems(24)
-    assert distance(model.logits(batch.prompt, batch.answer), lstm_logits(model, batch)) < TIGHT
+    assert distance(asked_logits(model, batch), lstm_logits(model, batch)) < TIGHT
     assert build_stirred(LSTM, layers=2, dropout=0.3).cells.dropout == 0.3
 
 
@@ -152,7 +138,7 @@ def test_transformer_drops_where_gpt2_does(build_stirred: Build, problems: Probl
 def test_transformer_is_born_as_gpt2(build: Build) -> None:
     torch.manual_seed(0)
     model = build(Transformer, width=96, layers=3)
-    assert_born_alike(gpt2_weights(model), gpt2(model))
+    assert_born_alike(gpt2_weights(model), gpt2(model).state_dict())
 
 
 # --- T5 ---------------------------------------------------------------------------------------------------------------
@@ -281,5 +267,5 @@ def test_encoder_decoder_is_born_as_t5(build: Build) -> None:
     model = build(EncoderDecoder, width=96, layers=5, heads=24)
     weights = t5_weights(model)
     head = weights.pop("lm_head.weight")  # the reference's is tied, whatever its config says
-    assert_born_alike(weights, t5(model))
+    assert_born_alike(weights, t5(model).state_dict())
     assert head.std().item() == pytest.approx(96**-0.5, rel=0.1)

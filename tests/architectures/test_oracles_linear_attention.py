@@ -4,12 +4,11 @@ RetNet: a twin written from the paper's formulas, in all three forms. Mamba-2 an
 `transformers`, weights copied over, row by row on sequences without pads.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from closeness import distance
+from oracles import TIGHT, Build, Problems, asked_logits, distance, row_by_row
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import Mamba2Config, Mamba2ForCausalLM, Qwen3NextConfig
@@ -19,42 +18,14 @@ from transformers.models.qwen3_next.modeling_qwen3_next import (
     torch_recurrent_gated_delta_rule,
 )
 
-from bench.architectures import Batch
 from bench.architectures.gated_deltanet import GatedDeltaNet, gated_delta_rule
 from bench.architectures.linear_attention import ShortConvolution, StateDecoder, decayed_attention, in_chunks
 from bench.architectures.mamba2 import Mamba2
 from bench.architectures.retnet import RetNet
 
-Build = Callable[..., Any]
-Problems = Callable[..., Batch]
-TIGHT = 1e-9
-
-
-@pytest.fixture
-def float64_throughout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The references compute in float32 whatever they are given; here in the precision of the rest."""
-    monkeypatch.setattr(torch, "float32", torch.float64)
-    monkeypatch.setattr(Tensor, "float", Tensor.double)
-
 
 def draw(*shape: int, seed: int) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).requires_grad_()
-
-
-def row_by_row(model: StateDecoder, batch: Batch, reference: Callable[[Tensor], Tensor]) -> Tensor:
-    """(B, A, V) what `reference` says, (1, S) symbols -> (1, S, V), on each row without its pads."""
-    rows = []
-    for prompt, answer in zip(batch.prompt, batch.answer, strict=True):
-        bare = torch.cat([prompt[prompt != model.spec.pad], answer[answer != model.spec.pad][:-1]])
-        logits = reference(bare[None])[0, (prompt != model.spec.pad).sum() - 1 :]
-        rows.append(F.pad(logits, (0, 0, 0, len(answer) - len(logits))))
-    return torch.stack(rows)
-
-
-def logits_of_symbols(model: StateDecoder, batch: Batch) -> Tensor:
-    """The model's logits, 0 after the end token, where what it says is of no account."""
-    logits = model.logits(batch.prompt, batch.answer)
-    return logits.masked_fill((batch.answer == model.spec.pad)[..., None], 0.0)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------
@@ -84,7 +55,7 @@ def test_decayed_attention_is_the_recurrence(size: int, with_state: bool) -> Non
 
 @pytest.mark.parametrize("size", [1, 3, 10, 64])
 @pytest.mark.parametrize("with_state", [False, True])
-@pytest.mark.usefixtures("float64_throughout")
+@pytest.mark.usefixtures("in_float64")
 def test_gated_delta_rule_is_the_recurrence_with_its_gradient(size: int, with_state: bool) -> None:
     q, v = draw(2, 3, 10, 4, seed=0), draw(2, 3, 10, 5, seed=2)
     k = F.normalize(draw(2, 3, 10, 4, seed=1), dim=-1)
@@ -186,15 +157,15 @@ def test_retnet_is_the_paper(form: str, changes: dict[str, Any], build_stirred: 
     model = build_stirred(RetNet, **changes)
 
     def reference(symbols: Tensor) -> Tensor:
-        x = model.symbols.weight[symbols[0]]
+        x = model.symbols.weight[symbols]
         for block in model.blocks:
             x = x + retention(block.norm_1(x), block, model.config.heads, form)
             hidden = block.norm_2(x) @ block.up.weight.T + block.up.bias
             x = x + F.gelu(hidden) @ block.down.weight.T + block.down.bias
-        return (model.norm(x) @ model.head.weight.T)[None]
+        return model.norm(x) @ model.head.weight.T
 
     batch = problems(24)
-    assert distance(logits_of_symbols(model, batch), row_by_row(model, batch, reference)) < TIGHT
+    assert distance(asked_logits(model, batch), row_by_row(model, batch, reference)) < TIGHT
 
 
 # --- Mamba-2 ----------------------------------------------------------------------------------------------------------
@@ -247,15 +218,15 @@ def mamba2_weights(model: Mamba2) -> dict[str, Tensor]:
     return weights
 
 
-@pytest.mark.usefixtures("float64_throughout")
+@pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("changes", [{}, {"layers": 1, "state": 5, "window": 3}, {"layers": 3, "heads": 1}])
 def test_mamba2_is_that_of_transformers(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
     model = build_stirred(Mamba2, **changes)
     reference = mamba2(model)
     reference.load_state_dict(mamba2_weights(model))
     batch = problems(12)
-    expected = row_by_row(model, batch, lambda symbols: reference(input_ids=symbols, use_cache=False).logits)
-    assert distance(logits_of_symbols(model, batch), expected) < TIGHT
+    expected = row_by_row(model, batch, lambda symbols: reference(input_ids=symbols[None], use_cache=False).logits[0])
+    assert distance(asked_logits(model, batch), expected) < TIGHT
 
 
 def test_mamba2_is_born_as_that_of_transformers(build: Build) -> None:
@@ -318,7 +289,7 @@ def qwen_layers(model: GatedDeltaNet) -> list[tuple[nn.Module, nn.Module]]:
     return layers
 
 
-@pytest.mark.usefixtures("float64_throughout")
+@pytest.mark.usefixtures("in_float64")
 @pytest.mark.parametrize("changes", [{}, {"layers": 1, "feedforward": 9, "window": 3}, {"layers": 3, "heads": 1}])
 def test_gated_deltanet_is_that_of_qwen3_next(
     changes: dict[str, Any], build_stirred: Build, problems: Problems
@@ -327,11 +298,11 @@ def test_gated_deltanet_is_that_of_qwen3_next(
     layers = qwen_layers(model)
 
     def reference(symbols: Tensor) -> Tensor:
-        x = model.symbols.weight[symbols]
+        x = model.symbols.weight[symbols[None]]
         for block, (mixer, feedforward) in zip(model.blocks, layers, strict=True):
             x = x + mixer(block.norm_1(x))
             x = x + feedforward(block.norm_2(x))
-        return model.norm(x) @ model.head.weight.T
+        return (model.norm(x) @ model.head.weight.T)[0]
 
     batch = problems(12)
-    assert distance(logits_of_symbols(model, batch), row_by_row(model, batch, reference)) < TIGHT
+    assert distance(asked_logits(model, batch), row_by_row(model, batch, reference)) < TIGHT

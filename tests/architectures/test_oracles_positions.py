@@ -4,12 +4,11 @@ Rotary: the GPT-NeoX of `transformers`, which is GPT-2 with rotary positions. Th
 """
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from closeness import TIGHT, distance
+from oracles import TIGHT, Build, Problems, asked_logits, distance, row_by_row
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
@@ -18,8 +17,6 @@ from bench.architectures import Autoregressive, Batch, SequenceSpec
 from bench.architectures.looped import Looped
 from bench.architectures.transformer import Transformer
 
-Build = Callable[..., Any]
-Problems = Callable[..., Batch]
 OTHERS = ["rotary", "none", "abacus"]
 
 
@@ -102,19 +99,15 @@ def neox_logits(model: Transformer, batch: Batch) -> Tensor:
                     values = values.unflatten(0, (3, config.heads, -1)).transpose(0, 1).flatten(0, 2)
                 weights[f"gpt_neox.layers.{number}.{theirs}.{part}"] = values
     reference.load_state_dict(weights)
-    rows = []
-    for prompt, answer in zip(batch.prompt, batch.answer, strict=True):  # without pads, where its softmax is nan
-        bare = prompt[prompt != spec.pad]
-        logits = reference(input_ids=torch.cat([bare, answer[:-1]])[None], use_cache=False).logits
-        rows.append(logits[0, len(bare) - 1 :])
-    return torch.stack(rows)
+    # Without pads, where its softmax is nan.
+    return row_by_row(model, batch, lambda symbols: reference(input_ids=symbols[None], use_cache=False).logits[0])
 
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 1}, {"layers": 3, "heads": 1, "width": 12}])
 def test_rotary_is_gpt_neox(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
     model = build_stirred(Transformer, positions="rotary", **changes)
     batch = problems(24)
-    assert distance(model.logits(batch.prompt, batch.answer), neox_logits(model, batch)) < 1e-4  # its angles: float32
+    assert distance(asked_logits(model, batch), neox_logits(model, batch)) < 1e-4  # its angles: float32
 
 
 def test_no_positions_are_learned_ones_of_zero(build_stirred: Build, problems: Problems) -> None:
@@ -147,7 +140,7 @@ def test_abacus_adds_the_vector_of_each_place(build_stirred: Build, problems: Pr
     symbols = torch.cat([batch.prompt, batch.answer[:, :-1]], dim=1)
     x = input_of(symbols, model._places(batch.prompt, batch.answer[:, :-1]))
     mask = model._mask(batch.prompt, symbols.shape[1])
-    expected = without.head(without.norm(without._through(x, mask, spec.answer_width, None, None)[0]))
+    expected = without.head(without.norm(without._run_blocks(x, mask, spec.answer_width, None, None)[0]))
     assert distance(model.logits(batch.prompt, batch.answer), expected) < TIGHT
 
 

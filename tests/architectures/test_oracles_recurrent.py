@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from closeness import TIGHT, distance
+from oracles import TIGHT, Build, Problems, asked_logits, assert_born_alike, bare_rows, distance, row_by_row
 from torch import Tensor, nn
 
 from bench.architectures import Architecture, Batch, SequenceSpec
@@ -18,15 +18,6 @@ from bench.architectures.mingru import MinGRU, MinGRULanguageModel, scan
 from bench.architectures.recurrent import Recurrent
 from bench.architectures.rnn import RNN
 from bench.architectures.transformer_lstm import TransformerLSTM
-
-Build = Callable[..., Any]
-Problems = Callable[..., Batch]
-
-
-def bare_rows(batch: Batch, pad: int) -> list[tuple[Tensor, Tensor]]:
-    """Each row's prompt without pads, and its answer."""
-    return [(prompt[prompt != pad], answer) for prompt, answer in zip(batch.prompt, batch.answer, strict=True)]
-
 
 # --- cells ------------------------------------------------------------------------------------------------------------
 
@@ -85,14 +76,15 @@ def test_recurrent_model_is_its_formula(
 ) -> None:
     model = build_stirred(architecture, **changes)
     batch = problems(8)
-    rows = []
-    for prompt, answer in bare_rows(batch, model.spec.pad):
-        states = model.symbols.weight[torch.cat([prompt, answer[:-1]])]
+
+    def logits(symbols: Tensor) -> Tensor:
+        states = model.symbols.weight[symbols]
         for layer in range(model.config.layers):
             zero = torch.zeros(model.cells.hidden_size)
             states, _ = run_layer(step, states, (zero,) * parts, layer_weights(model.cells, layer))
-        rows.append(states[len(prompt) - 1 :] @ model.head.weight.T + model.head.bias)
-    assert distance(model.logits(batch.prompt, batch.answer), torch.stack(rows)) < TIGHT
+        return states @ model.head.weight.T + model.head.bias
+
+    assert distance(asked_logits(model, batch), row_by_row(model, batch, logits)) < TIGHT
 
 
 # --- sequence to sequence ---------------------------------------------------------------------------------------------
@@ -184,52 +176,36 @@ def ahle_logits(model: TransformerLSTM, batch: Batch) -> Tensor:
     cells, encoder = ahle(model)
     cells.load_state_dict(model.cells.state_dict())
     encoder.load_state_dict(ahle_weights(model))
-    rows = []
-    for prompt, answer in bare_rows(batch, model.spec.pad):
-        states, _ = cells(model.symbols.weight[torch.cat([prompt, answer[:-1]])][None])
+
+    def logits(symbols: Tensor) -> Tensor:
+        states, _ = cells(model.symbols.weight[symbols][None])
         mask = nn.Transformer.generate_square_subsequent_mask(states.shape[1])
-        out = model.norm(encoder(states, mask, is_causal=False))[0, len(prompt) - 1 :]
-        rows.append(out @ model.head.weight.T + model.head.bias)
-    return torch.stack(rows)
+        return model.norm(encoder(states, mask, is_causal=False))[0] @ model.head.weight.T + model.head.bias
+
+    return row_by_row(model, batch, logits)
 
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 2}, {"layers": 4, "heads": 4, "feedforward": 13}])
 def test_transformer_lstm_is_that_of_ahle(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
     model = build_stirred(TransformerLSTM, **changes)
     batch = problems(12)
-    assert distance(model.logits(batch.prompt, batch.answer), ahle_logits(model, batch)) < TIGHT
+    assert distance(asked_logits(model, batch), ahle_logits(model, batch)) < TIGHT
 
 
-def test_transformer_lstm_drops_where_ahle_does(
-    build_stirred: Build, problems: Problems, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a sine for dropout, since a factor would not show on which side of a matrix it stands."""
-
-    def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-        return torch.sin(x) if training and p > 0 else x
-
-    def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, dropout_p: float, is_causal: bool = False) -> Tensor:
-        scores = q @ k.mT * q.shape[-1] ** -0.5
-        scores = scores.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else scores + mask
-        return dropout(scores.softmax(-1), dropout_p) @ v
-
-    monkeypatch.setattr(nn.functional, "dropout", dropout)
-    monkeypatch.setattr(nn.functional, "scaled_dot_product_attention", attention)
+@pytest.mark.usefixtures("sine_for_dropout")
+def test_transformer_lstm_drops_where_ahle_does(build_stirred: Build, problems: Problems) -> None:
     model = build_stirred(TransformerLSTM, dropout=0.3).train()
     batch = problems(12)
-    logits = model.logits(batch.prompt, batch.answer)
+    logits = asked_logits(model, batch)
     assert distance(logits, ahle_logits(model, batch)) < TIGHT
-    assert distance(logits, model.eval().logits(batch.prompt, batch.answer)) > 0.1
+    assert distance(logits, asked_logits(model.eval(), batch)) > 0.1
 
 
 def test_transformer_lstm_is_born_as_that_of_ahle(build: Build) -> None:
     torch.manual_seed(0)
     model = build(TransformerLSTM, width=96)
     cells, encoder = ahle(model)
-    for name, ours in ahle_weights(model).items():
-        theirs = encoder.state_dict()[name]
-        assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.1), name
-        assert ours.mean().item() == pytest.approx(theirs.mean().item(), abs=0.1 * theirs.std().item()), name
+    assert_born_alike(ahle_weights(model), encoder.state_dict())
     biases = model.cells.bias_ih_l0 + model.cells.bias_hh_l0
     assert (biases[96:192] == 1).all()
     assert model.cells.weight_hh_l0.std().item() == pytest.approx(cells.weight_hh_l0.std().item(), rel=0.1)
@@ -267,21 +243,21 @@ def test_mingru_is_that_of_the_paper(
 ) -> None:
     model = build_stirred(MinGRULanguageModel, **changes)
     batch = problems(8)
-    rows = []
+
+    def logits(symbols: Tensor) -> Tensor:
+        x = model.symbols.weight[symbols]
+        for block in model.blocks:
+            window, width = model.config.window, model.config.width
+            convolution = nn.Conv1d(width, width, window, groups=width, padding=window - 1)
+            convolution.weight.copy_(block.convolution.weight.permute(2, 1, 0))
+            convolution.bias.copy_(block.convolution.bias)
+            x = x + convolution(block.norm_1(x).T)[:, : len(x)].T
+            x = x + twin(block.mingru, block.norm_2(x))
+            x = x + block.down(nn.functional.gelu(block.up(block.norm_3(x))))
+        return model.head(model.norm(x))
+
     with torch.no_grad():
-        for prompt, answer in bare_rows(batch, model.spec.pad):
-            x = model.symbols.weight[torch.cat([prompt, answer[:-1]])]
-            for block in model.blocks:
-                window, width = model.config.window, model.config.width
-                convolution = nn.Conv1d(width, width, window, groups=width, padding=window - 1)
-                convolution.weight.copy_(block.convolution.weight.permute(2, 1, 0))
-                convolution.bias.copy_(block.convolution.bias)
-                x = x + convolution(block.norm_1(x).T)[:, : len(x)].T
-                x = x + twin(block.mingru, block.norm_2(x))
-                x = x + block.down(nn.functional.gelu(block.up(block.norm_3(x))))
-            rows.append(model.head(model.norm(x[len(prompt) - 1 :])))
-        scored = batch.answer != model.spec.pad  # what follows the end token is nobody's concern
-        assert distance(model.logits(batch.prompt, batch.answer)[scored], torch.stack(rows)[scored]) < TIGHT
+        assert distance(asked_logits(model, batch), row_by_row(model, batch, logits)) < TIGHT
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 4, 7, 8, 9, 33])

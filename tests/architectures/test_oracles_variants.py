@@ -1,12 +1,11 @@
 """Masked encoder, switch and BitNet against BERT, Switch Transformers and BitNet of `transformers`, weights copied."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from closeness import TIGHT, distance
+from oracles import TIGHT, Build, Problems, assert_born_alike, distance
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -20,10 +19,6 @@ from bench.architectures.bitnet import BitLinear, BitNet, in_8_bits
 from bench.architectures.masked_encoder import MaskedEncoder
 from bench.architectures.switch import Expert, Experts, Switch, SwitchConfig
 from bench.architectures.transformer import Transformer
-
-Build = Callable[..., Any]
-Problems = Callable[..., Batch]
-
 
 # --- BERT -------------------------------------------------------------------------------------------------------------
 
@@ -117,21 +112,10 @@ def test_masked_encoder_drops_where_bert_does(build_stirred: Build, problems: Pr
 def test_masked_encoder_is_born_as_bert(build: Build) -> None:
     model = build(MaskedEncoder, width=384, layers=1)
     torch.manual_seed(0)
-    ours, theirs = bert_weights(model), bert(model).state_dict()
-    for name, weight in ours.items():
-        assert weight.std().item() == pytest.approx(theirs[name].std().item(), rel=0.1, abs=1e-3), name
-        assert weight.mean().item() == pytest.approx(theirs[name].mean().item(), abs=2e-3), name
+    assert_born_alike(bert_weights(model), bert(model).state_dict(), small=1e-3)
 
 
 # --- Switch Transformers ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of `transformers` compute in float32 whatever they are given; here in float64, as all the rest."""
-    monkeypatch.setattr(torch, "float32", torch.float64)
-    monkeypatch.setattr(torch, "float", torch.float64)
-    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
 
 
 def their_experts(ours: Experts, config: SwitchConfig, capacity: int) -> SwitchTransformersSparseMLP:
@@ -292,7 +276,7 @@ def test_flops_of_switch_are_those_that_are_counted(layers: int, build: Build, m
     """On real symbols, none of them a pad, none dropped; without fused attention, which the counter does not see, nor
     keys that nobody sees.
     """
-    monkeypatch.setattr("bench.architectures.transformer.LANES", 1)
+    monkeypatch.setattr("bench.architectures.attention.LANES", 1)
     model = build(Switch, layers=layers, experts=3, feedforward=13)
     spec = model.spec
     ids = torch.randint(4, spec.vocabulary, (5, spec.prompt_width + spec.answer_width))

@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM, T5Config
 from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 
-from bench.architectures import Batch, SequenceSpec, language_models
+from bench.architectures import Batch, SequenceSpec, pretrained_files
 from bench.architectures.pretrained import Pretrained, PretrainedConfig, Translator
 from bench.datasets.suites import Suite, load_suite
 from bench.planning.decide import sequence_spec
@@ -40,9 +40,9 @@ def _float32() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(language_models.CACHE_VARIABLE, str(tmp_path / "cache"))
-    language_models._files.cache_clear()
-    language_models._config.cache_clear()
+    monkeypatch.setenv(pretrained_files.CACHE_VARIABLE, str(tmp_path / "cache"))
+    pretrained_files._files.cache_clear()
+    pretrained_files._config.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -483,7 +483,7 @@ def test_a_model_that_was_changed_since_is_refused(tmp_path: Path) -> None:
     config = settle(folder)
     weights = load_file(folder / "model.safetensors")
     save_file({name: 2 * tensor for name, tensor in weights.items()}, folder / "model.safetensors", {"format": "pt"})
-    language_models._files.cache_clear()
+    pretrained_files._files.cache_clear()
     with pytest.raises(ValueError, match=r"llama: was changed; its weights have SHA-256 \w{12}, not \w{12}"):
         Pretrained(config, SPEC)
 
@@ -500,9 +500,9 @@ def test_a_gguf_file_is_the_same_model(named: str, folders: dict[str, Path], tmp
     torch.testing.assert_close(
         packed.likelihoods(batch.prompt, batch.answer), plain.likelihoods(batch.prompt, batch.answer)
     )
-    [converted] = language_models.cache_directory().iterdir()
+    [converted] = pretrained_files.cache_directory().iterdir()
     written_at = (converted / "model.safetensors").stat().st_mtime_ns
-    language_models._files.cache_clear()
+    pretrained_files._files.cache_clear()
     build(path)  # from what was converted
     assert (converted / "model.safetensors").stat().st_mtime_ns == written_at
 
@@ -644,9 +644,9 @@ def test_a_missing_package_is_said_with_the_extra(
     if package == "gguf":
         model = tmp_path / settings["model"]
         model.write_bytes(b"GGUF")
-    find = language_models.importlib.util.find_spec
+    find = pretrained_files.importlib.util.find_spec
     monkeypatch.setattr(
-        language_models.importlib.util, "find_spec", lambda name: None if name == package else find(name)
+        pretrained_files.importlib.util, "find_spec", lambda name: None if name == package else find(name)
     )
     with pytest.raises(ValueError, match=rf"needs the package {package}, not installed here: pip install .*pretrained"):
         settle(model, **{key: value for key, value in settings.items() if key != "model"})

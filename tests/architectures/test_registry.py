@@ -125,8 +125,13 @@ def test_a_name_that_could_not_name_a_folder_is_refused(name: str) -> None:
         register(type("Mine", (Autoregressive,), attributes(name=name)))
 
 
+def test_a_kind_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"kind 'seq2seq' must be one of decoder, encoder-decoder, masked$"):
+        register(type("Mine", (Autoregressive,), attributes(kind="seq2seq")))
+
+
 def test_all_that_is_missing_is_named() -> None:
-    with pytest.raises(ValueError, match=r"lacks name, family, year, paper, Config, debug$"):
+    with pytest.raises(ValueError, match=r"lacks name, family, kind, year, paper, Config, debug$"):
         register(type("Mine", (Architecture,), {}))
 
 

@@ -1,8 +1,9 @@
-"""A suite that is learnt and asked in a second."""
+"""The suite `tiny`, and a run of it."""
 
 from pathlib import Path
 
 import pytest
+from tiny import TINY
 
 from bench.datasets.suites import Suite, load_suite
 from bench.planning.decide import resolve
@@ -11,22 +12,6 @@ from bench.results.records.run import cell_directory
 from bench.running.cell import run_cell
 from bench.running.engine import work_of
 from bench.running.run_folder import prepare
-
-TINY = """
-name = "tiny"
-version = 1
-summary = "sums, differences and quotients of one digit"
-operations = ["+", "-", "/"]
-digits = ["1x1"]
-[evaluation]
-per_stratum = 10
-seen = 5
-[defaults]
-budget = "examples=600"
-parameters = 5_000
-seeds = 1
-batch = 32
-"""
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from places import PUBLISHED
+from tiny import TINY
 
 from bench import architectures
 from bench.architectures import get
@@ -13,7 +14,6 @@ from bench.errors import UserError
 from bench.planning.decide import Entry, resolve
 from bench.planning.options import RunOptions
 from bench.planning.settings import PRESETS, SetFile, Tuned, presets
-from tests.bench.conftest import TINY
 
 
 def entry(**options: Any) -> Entry:

@@ -1,6 +1,5 @@
 """Text forms and tokenizers with architectures: every architecture learns from and answers in each of them."""
 
-import json
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from tiny import suite_of
 
 from bench.architectures import Batch, from_scratch, get
 from bench.datasets.suites import Suite
@@ -28,15 +28,6 @@ FORMS: dict[str, dict[str, Any]] = {
     "padded": {"operands": "padded", "answer_digits": "padded"},
     "byte-pair": {"notation": "latex", "workings": "scratchpad", "tokenizer": "byte-pair", "vocabulary": 48},
 }
-
-
-def suite_of(form: dict[str, Any], **settings: Any) -> Suite:
-    content = {
-        **{"name": "forms", "version": 1, "summary": "products, too", "operations": ["+", "-", "*"]},
-        **{"digits": ["1x1", "2x1"], "form": form, "evaluation": {"per_stratum": 5, "seen": 2}},
-        "defaults": {"budget": "examples=600", "parameters": 5000},
-    }
-    return Suite.model_validate_json(json.dumps(content | settings))
 
 
 @cache

@@ -16,7 +16,7 @@ from language_models import as_gguf, llama, needs_smollm2, smollm2
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from bench.architectures import get, language_models
+from bench.architectures import get, pretrained_files
 from bench.architectures.pretrained import Pretrained
 from bench.asking.expression import ask, read_problem, whether_seen
 from bench.asking.models import trained_models
@@ -41,9 +41,9 @@ from bench.verifying.run import verify_run
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(language_models.CACHE_VARIABLE, str(tmp_path / "cache"))
-    language_models._files.cache_clear()
-    language_models._config.cache_clear()
+    monkeypatch.setenv(pretrained_files.CACHE_VARIABLE, str(tmp_path / "cache"))
+    pretrained_files._files.cache_clear()
+    pretrained_files._config.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +169,9 @@ def test_a_mistake_is_one_line_and_exit_status_2(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    find = language_models.importlib.util.find_spec
+    find = pretrained_files.importlib.util.find_spec
     monkeypatch.setattr(
-        language_models.importlib.util, "find_spec", lambda name: None if name == package else find(name)
+        pretrained_files.importlib.util, "find_spec", lambda name: None if name == package else find(name)
     )
     named = model.replace("FOLDER", str(folder))
     arguments = ["--arch", "pretrained", "--suite", str(tiny_path), "--threads", "1"]
@@ -197,7 +197,7 @@ def test_a_record_says_which_model_it_was(runs: dict[str, Path], folder: Path) -
         record = read_record(cell_directory(run, "pretrained", 0))
         config = record.config
         assert (config["model"], config["adapt"]) == (str(folder), "full" if name == "full" else "lora")
-        assert config["sha256"] == language_models._sha256(folder)
+        assert config["sha256"] == pretrained_files._sha256(folder)
         assert record.match == "unequal"
         assert record.examples == (0 if name == "zero" else 600)
         assert record.versions["transformers"]
@@ -383,7 +383,7 @@ def test_a_model_that_is_gone_is_said_in_one_line(
     content = json.loads(path.read_text(encoding="utf-8"))
     gone = str(tmp_path / "gone")
     path.write_text(json.dumps(content), encoding="utf-8")
-    monkeypatch.setattr(language_models, "_local", lambda model: _gone(gone))
+    monkeypatch.setattr(pretrained_files, "_local", lambda model: _gone(gone))
     status, _, err = call(capsys, monkeypatch, "ask", str(tmp_path / "run"), "3+4")
     assert (status, err.count("\n")) == (2, 1)
     assert "there is no such folder" in err
@@ -401,7 +401,7 @@ def _gone(name: str) -> None:
 @pytest.fixture
 def smollm2_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Half a GB that must not stay among the temporary files of the tests."""
-    monkeypatch.setenv(language_models.CACHE_VARIABLE, str(tmp_path / "smollm2"))
+    monkeypatch.setenv(pretrained_files.CACHE_VARIABLE, str(tmp_path / "smollm2"))
     yield
     shutil.rmtree(tmp_path / "smollm2", ignore_errors=True)
 
@@ -432,6 +432,6 @@ def test_smollm2_reads_writes_and_learns(smollm2_cache: None, tmp_path: Path) ->
     [trained] = trained_models(tmp_path / "run")
     tokens = trained.model._translator._tokenizer
     with torch.no_grad():
-        untrained = language_models.load_model(config["model"], "", config["sha256"])
+        untrained = pretrained_files.load_model(config["model"], "", config["sha256"])
         said = untrained(torch.tensor([tokens("The capital of France is")["input_ids"]])).logits[0, -1].argmax()
     assert tokens.decode(said).strip() == "Paris"

@@ -18,6 +18,7 @@ from calling import call
 from mutations import last_byte_changed
 from safetensors.torch import load_file, save_file
 from stranger import unknown_plugin
+from tiny import suite_of
 
 from bench import architectures
 from bench.architectures import Architecture, Autoregressive, MaskedInfilling
@@ -69,12 +70,7 @@ def in_forms(all_run: Path) -> Iterator[TrainedModel]:
     """A transformer in each text form."""
     [like] = trained_models(all_run, ("transformer",))
     for name, form in FORMS.items():
-        content = {
-            **{"name": name, "version": 1, "summary": "products, too", "operations": ["+", "-", "*"], "form": form},
-            **{"digits": ["1x1", "2x1"], "evaluation": {"per_stratum": 5, "seen": 2}},
-            "defaults": {"budget": "examples=600", "parameters": 5000},
-        }
-        suite = Suite.model_validate_json(json.dumps(content))
+        suite = suite_of(form, name=name)
         yield replace(like, suite=suite, model=drawn_model("transformer", suite))
 
 

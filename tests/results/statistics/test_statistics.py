@@ -1,9 +1,12 @@
 import math
 import warnings
+from itertools import product
 
 import numpy as np
 import pytest
-from scipy.stats import bootstrap
+from hypothesis import example, given
+from hypothesis import strategies as st
+from scipy.stats import bootstrap, permutation_test
 
 from bench.results.statistics.estimates import (
     across_seeds,
@@ -150,6 +153,24 @@ def test_sign_flip_equals_the_textbook() -> None:
     assert sign_flip([1.0, -1.0] * 15) == pytest.approx(1.0)
     with pytest.raises(ValueError, match="no difference"):
         sign_flip([])
+
+
+@given(
+    st.lists(st.integers(-4, 4) | st.integers(-300, 300), min_size=2, max_size=12), st.sampled_from([10, 300, 2**20])
+)
+@example([-2, 3, -1, 1, -2, 1], 10)  # their sum is 0, and not quite 0 as a sum of tenths
+def test_sign_flip_counts_as_one_does_in_whole_numbers(counts: list[int], parts: int) -> None:
+    every = product((1, -1), repeat=len(counts))  # the first flips nothing
+    sums = [abs(sum(sign * count for sign, count in zip(signs, counts, strict=True))) for signs in every]
+    expected = sum(found >= sums[0] for found in sums) / len(sums)
+    assert sign_flip([count / parts for count in counts]) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("n", range(2, 11))
+def test_sign_flip_is_the_permutation_test_of_scipy(n: int) -> None:
+    differences = np.random.default_rng(n).normal(size=n)
+    theirs = permutation_test((differences,), np.sum, permutation_type="samples", vectorized=True)
+    assert sign_flip(differences.tolist()) == pytest.approx(theirs.pvalue, abs=1e-12)
 
 
 def test_sign_flip_stands_from_six_seeds_on() -> None:

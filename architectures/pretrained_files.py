@@ -214,7 +214,7 @@ def _converted(gguf: Path, sha256: str) -> Path:
     scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=".converting-"))
     source = {"gguf_file": gguf.name, "local_files_only": True, "trust_remote_code": False}
     try:
-        bars = redirect_stderr(io.StringIO())  # progress, said in a way that no setting silences
+        bars = redirect_stderr(io.StringIO())  # progress, printed in a way that no setting silences
         with torch.device("cpu"), bars, _readable(str(gguf), "it cannot be converted"):
             model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **source)
             del model.hf_quantizer  # its weights are plain numbers now, but it is still said to be quantised
