@@ -9,12 +9,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record, write_record
-from bench.results.records.run import cell_directory, open_run, write_plan
+from bench.results.records.run import cell_directory, open_run
 from bench.results.report.tables.run import all_tables
 from bench.results.statistics.joining import join_runs
 
-MakePlan = Callable[..., dict[str, Any]]
+MakePlan = Callable[..., Plan]
 WriteCell = Callable[..., Record]
 
 
