@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -90,6 +91,7 @@ class CellsBeside:
         return self._lock_was_held or os.fstat(self._file).st_size > self._size
 
 
+@cache  # the code that runs is the one that lay there at the start
 def git_state() -> dict[str, Any]:
     """Commit of the checkout this code runs from and whether it has uncommitted changes; empty where it is none."""
     root = Path(__file__).resolve().parent.parent

@@ -49,6 +49,8 @@ class Shared:
 
     settings: Settings
     suite: Suite
+    test: EvaluationSet
+    """its test problems: large suites take seconds to make them"""
     source: str
     """the suite as typed, a name or a path"""
     seeds: list[int]
@@ -57,7 +59,7 @@ class Shared:
 
     def plan(self, entries: dict[str, PlannedArchitecture], command: str) -> Plan:
         """The plan of these architectures, which `command` carries out."""
-        test, suite = self.suite.evaluation_set("test"), self.suite
+        suite = self.suite
         planned = {name: entry.model_dump() for name, entry in entries.items()}
         return Plan(
             command=command,
@@ -75,8 +77,8 @@ class Shared:
             entries=entries,
             seeds=self.seeds,
             budget=self.settings.budget,
-            test_hash=test.hash,
-            strata=strata_of(test),
+            test_hash=self.test.hash,
+            strata=strata_of(self.test),
             plugins=self.plugins,
             versions=machine.versions(),
             machine=machine.description(),
@@ -167,8 +169,9 @@ def decide_shared(options: RunOptions) -> Shared:
         limit = parse_count(options.training_problems, "--training-problems")
     try:
         suite.stream(seeds[0], limit)
-        for split in ("validation", "test"):
-            if not len(suite.evaluation_set(split)):
+        test = suite.evaluation_set("test")
+        for split, problems in (("validation", suite.evaluation_set("validation")), ("test", test)):
+            if not len(problems):
                 raise ValueError(f"suite '{suite.name}' has no {split} problem")
     except ValueError as error:
         raise UserError(str(error)) from None
@@ -188,7 +191,7 @@ def decide_shared(options: RunOptions) -> Shared:
         version=__version__,
         torch=torch.__version__,
     )
-    return Shared(settings, suite, options.suite, list(seeds), classes, list(plugins))
+    return Shared(settings, suite, test, options.suite, list(seeds), classes, list(plugins))
 
 
 def left_out(options: RunOptions) -> tuple[str, ...]:

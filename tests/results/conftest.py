@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import plans
 import pytest
 
 from bench.results.records.curves import CURVE, write_curve
 from bench.results.records.files import sha256_of
+from bench.results.records.plan import SCHEMA_VERSION, Plan, PlannedStratum, write_plan
 from bench.results.records.predictions import COLUMNS, PREDICTIONS, write_predictions
-from bench.results.records.record import SCHEMA_VERSION, Record, write_record
-from bench.results.records.run import cell_directory, open_run, write_plan
+from bench.results.records.record import Record, write_record
+from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import Contents, contents
 
 DIGITS = ("1x1", "1x2", "2x1", "2x2")
@@ -87,18 +89,19 @@ def _record(**changes: Any) -> Record:
     return Record(**(fields | changes))
 
 
-def _plan(**changes: Any) -> dict[str, Any]:
+def _plan(**changes: Any) -> Plan:
     strata = [
-        {
-            **{"operation": operation, "digits": digits, "signs": signs, "places": int(operation + signs == "+++")},
-            **{"test": PROBLEMS[digits], "exhaustive": (operation, digits) in EXHAUSTIVE},
-        }
+        PlannedStratum(
+            operation=operation,
+            digits=digits,
+            signs=signs,
+            places=int(operation + signs == "+++"),
+            test=PROBLEMS[digits],
+            exhaustive=(operation, digits) in EXHAUSTIVE,
+        )
         for operation, digits, signs in itertools.product("+-*/", DIGITS, SIGNS)
     ]
-    suite = {"name": "tiny", "version": 1, "hash": "5" * 64, "summary": "+ - * / on one and two digits, for tests."}
-    plan = {"schema": SCHEMA_VERSION, "suite": suite, "architectures": list(SKILL), "seeds": [0, 1, 2]}
-    plan |= {"budget": "examples=3000", "command": "python -m bench run --arch lstm,transformer", "strata": strata}
-    return plan | changes
+    return plans.make_plan(**({"architectures": list(SKILL), "strata": strata} | changes))
 
 
 def _curve(examples: int, train_seconds: float, flops: int, share_right: float) -> pd.DataFrame:
@@ -134,7 +137,7 @@ def make_record() -> Callable[..., Record]:
 
 
 @pytest.fixture
-def make_plan() -> Callable[..., dict[str, Any]]:
+def make_plan() -> Callable[..., Plan]:
     return _plan
 
 

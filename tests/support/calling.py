@@ -1,20 +1,24 @@
-"""One command of the program, called in this process, and its cells with it."""
+"""A command of the program, or a run, in this process, and its cells with it."""
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from bench.__main__ import main
-from bench.running.engine import Task
+from bench.results.records.plan import Plan
+from bench.running.cell import run_cell
+from bench.running.engine import Task, planned_cell
+from bench.running.run_folder import take_folder
 
 
 def one_by_one(tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.0) -> None:
     """In the place of `engine.run_tasks`: starting a process for a cell takes longer than training one of test size."""
     for task in tasks:
         if (begun := task.begin()) is not None:
-            work, job = begun
-            job(work, task.event, lambda: False)
+            cell, job = begun
+            job(cell, task.event, lambda: False)
             task.end(0)
 
 
@@ -25,3 +29,10 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *a
         main()
     captured = capsys.readouterr()
     return int(exit_.value.code or 0), captured.out, captured.err
+
+
+def train(plan: Plan, directory: Path) -> None:
+    """Trains every cell of a plan, one after another; writes no tables."""
+    take_folder(plan, directory)
+    for architecture, seed in plan.cells:
+        run_cell(planned_cell(plan, architecture, seed, directory), lambda event: None)

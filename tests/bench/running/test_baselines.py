@@ -1,6 +1,5 @@
 """The two baselines of a run: right where they must be, the same every time, and for all seeds of the folder."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,19 @@ import pytest
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.locks import TABLES_LOCK, holding
-from bench.planning.decide import Plan, resolve
+from bench.planning.decide import decide
 from bench.planning.options import RunOptions
 from bench.results.records.baselines import BASELINES, read_baselines
 from bench.results.records.files import BadFile
+from bench.results.records.plan import Plan
 from bench.running import baselines as module
 from bench.running.baselines import baseline_frame, complete_baselines
-from bench.running.run_folder import prepare
+from bench.running.run_folder import take_folder
 
 
 @pytest.fixture(scope="module")
 def plan(tiny_path: Path) -> Plan:
-    return resolve(RunOptions(arch="lstm", suite=str(tiny_path), threads=1, seeds="0,"))
+    return decide(RunOptions(arch="lstm", suite=str(tiny_path), threads=1, seeds="0,"), command="test")
 
 
 def right(frame: pd.DataFrame, name: str, seed: int, slice_name: str) -> int:
@@ -49,7 +49,7 @@ def naive_nearest_right(suite: Suite, known: list[str], split: Any) -> int:
 def test_the_tables_are_free_while_baselines_are_computed(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(plan, tmp_path, "test")
+    take_folder(plan, tmp_path)
     free = []
 
     def watched(*arguments: Any) -> pd.DataFrame:
@@ -93,11 +93,11 @@ def test_the_file_covers_the_seeds_of_the_folder_and_keeps_what_it_has(
     tmp_path: Path, plan: Plan, tiny: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grown, at_once = tmp_path / "grown", tmp_path / "at once"
-    prepare(plan, grown, "c")
+    take_folder(plan, grown)
     complete_baselines(plan, grown)
     assert set(read_baselines(grown)["seed"]) == {0}
-    for seeds, directory in (((2, 1), grown), ((0, 1, 2), at_once)):
-        prepare(replace(plan, seeds=seeds), directory, "c")
+    for seeds, directory in (([2, 1], grown), ([0, 1, 2], at_once)):
+        take_folder(plan.model_copy(update={"seeds": seeds}), directory)
         complete_baselines(plan, directory)
     rows = baseline_frame(tiny, [2, 0, 1], None)
     pd.testing.assert_frame_equal(read_baselines(grown), rows, check_dtype=False, check_exact=True)
@@ -108,7 +108,7 @@ def test_the_file_covers_the_seeds_of_the_folder_and_keeps_what_it_has(
 
 
 def test_a_broken_file_is_named_and_not_replaced(tmp_path: Path, plan: Plan) -> None:
-    prepare(plan, tmp_path, "c")
+    take_folder(plan, tmp_path)
     (tmp_path / BASELINES).write_text("nonsense\n")
     with pytest.raises(BadFile, match=r"baselines.csv: is no file of baselines .*; delete it"):
         complete_baselines(plan, tmp_path)

@@ -13,28 +13,29 @@ from bench.datasets.drawing.stream import Stream
 from bench.datasets.suites import Suite
 from bench.datasets.writing.encoding import Encoded
 from bench.planning.amounts import parse_budget
-from bench.planning.decide import Plan, resolve, sequence_spec
+from bench.planning.decide import decide
+from bench.planning.objects import config_of, sequence_spec, suite_of
 from bench.planning.options import RunOptions
 from bench.planning.settings import TrainingSettings
 from bench.results.records.collect import CELL_COLUMNS
+from bench.results.records.plan import Plan
 from bench.results.records.record import Record, read_record
 from bench.running import evaluation, training
-from bench.running.cell import Work, run_cell
-from bench.running.engine import work_of
+from bench.running.cell import PlannedCell, run_cell
 from bench.running.evaluation import Answered
 
 
 @pytest.fixture
 def plan(tiny_path: Path) -> Plan:
-    return resolve(RunOptions(arch="lstm", suite=str(tiny_path), threads=1, set=("batch=30",)))
+    return decide(RunOptions(arch="lstm", suite=str(tiny_path), threads=1, set=("batch=30",)), command="test")
 
 
-def work(plan: Plan, folder: Path, seed: int = 0) -> Work:
-    return work_of(plan, plan.entries[0], seed, folder)
+def cell(plan: Plan, folder: Path, seed: int = 0) -> PlannedCell:
+    return PlannedCell(plan, plan.architectures[0], seed, folder)
 
 
 def run_here(plan: Plan, folder: Path) -> Record:
-    run_cell(work(plan, folder), lambda event: None)
+    run_cell(cell(plan, folder), lambda event: None)
     return read_record(folder)
 
 
@@ -51,10 +52,10 @@ def test_the_seed_decides_the_weights_that_a_model_is_born_with(
     monkeypatch.setattr(training, "train", train)
     for number, seed in enumerate((0, 0, 1)):
         torch.manual_seed(100 + number)
-        run_cell(work(plan, tmp_path / str(number), seed), lambda event: None)
-    entry = plan.entries[0]
+        run_cell(cell(plan, tmp_path / str(number), seed), lambda event: None)
     torch.manual_seed(0)
-    expected = entry.cls(entry.config, sequence_spec(plan.suite)).state_dict()
+    config = config_of("lstm", plan.entries["lstm"])
+    expected = architectures.get("lstm")(config, sequence_spec(suite_of(plan))).state_dict()
     for name, tensor in expected.items():
         assert torch.equal(born[0][name], tensor)
         assert torch.equal(born[1][name], tensor)
@@ -62,7 +63,7 @@ def test_the_seed_decides_the_weights_that_a_model_is_born_with(
 
 
 def test_a_problem_is_written_in_training_as_in_evaluation(
-    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Plan, tiny: Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One symbol more or less at the boundary of prompt and answer would move every figure of an architecture."""
     seen: dict[str, list[Encoded]] = {"training": [], "evaluation": []}
@@ -72,7 +73,7 @@ def test_a_problem_is_written_in_training_as_in_evaluation(
         raise training.Diverged("far off")
 
     monkeypatch.setattr(training, "train", train)
-    run_cell(work(plan, tmp_path / "training"), lambda event: None)
+    run_cell(cell(plan, tmp_path / "training"), lambda event: None)
     monkeypatch.undo()
     original = evaluation.answer
 
@@ -81,15 +82,15 @@ def test_a_problem_is_written_in_training_as_in_evaluation(
         return original(model, problems, *arguments)
 
     monkeypatch.setattr(evaluation, "answer", answer)
-    run_cell(work(plan, tmp_path / "evaluation"), lambda event: None)
+    run_cell(cell(plan, tmp_path / "evaluation"), lambda event: None)
     known = set(rows_of(seen["training"][0]))
     asked = rows_of(seen["evaluation"][-1])
-    of_training = asked[len(plan.suite.evaluation_set("test")) :]
-    assert len(of_training) == len(plan.suite.evaluation_set("seen"))
+    of_training = asked[len(tiny.evaluation_set("test")) :]
+    assert len(of_training) == len(tiny.evaluation_set("seen"))
     assert set(of_training) <= known
     assert not set(asked[: -len(of_training)]) & known
     for problems in (*seen["training"], *seen["evaluation"]):
-        assert (problems.prompt[:, -1] == plan.suite.encoding.tokenizer.vocabulary.index("=")).all()
+        assert (problems.prompt[:, -1] == tiny.encoding.tokenizer.vocabulary.index("=")).all()
 
 
 def rows_of(problems: Encoded) -> list[tuple[bytes, bytes]]:
@@ -139,10 +140,11 @@ def test_tied_weights_are_kept_and_read_again(tmp_path: Path, tiny_path: Path, m
         self.head.weight = self.symbols.weight
 
     monkeypatch.setattr(cls, "__init__", tied)
-    tied_plan = resolve(RunOptions(arch="transformer", suite=str(tiny_path), threads=1, set=("batch=30",)))
+    options = RunOptions(arch="transformer", suite=str(tiny_path), threads=1, set=("batch=30",))
+    tied_plan = decide(options, command="test")
     record = run_here(tied_plan, tmp_path)
     assert (record.status, record.reason) == ("done", "")
-    model = load_model(tmp_path, record, tied_plan.suite)
+    model = load_model(tmp_path, record, suite_of(tied_plan))
     assert model.get_parameter("head.weight") is model.get_parameter("symbols.weight")
     assert record.parameters == sum(parameter.numel() for parameter in model.parameters())
 

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
+from plans import make_plan
 from tiny import suite_of
 
 from bench.architectures import Batch, from_scratch, get
 from bench.datasets.suites import Suite
 from bench.datasets.writing.tokenizers import EOS, PAD
-from bench.planning.decide import sequence_spec
+from bench.planning.objects import sequence_spec
 from bench.results.records.predictions import read_predictions, write_predictions
 from bench.results.statistics.anatomy import classify
 from bench.running.baselines import baseline_frame
@@ -87,7 +88,7 @@ def test_workings_and_answers_are_scored_apart(tmp_path: Path) -> None:
 
 def test_an_edited_score_of_workings_is_found() -> None:
     suite = suite_in("scratchpad")
-    expected = Expected({"settings": {}, "suite": {"content": suite.model_dump(mode="json")}})
+    expected = Expected(make_plan(suite={"content": suite.model_dump(mode="json")}))
     frame, targets = answered_with(suite, {0: "9:9"})
     of_test = frame.loc[frame["split"] == "test", "right"]
     record = SimpleNamespace(correct=int(of_test.sum()), total=len(of_test))

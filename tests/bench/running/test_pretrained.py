@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from calling import call
+from calling import call, train
 from language_models import as_gguf, llama, needs_smollm2, smollm2
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -21,21 +21,20 @@ from bench.architectures.pretrained import Pretrained
 from bench.asking.expression import ask, read_problem, whether_seen
 from bench.asking.models import trained_models
 from bench.errors import UserError
-from bench.planning.decide import Entry, Plan, frame, missing_lines, resolve
+from bench.planning.decide import decide, decide_shared, left_out, left_out_lines
 from bench.planning.estimate import training_seconds
 from bench.planning.options import RunOptions
 from bench.results.records.collect import collect
 from bench.results.records.curves import read_curve
+from bench.results.records.plan import Plan
 from bench.results.records.record import RECORD, Record, read_record
 from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import contents
 from bench.results.report.write import FILE_NAMES, render
 from bench.results.statistics.comparable import held_equal
 from bench.results.statistics.pretrained import MAY_HAVE_MET
-from bench.running.cell import run_cell
+from bench.running.cell import PlannedCell, run_cell
 from bench.running.checkpoints import PATTERN
-from bench.running.engine import work_of
-from bench.running.run_folder import prepare
 from bench.verifying.run import verify_run
 
 
@@ -56,19 +55,12 @@ def options(tiny_path: Path, *settings: str, **changes: Any) -> RunOptions:
 
 
 def planned(tiny_path: Path, folder: Path, *settings: str, **changes: Any) -> Plan:
-    return resolve(options(tiny_path, f"pretrained.model={folder}", *settings, **changes))
-
-
-def entry_of(plan: Plan, name: str = "pretrained") -> Entry:
-    return next(entry for entry in plan.entries if entry.name == name)
+    return decide(options(tiny_path, f"pretrained.model={folder}", *settings, **changes), command="test")
 
 
 def run_all(plan: Plan, directory: Path) -> list[Record]:
     """Every cell of a plan, in this process."""
-    prepare(plan, directory, "test")
-    for entry in plan.entries:
-        for seed in plan.seeds:
-            run_cell(work_of(plan, entry, seed, cell_directory(directory, entry.name, seed)), lambda event: None)
+    train(plan, directory)
     torch.use_deterministic_algorithms(False)  # a cell has a process of its own, and sets what it likes there
     torch.set_flush_denormal(False)
     collect(directory)
@@ -94,40 +86,46 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path, folder: Path
 
 
 def test_all_leaves_it_out_until_a_model_is_named_and_says_so(tiny_path: Path, folder: Path) -> None:
-    plan, without = frame(options(tiny_path, arch="all"))
+    everything = options(tiny_path, arch="all")
+    without = decide_shared(everything).classes
     assert "pretrained" not in [cls.name for cls in without]
-    assert plan.left_out == ("pretrained",)
-    [line] = missing_lines(plan.left_out)
+    assert left_out(everything) == ("pretrained",)
+    [line] = left_out_lines(everything)
     assert line == "--arch all leaves out pretrained, which needs --set pretrained.model=..."
-    plan, named = frame(options(tiny_path, f"pretrained.model={folder}", arch="all"))
+    everything = options(tiny_path, f"pretrained.model={folder}", arch="all")
+    named = decide_shared(everything).classes
     assert [*(cls.name for cls in without), "pretrained"] == sorted(
         (cls.name for cls in named), key=lambda name: name == "pretrained"
     )
-    assert plan.left_out == ()
+    assert left_out(everything) == ()
+    assert left_out_lines(everything) == []
 
 
 def test_without_a_model_one_line_says_how_to_name_one(tiny_path: Path) -> None:
     with pytest.raises(UserError, match=r"^pretrained: needs a model; give one by --set pretrained.model=\.\.\.$"):
-        resolve(options(tiny_path))
+        decide(options(tiny_path), command="test")
 
 
 def test_its_size_is_never_fitted(tiny_path: Path, folder: Path) -> None:
-    plan = planned(tiny_path, folder, arch="lstm,pretrained")
-    assert (entry_of(plan, "lstm").match, entry_of(plan).match) == ("total", "unequal")
+    entries = planned(tiny_path, folder, arch="lstm,pretrained").entries
+    assert (entries["lstm"].match, entries["pretrained"].match) == ("total", "unequal")
     weights = sum(tensor.numel() for tensor in load_file(folder / "model.safetensors").values())
-    assert entry_of(plan).parameters == entry_of(plan).active_parameters == weights
-    adapter = entry_of(planned(tiny_path, folder, "pretrained.adapt=lora", "pretrained.rank=1"))
+    assert entries["pretrained"].parameters == entries["pretrained"].active_parameters == weights
+    adapter = planned(tiny_path, folder, "pretrained.adapt=lora", "pretrained.rank=1").entries["pretrained"]
     assert 0 < adapter.parameters < weights / 2
-    assert entry_of(plan).as_json()["config"]["weights"] == weights
+    assert entries["pretrained"].config["weights"] == weights
 
 
 def test_settings_may_be_for_it_alone(tiny_path: Path, folder: Path) -> None:
-    plan = planned(tiny_path, folder, "lr=0.01", "pretrained.lr=1e-3", arch="lstm,pretrained")
-    assert (entry_of(plan, "lstm").training.lr, entry_of(plan).training.lr) == (0.01, 1e-3)
-    usual = entry_of(planned(tiny_path, folder)).training
-    assert (usual.optimizer, usual.lr, usual.outer_lr) == ("adamw", 1e-4, 1e-4)
-    assert entry_of(planned(tiny_path, folder, "pretrained.adapt=lora")).training.lr == 1e-3
-    assert entry_of(planned(tiny_path, folder, "batch=5")).training.batch == 5
+    def training(*settings: str) -> dict[str, Any]:
+        return planned(tiny_path, folder, *settings).entries["pretrained"].training
+
+    entries = planned(tiny_path, folder, "lr=0.01", "pretrained.lr=1e-3", arch="lstm,pretrained").entries
+    assert (entries["lstm"].training["lr"], entries["pretrained"].training["lr"]) == (0.01, 1e-3)
+    usual = training()
+    assert (usual["optimizer"], usual["lr"], usual["outer_lr"]) == ("adamw", 1e-4, 1e-4)
+    assert training("pretrained.adapt=lora")["lr"] == 1e-3
+    assert training("batch=5")["batch"] == 5
     for wrong, why in {
         "gru.lr=1": "--set gru.lr: gru is not among the architectures of this run; there are lstm, pretrained",
         "pretrained.layers=2": "--set layers: unknown",
@@ -142,14 +140,14 @@ def test_settings_may_be_for_it_alone(tiny_path: Path, folder: Path) -> None:
 def test_only_who_comes_with_weights_may_be_left_untrained(tiny_path: Path, folder: Path) -> None:
     with pytest.raises(UserError, match="lstm starts from random weights, and knows nothing without training"):
         planned(tiny_path, folder, arch="pretrained,lstm", budget="examples=0")
-    assert planned(tiny_path, folder, budget="examples=0").budget.amount == 0
+    assert planned(tiny_path, folder, budget="examples=0").budget == "examples=0"
 
 
 def test_check_tells_how_long_it_takes(tiny_path: Path, folder: Path) -> None:
     plan = planned(tiny_path, folder)
-    assert 0 < training_seconds(plan, entry_of(plan)) < 60
+    assert 0 < training_seconds(plan, "pretrained") < 60
     untrained = planned(tiny_path, folder, budget="examples=0")
-    assert training_seconds(untrained, entry_of(untrained)) == 0
+    assert training_seconds(untrained, "pretrained") == 0
 
 
 @pytest.mark.parametrize(
@@ -250,7 +248,7 @@ def test_what_was_not_trained_answers_as_it_came(runs: dict[str, Path], folder: 
 @pytest.mark.parametrize("adapt", ["full", "lora"])
 def test_a_cell_that_was_stopped_goes_on_bit_for_bit(adapt: str, tiny_path: Path, folder: Path, tmp_path: Path) -> None:
     plan = planned(tiny_path, folder, f"pretrained.adapt={adapt}", "batch=30")
-    one, other = (work_of(plan, entry_of(plan), 0, tmp_path / name, 1e9) for name in ("straight", "broken"))
+    one, other = (PlannedCell(plan, "pretrained", 0, tmp_path / name, 1e9) for name in ("straight", "broken"))
     run_cell(one, lambda event: None)
     for steps in (1, 6, 21):
         asked = iter(range(1, 100))
@@ -422,7 +420,7 @@ def test_smollm2_reads_writes_and_learns(smollm2_cache: None, tmp_path: Path) ->
     suite.write_text("\n".join(lines) + "\n", encoding="utf-8")
     settings = ("pretrained.adapt=lora", "pretrained.rank=4", "batch=8", "pretrained.lr=3e-3")
     plan = planned(suite, Path(smollm2()), *settings, seeds="1")
-    config = entry_of(plan).as_json()["config"]
+    config = plan.entries["pretrained"].config
     assert (config["licence"], config["weights"]) == ("apache-2.0", 134_515_008)
     assert config["sha256"] == "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
     [record] = run_all(plan, tmp_path / "run")

@@ -20,13 +20,14 @@ from calling import call, one_by_one
 from places import ROOT
 
 from bench.locks import Held, holding
-from bench.planning.decide import Plan, resolve
+from bench.planning.decide import decide
 from bench.planning.options import RunOptions
 from bench.results.records.files import BadFile
+from bench.results.records.plan import Plan
 from bench.results.records.record import RECORD, read_record
-from bench.running.cell import ERROR, LOCK, Work, run_cell, write_outcome
+from bench.running.cell import ERROR, LOCK, PlannedCell, run_cell, write_outcome
 from bench.running.checkpoints import PATTERN, Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
-from bench.running.engine import Watcher, _CellTask, death, work_of
+from bench.running.engine import Watcher, _CellTask, death, planned_cell
 from bench.running.training import Diverged, Trained, _refuse_rise
 
 SAME = ("model.safetensors", "predictions.csv.gz")
@@ -34,16 +35,15 @@ STEPS = 20
 """Of a run of the tiny suite, each of them with a point of the curve."""
 
 
-def work(tiny_path: Path, folder: Path, name: str = "transformer", settings: str = "batch=30,dropout=0.1") -> Work:
-    plan = resolve(RunOptions(arch=name, suite=str(tiny_path), threads=1, set=(settings,)))
-    return work_of(plan, plan.entries[0], 0, folder, checkpoint_seconds=1e9)
+def plan_of(tiny_path: Path, name: str = "transformer", settings: str = "batch=30,dropout=0.1") -> Plan:
+    return decide(RunOptions(arch=name, suite=str(tiny_path), threads=1, set=(settings,)), command="test")
 
 
-def transformer_plan(tiny_path: Path) -> Plan:
-    return resolve(RunOptions(arch="transformer", suite=str(tiny_path), threads=1, set=("batch=30,dropout=0.1",)))
+def cell_of(plan: Plan, folder: Path) -> PlannedCell:
+    return PlannedCell(plan, plan.architectures[0], 0, folder, checkpoint_seconds=1e9)
 
 
-def run_for(work: Work, steps: int) -> list[dict[str, Any]]:
+def run_for(cell: PlannedCell, steps: int) -> list[dict[str, Any]]:
     """Run a cell until it has taken so many more steps, or is done; what it reported."""
     events: list[dict[str, Any]] = []
     asked = 0
@@ -53,7 +53,7 @@ def run_for(work: Work, steps: int) -> list[dict[str, Any]]:
         asked += 1
         return asked == steps
 
-    run_cell(work, events.append, stop)
+    run_cell(cell, events.append, stop)
     return events
 
 
@@ -61,7 +61,7 @@ def run_for(work: Work, steps: int) -> list[dict[str, Any]]:
 def straight(tiny_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a cell that nothing interrupted."""
     folder = tmp_path_factory.mktemp("straight") / "cell"
-    run_cell(work(tiny_path, folder), lambda event: None)
+    run_cell(cell_of(plan_of(tiny_path), folder), lambda event: None)
     return folder
 
 
@@ -87,8 +87,9 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_cell_that_was_stopped_goes_on_bit_for_bit(name: str, tiny_path: Path, tmp_path: Path) -> None:
     straight, broken = tmp_path / "straight", tmp_path / "broken"
-    run_cell(work(tiny_path, straight, name, CASES[name]), lambda event: None)
-    cell = work(tiny_path, broken, name, CASES[name])
+    plan = plan_of(tiny_path, name, CASES[name])
+    run_cell(cell_of(plan, straight), lambda event: None)
+    cell = cell_of(plan, broken)
     for steps in (1, 6, 12):
         run_for(cell, steps)
         assert not (broken / RECORD).exists()
@@ -102,14 +103,14 @@ def test_a_cell_that_was_stopped_goes_on_bit_for_bit(name: str, tiny_path: Path,
 def test_a_cell_that_was_stopped_after_its_last_step_only_answers(
     straight: Path, tiny_path: Path, tmp_path: Path
 ) -> None:
-    cell = work(tiny_path, tmp_path / "late")
+    cell = cell_of(plan_of(tiny_path), tmp_path / "late")
     run_for(cell, STEPS)
     assert [event["kind"] for event in run_for(cell, 1)] == ["resumed", "evaluation"]
     same_outcome(straight, tmp_path / "late")
 
 
 def test_what_the_sessions_cost_is_summed(tiny_path: Path, tmp_path: Path) -> None:
-    cell = work(tiny_path, tmp_path)
+    cell = cell_of(plan_of(tiny_path), tmp_path)
     run_for(cell, 5)
     before, _ = newest_checkpoint(tmp_path, cell.digest)
     assert before is not None
@@ -124,7 +125,7 @@ def test_what_the_sessions_cost_is_summed(tiny_path: Path, tmp_path: Path) -> No
 def test_a_broken_checkpoint_is_named_and_the_one_before_serves(
     straight: Path, tiny_path: Path, tmp_path: Path
 ) -> None:
-    cell = work(tiny_path, tmp_path / "broken")
+    cell = cell_of(plan_of(tiny_path), tmp_path / "broken")
     run_for(cell, 4)
     run_for(cell, 4)
     newer = max((tmp_path / "broken").glob(PATTERN))
@@ -140,7 +141,7 @@ def test_a_broken_checkpoint_is_named_and_the_one_before_serves(
 
 
 def test_without_a_whole_checkpoint_a_cell_starts_anew(straight: Path, tiny_path: Path, tmp_path: Path) -> None:
-    cell = work(tiny_path, tmp_path / "broken")
+    cell = cell_of(plan_of(tiny_path), tmp_path / "broken")
     run_for(cell, 7)
     [only] = (tmp_path / "broken").glob(PATTERN)
     only.write_bytes(only.read_bytes()[:-100])
@@ -153,14 +154,17 @@ def test_without_a_whole_checkpoint_a_cell_starts_anew(straight: Path, tiny_path
 
 
 def test_a_checkpoint_of_other_settings_is_not_taken(tiny_path: Path, tmp_path: Path) -> None:
-    run_for(work(tiny_path, tmp_path), 4)
+    plan = plan_of(tiny_path)
+    run_for(cell_of(plan, tmp_path), 4)
     [path] = tmp_path.glob(PATTERN)
-    other = work(tiny_path, tmp_path, settings="batch=30,dropout=0.2")
+    other = cell_of(plan_of(tiny_path, settings="batch=30,dropout=0.2"), tmp_path)
     with pytest.raises(BadFile, match="is of another cell, or of one with other settings"):
         read_checkpoint(path, other.digest)
     # Where it lies, how often it keeps its state, what it calls itself and what else was loaded change nothing of
     # what a cell learns.
-    same = replace(work(tiny_path, tmp_path / "elsewhere"), checkpoint_seconds=1.0, preset="quick", plugins=["mine"])
+    preset = {name: entry.model_copy(update={"preset": "quick", "tuned": True}) for name, entry in plan.entries.items()}
+    more = plan.model_copy(update={"entries": preset, "plugins": ["mine"], "command": "again", "seeds": [0, 1]})
+    same = replace(cell_of(more, tmp_path / "elsewhere"), checkpoint_seconds=1.0)
     assert read_checkpoint(path, same.digest).facts["position"] == 120
 
 
@@ -175,7 +179,7 @@ def test_checkpoints_that_serve_nobody_give_way_to_those_that_do(tmp_path: Path)
 
 
 def test_other_data_than_before_are_refused(tiny_path: Path, tmp_path: Path) -> None:
-    cell = work(tiny_path, tmp_path)
+    cell = cell_of(plan_of(tiny_path), tmp_path)
     run_for(cell, 4)
     [path] = tmp_path.glob(PATTERN)
     checkpoint = read_checkpoint(path, cell.digest)
@@ -214,35 +218,35 @@ def test_a_cell_that_another_process_ended_is_let_alone(straight: Path, tiny_pat
     """It waited for the lock of the cell, and got it from a process that had written the record."""
     copytree(straight, tmp_path / "cell")
     before = {path.name: path.read_bytes() for path in (tmp_path / "cell").iterdir()}
-    assert run_for(work(tiny_path, tmp_path / "cell"), STEPS) == []
+    assert run_for(cell_of(plan_of(tiny_path), tmp_path / "cell"), STEPS) == []
     assert {path.name: path.read_bytes() for path in (tmp_path / "cell").iterdir()} == before
 
 
 def task_of(plan: Plan, run: Path, watcher: Watcher, retry_failed: bool = False) -> _CellTask:
-    return _CellTask(plan, plan.entries[0], 0, run, watcher, retry_failed, checkpoint_seconds=None, slices={})
+    return _CellTask(planned_cell(plan, "transformer", 0, run), run, watcher, retry_failed, slices={})
 
 
 @pytest.mark.parametrize("failed_before", [False, True], ids=["new", "retry-failed"])
 def test_no_process_is_started_for_a_cell_that_another_ended_meanwhile(
     straight: Path, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failed_before: bool
 ) -> None:
-    plan, watcher = transformer_plan(tiny_path), Mock()
+    plan, watcher = plan_of(tiny_path), Mock()
     task = task_of(plan, tmp_path, watcher, retry_failed=failed_before)
     if failed_before:
-        task.folder.mkdir(parents=True)
-        write_outcome(work_of(plan, plan.entries[0], 0, task.folder), death(1))
+        task.cell.directory.mkdir(parents=True)
+        write_outcome(task.cell, death(1))
 
     @contextmanager
     def held_by_another(*_: object) -> Iterator[None]:
-        rmtree(task.folder)
-        copytree(straight, task.folder)
+        rmtree(task.cell.directory)
+        copytree(straight, task.cell.directory)
         yield
 
     monkeypatch.setattr("bench.running.engine.holding", held_by_another)
     assert task.begin() is None
     watcher.finish.assert_called_once_with(read_record(straight))
     watcher.start.assert_not_called()
-    assert read_record(task.folder).done
+    assert read_record(task.cell.directory).done
 
 
 # --- other processes --------------------------------------------------------------------------------------------------
@@ -335,7 +339,7 @@ WRITES = STEPS + 4
 def test_a_power_cut_in_any_write_costs_nothing(
     write: int, after_rename: bool, straight: Path, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cell = replace(work(tiny_path, tmp_path / "cut"), checkpoint_seconds=0.0)
+    cell = replace(cell_of(plan_of(tiny_path), tmp_path / "cut"), checkpoint_seconds=0.0)
     original, writes = Path.replace, 0
 
     def rename(path: Path, target: Path) -> Path:
@@ -362,12 +366,12 @@ def test_a_power_cut_in_any_write_costs_nothing(
 def test_checkpoints_that_a_power_cut_left_behind_a_record_go_with_the_next_start(
     straight: Path, tiny_path: Path, tmp_path: Path
 ) -> None:
-    plan = transformer_plan(tiny_path)
+    plan = plan_of(tiny_path)
     task = task_of(plan, tmp_path, Mock())
-    copytree(straight, task.folder)
-    write_checkpoint(task.folder, "cell", STEPS, Checkpoint({}, {}))
+    copytree(straight, task.cell.directory)
+    write_checkpoint(task.cell.directory, "cell", STEPS, Checkpoint({}, {}))
     assert task.begin() is None
-    assert {path.name for path in task.folder.iterdir()} == {path.name for path in straight.iterdir()}
+    assert {path.name for path in task.cell.directory.iterdir()} == {path.name for path in straight.iterdir()}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="the shell's `ulimit` stands in for a full disk")

@@ -24,15 +24,16 @@ from bench.cli.report import report_command
 from bench.cli.run import run_command
 from bench.errors import UserError
 from bench.locks import holding
-from bench.planning.decide import Plan, resolve
+from bench.planning.decide import decide
 from bench.planning.options import RunOptions
 from bench.results.records import record as records
 from bench.results.records.collect import collect
-from bench.results.records.files import write_bytes
-from bench.results.records.run import cell_directory, open_run, write_plan
-from bench.running.cell import LOCK, Work, run_cell
-from bench.running.engine import Interrupted, Job, death, run_plan, run_tasks, work_of
-from bench.running.run_folder import prepare
+from bench.results.records.files import write_bytes, write_checked_json
+from bench.results.records.plan import PLAN, Plan
+from bench.results.records.run import cell_directory, open_run
+from bench.running.cell import LOCK, PlannedCell, run_cell
+from bench.running.engine import Interrupted, Job, death, planned_cell, run_plan, run_tasks
+from bench.running.run_folder import take_folder
 
 SETTINGS = ("--threads", "1", "--set", "batch=30")
 NAMES = ("lstm", "transformer", "encoder-decoder")
@@ -73,9 +74,9 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def plan_of(tiny_path: Path, arch: str = "lstm", **options: Any) -> Plan:
+def plan_of(tiny_path: Path, arch: str = "lstm", command: str = "test", **options: Any) -> Plan:
     settings: dict[str, Any] = {"threads": 1, "set": ("batch=30",)}
-    return resolve(RunOptions(arch=arch, suite=str(tiny_path), **(settings | options)))
+    return decide(RunOptions(arch=arch, suite=str(tiny_path), **(settings | options)), command)
 
 
 def test_every_cell_is_done_with_the_same_data_and_size(finished: tuple[Path, str]) -> None:
@@ -171,7 +172,7 @@ def test_the_same_plan_gives_the_same_bytes(
     """Another folder, another choice of architectures, and no process for each cell."""
     monkeypatch.setattr("bench.running.engine.run_tasks", one_by_one)
     plan = plan_of(tiny_path, "lstm,encoder-decoder")
-    prepare(plan, tmp_path / "again", "test")
+    take_folder(plan, tmp_path / "again")
     run_plan(plan, tmp_path / "again", Silent())
     for name in ("lstm", "encoder-decoder"):
         for file in ("predictions.csv.gz", "model.safetensors"):
@@ -190,7 +191,7 @@ def test_finished_cells_are_skipped_and_new_ones_added(
     directory, _ = finished
     before = {path: path.stat().st_mtime_ns for path in directory.glob("cells/*/record.json")}
     plan = plan_of(tiny_path, "lstm", seeds="2")
-    prepare(plan, directory, "test")
+    take_folder(plan, directory)
     watcher = Silent()
     run_plan(plan, directory, watcher)
     assert watcher.started == ["lstm-s1"]
@@ -216,19 +217,19 @@ def test_any_other_difference_is_refused_by_name(
 ) -> None:
     before = (finished[0] / "run.json").read_bytes()
     with pytest.raises(UserError, match=difference):
-        prepare(plan_of(tiny_path, **options), finished[0], "test")
+        take_folder(plan_of(tiny_path, **options), finished[0])
     assert (finished[0] / "run.json").read_bytes() == before
 
 
 def test_a_joined_plan_keeps_the_command_that_runs_all_its_cells(tiny_path: Path, tmp_path: Path) -> None:
-    prepare(plan_of(tiny_path, "lstm", seeds="2"), tmp_path, "bench run --arch lstm --seeds 2 --out here")
-    prepare(
-        plan_of(tiny_path, "transformer", seeds="4,"), tmp_path, "bench run --arch=transformer --seeds 4, --out here"
-    )
+    take_folder(plan_of(tiny_path, "lstm", "bench run --arch lstm --seeds 2 --out here", seeds="2"), tmp_path)
+    command = "bench run --arch=transformer --seeds 4, --out here"
+    take_folder(plan_of(tiny_path, "transformer", command, seeds="4,"), tmp_path)
     plan = open_run(tmp_path).plan
-    assert plan["command"] == "bench run --out here --arch lstm,transformer --seeds 0,1,4"
-    assert plan["plan_hash"] == plan_of(tiny_path, "lstm,transformer", seeds="0,1,4").hash
-    assert plan["suite"]["source"] == str(tiny_path)
+    assert plan.command == "bench run --out here --arch lstm,transformer --seeds 0,1,4"
+    assert plan == plan_of(tiny_path, "lstm,transformer", plan.command, seeds="0,1,4")
+    assert plan.plan_hash == plan.recomputed_hash()
+    assert plan.suite.source == str(tiny_path)
 
 
 def test_a_joined_plan_names_the_commits_of_both(
@@ -238,19 +239,17 @@ def test_a_joined_plan_names_the_commits_of_both(
     for name, commit, dirty in states:
         state = {"commit": commit, "dirty": dirty}
         monkeypatch.setattr("bench.machine.git_state", lambda state=state: state)
-        prepare(plan_of(tiny_path, name), tmp_path, f"bench run --arch {name}")
-    assert open_run(tmp_path).plan["git"] == {"commit": "a and b", "dirty": True}
+        take_folder(plan_of(tiny_path, name, f"bench run --arch {name}"), tmp_path)
+    assert open_run(tmp_path).plan.git == {"commit": "a and b", "dirty": True}
 
 
 def test_plans_joined_under_other_settings_keep_both_commands(tiny_path: Path, tmp_path: Path) -> None:
     commands = ["bench run --arch lstm --set lstm.lr=0.01 --out here", "bench run --arch gru --seeds 1 --out here"]
     commands.append("bench run --arch rnn --seeds=3 --threads 1 --out here")
-    prepare(plan_of(tiny_path, "lstm", set=("lstm.lr=0.01",)), tmp_path, commands[0])
-    prepare(plan_of(tiny_path, "gru", seeds="1"), tmp_path, commands[1])
-    prepare(plan_of(tiny_path, "rnn", seeds="3"), tmp_path, commands[2])
-    assert open_run(tmp_path).plan[
-        "command"
-    ] == (  # all seeds of each, or cells that the tables want were in no command
+    take_folder(plan_of(tiny_path, "lstm", commands[0], set=("lstm.lr=0.01",)), tmp_path)
+    take_folder(plan_of(tiny_path, "gru", commands[1], seeds="1"), tmp_path)
+    take_folder(plan_of(tiny_path, "rnn", commands[2], seeds="3"), tmp_path)
+    assert open_run(tmp_path).plan.command == (  # all seeds of each, or cells that the tables want were in no command
         "bench run --arch lstm --set lstm.lr=0.01 --out here --seeds 0,1,2 && "
         "bench run --arch gru --out here --seeds 0,1,2 && bench run --arch rnn --threads 1 --out here --seeds 0,1,2"
     )
@@ -258,11 +257,13 @@ def test_plans_joined_under_other_settings_keep_both_commands(tiny_path: Path, t
 
 def test_a_plan_that_run_did_not_write_is_refused(tiny_path: Path, tmp_path: Path) -> None:
     plan = plan_of(tiny_path)
-    content = plan.as_json("test")
+    content = plan.as_json()
     del content["settings"]
-    write_plan(tmp_path, content)
-    with pytest.raises(UserError, match="was not written by `run`"):
-        prepare(plan, tmp_path, "test")
+    write_checked_json(tmp_path / PLAN, content)
+    before = (tmp_path / PLAN).read_bytes()
+    with pytest.raises(UserError, match=r"run\.json: has no settings; restore it, or run again into another folder"):
+        take_folder(plan, tmp_path)
+    assert (tmp_path / PLAN).read_bytes() == before
 
 
 def test_a_run_ends_by_naming_its_page_and_shows_its_tables_where_that_cannot_be_written(
@@ -301,11 +302,11 @@ def test_an_interrupt_ends_the_child_at_once_and_only_by_our_hand(tiny_path: Pat
     since = 0.0
 
     plan = plan_of(tiny_path, budget="seconds=60")
-    work = work_of(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
+    cell = planned_cell(plan, "lstm", 0, tmp_path)
 
     class Endless:
-        def begin(self) -> tuple[Work, Job]:
-            return work, run_cell
+        def begin(self) -> tuple[PlannedCell, Job]:
+            return cell, run_cell
 
         def event(self, event: dict[str, Any]) -> bool:
             nonlocal since
@@ -325,14 +326,13 @@ def test_an_interrupt_ends_the_child_at_once_and_only_by_our_hand(tiny_path: Pat
         run_tasks([Endless()])
     assert time.monotonic() - since < 1
     assert not multiprocessing.active_children()
-    assert not (Path(work.directory) / records.RECORD).exists()
+    assert not (cell.directory / records.RECORD).exists()
 
 
 def test_a_cell_that_ends_early_is_done_and_says_why(tiny_path: Path, tmp_path: Path) -> None:
     plan = plan_of(tiny_path, set=("batch=30,lr=1e-9,outer_lr=1e-9",), stop_when_flat=2)
-    prepare(plan, tmp_path, "test")
-    work = work_of(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
-    run_cell(work, lambda event: None)
+    take_folder(plan, tmp_path)
+    run_cell(planned_cell(plan, "lstm", 0, tmp_path), lambda event: None)
     [record] = open_run(tmp_path).records
     assert (record.status, record.reason, record.examples) == ("done", "flat", 90)
     assert record.budget_deviation == 90 / 600 - 1
@@ -340,10 +340,8 @@ def test_a_cell_that_ends_early_is_done_and_says_why(tiny_path: Path, tmp_path: 
 
 def test_a_cell_that_diverges_is_a_row_with_its_reason(tiny_path: Path, tmp_path: Path) -> None:
     plan = plan_of(tiny_path, "transformer", set=("optimizer=sgd,lr=100,outer_lr=100,clip=1000000,batch=10",))
-    work = work_of(plan, plan.entries[0], 0, cell_directory(tmp_path, "transformer", 0))
-    prepare(plan, tmp_path, "test")
-    Path(work.directory).mkdir(parents=True)
-    run_cell(work, lambda event: None)
+    take_folder(plan, tmp_path)
+    run_cell(planned_cell(plan, "transformer", 0, tmp_path), lambda event: None)
     collect(tmp_path)
     row = pd.read_csv(tmp_path / "cells.csv").iloc[0]
     assert row["status"] == "diverged"
@@ -365,12 +363,10 @@ def test_a_cell_that_raises_is_a_row_with_its_reason(
     def fail(*_: Any, **__: Any) -> None:
         raise error
 
-    plan = plan_of(tiny_path)
-    work = work_of(plan, plan.entries[0], 0, cell_directory(tmp_path, "lstm", 0))
-    Path(work.directory).mkdir(parents=True)
+    cell = planned_cell(plan_of(tiny_path), "lstm", 0, tmp_path)
     monkeypatch.setattr("bench.running.training.train", fail)
-    run_cell(work, lambda event: None)
-    record = records.read_record(Path(work.directory))
+    run_cell(cell, lambda event: None)
+    record = records.read_record(cell.directory)
     assert record.status == status
     assert record.reason
 
@@ -379,7 +375,7 @@ def test_a_cell_whose_process_dies_is_a_row_with_its_reason(
     tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_of(tiny_path)
-    prepare(plan, tmp_path, "test")
+    take_folder(plan, tmp_path)
     monkeypatch.setattr("bench.running.engine.main", die)
     [record] = run_plan(plan, tmp_path, Silent())
     assert (record.status, record.reason) == (
@@ -413,7 +409,7 @@ def test_cells_left_to_another_process_are_missing_and_exit_status_1(
     monkeypatch.setattr("bench.results.report.html._vega", str)
     monkeypatch.chdir(tmp_path)
     arguments = ("run", "--arch", "lstm", "--suite", str(tiny_path), "--out", "out", "--seeds", "2", *SETTINGS)
-    prepare(plan_of(tiny_path, seeds="2", set=("batch=30",)), Path("out"), "test")
+    take_folder(plan_of(tiny_path, seeds="2", set=("batch=30",)), Path("out"))
     others = cell_directory(Path("out"), "lstm", 1)
     others.mkdir(parents=True)
     with holding(others / LOCK):

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from calling import call
 
-from bench.planning.decide import Plan, resolve
+from bench.planning.decide import decide
 from bench.planning.options import RunOptions
+from bench.results.records.plan import Plan
 from bench.results.records.record import Record
 from bench.results.records.run import open_run
 from bench.running import tracking
@@ -43,7 +44,8 @@ class View:
 
 @pytest.fixture(scope="module")
 def plan(tiny_path: Path) -> Plan:
-    return resolve(RunOptions(arch="lstm,masked-encoder", suite=str(tiny_path), seeds="2", threads=1))
+    options = RunOptions(arch="lstm,masked-encoder", suite=str(tiny_path), seeds="2", threads=1)
+    return decide(options, command="test")
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +148,7 @@ def test_trackers_show_curves_and_final_figures_and_stay_on_this_machine(
             assert found[cell]["final/train_seconds"].keys() == {600}
     settings = {name: json.loads(text) for name, text in trackio_rows(tmp_path, "select run_name, config from configs")}
     assert settings["lstm-s0"]["architecture"] == "lstm"
-    assert settings["lstm-s0"]["batch"] == plan.entries[0].training.batch
+    assert settings["lstm-s0"]["batch"] == plan.entries["lstm"].training["batch"]
     assert not (tmp_path / "theirs").exists()
     assert callers == []
 

@@ -22,14 +22,15 @@ from bench.architectures import Config, get
 from bench.datasets.suites import Suite
 from bench.errors import UserError
 from bench.locks import holding
-from bench.planning.decide import entry_of, resolve
+from bench.planning.decide import decide, left_out, planned_architecture
+from bench.planning.objects import suite_of
 from bench.planning.options import RunOptions, TuneOptions
 from bench.results.records.record import read_record
-from bench.running.cell import Work, run_cell, run_trial
-from bench.running.engine import Interrupted, Task, work_of
+from bench.running.cell import PlannedCell, run_cell, run_trial
+from bench.running.engine import Interrupted, Task
 from bench.running.run_folder import RUN_LOCK
 from bench.running.training import CURVE_POINTS
-from bench.tuning.search import BEST, Search, prepare, resolve_search, run_search
+from bench.tuning.search import BEST, Search, decide_search, run_options, run_search, take_folder
 from bench.tuning.space import DESIGN, search_space, settings_of
 from bench.tuning.trials import (
     FINISHED,
@@ -69,19 +70,19 @@ class Formula:
     """Takes the place of the trials' processes: right answers by a formula of the settings, a point at a time."""
 
     def __init__(self, right: Callable[[dict[str, Any]], int], outcome: dict[str, Any] | None = None) -> None:
-        self.works: list[Work] = []
+        self.cells: list[PlannedCell] = []
         self._right, self._outcome = right, outcome
 
     def __call__(self, tasks: Iterable[Task], at_once: int) -> None:
         for task in tasks:
             if (begun := task.begin()) is not None:
-                work, job = begun
+                cell, job = begun
                 assert job is run_trial
-                self.works.append(work)
-                task.end(0 if all(map(task.event, self._events(work))) else None)
+                self.cells.append(cell)
+                task.end(0 if all(map(task.event, self._events(cell))) else None)
 
-    def _events(self, work: Work) -> Iterator[dict[str, Any]]:
-        right = self._right(work.training | work.config | {"budget": work.budget})
+    def _events(self, cell: PlannedCell) -> Iterator[dict[str, Any]]:
+        right = self._right(cell.planned.training | cell.planned.config | {"budget": cell.plan.settings.budget})
         cost = {"flops": 7, "train_seconds": 0.5}
         for point in range(1, CURVE_POINTS + 1):
             share = point / CURVE_POINTS
@@ -116,11 +117,11 @@ def search_of(
     tiny_path: Path, trials: int = 8, arch: str = "lstm,transformer", finalists: int = 0, **options: Any
 ) -> Search:
     settings = {"arch": arch, "suite": str(tiny_path), "trials": trials, "finalists": finalists, "threads": 1}
-    return resolve_search(TuneOptions(**(settings | options)))
+    return decide_search(TuneOptions(**(settings | options)), command="test")
 
 
 def searched(search: Search, directory: Path, watcher: Silent | None = None) -> dict[str, list[Trial]]:
-    prepare(search, directory, "test")
+    take_folder(search, directory)
     return run_search(search, directory, watcher or Silent())
 
 
@@ -134,8 +135,9 @@ def test_every_architecture_has_as_many_trials_of_the_same_budget(
     found = searched(search_of(tiny_path), tmp_path, watcher)
     assert {name: len(trials) for name, trials in found.items()} == {"lstm": 8, "transformer": 8}
     assert watcher.started == [(name, "search", number) for number in range(8) for name in ("lstm", "transformer")]
-    assert {(work.budget, work.seed, work.stop_when_flat) for work in made.works} == {("examples=150", 100, None)}
-    assert all(abs(work.parameters / 5000 - 1) <= 0.02 for work in made.works)
+    shared = {(cell.plan.settings.budget, cell.seed, cell.plan.settings.stop_when_flat) for cell in made.cells}
+    assert shared == {("examples=150", 100, None)}
+    assert all(abs(cell.planned.parameters / 5000 - 1) <= 0.02 for cell in made.cells)
 
 
 def test_the_first_trials_are_the_defaults_and_then_the_same_for_all(
@@ -157,7 +159,7 @@ def test_the_first_trials_are_the_defaults_and_then_the_same_for_all(
 def test_a_trial_behind_the_others_is_ended_and_counts(
     tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]
 ) -> None:
-    made = formula(lambda settings: 50 if len(made.works) <= FINISHED else 50 - len(made.works))
+    made = formula(lambda settings: 50 if len(made.cells) <= FINISHED else 50 - len(made.cells))
     watcher = Silent()
     [trials] = searched(search_of(tiny_path, 6, "lstm"), tmp_path, watcher).values()
     assert [trial.state for trial in trials] == ["done"] * FINISHED + ["pruned"] * 2
@@ -185,12 +187,12 @@ def test_settings_that_make_no_model_of_the_size_are_a_trial_too(
 ) -> None:
     formula()
 
-    def refuse(plan: Any, cls: Any, base: Any, asked: Any, assignments: Any) -> Any:
+    def refuse(settings: Any, suite: Any, cls: Any, base: Any, asked: Any, assignments: Any) -> Any:
         if asked[0][0].get("batch") == 128:
             raise UserError("cannot be met")
-        return entry_of(plan, cls, base, asked, assignments)
+        return planned_architecture(settings, suite, cls, base, asked, assignments)
 
-    monkeypatch.setattr("bench.tuning.search.entry_of", refuse)
+    monkeypatch.setattr("bench.tuning.search.planned_architecture", refuse)
     [trials] = searched(search_of(tiny_path, 8, "transformer"), tmp_path).values()
     refused = [trial for trial in trials if trial.settings["batch"] == 128]
     assert {(trial.state, trial.reason, trial.examples) for trial in refused} == {("pruned", "cannot be met", 0)}
@@ -200,14 +202,14 @@ def test_settings_that_make_no_model_of_the_size_are_a_trial_too(
 def test_what_the_suite_settles_is_not_searched(tmp_path: Path, tiny_path: Path) -> None:
     suite = tmp_path / "settled.toml"
     suite.write_text(tiny_path.read_text() + '[defaults.settings]\noptimizer = "sgd"\nlayers = 2\n', encoding="utf-8")
-    plan = search_of(suite, budget="steps=9").plan
-    assert list(search_space(plan, get("transformer"))) == ["lr", "outer_lr", "warmup", "weight_decay", "heads"]
-    assert settings_of(plan, {"lr": 0.5}) == {"lr": 0.025}
+    shared = search_of(suite, budget="steps=9").shared
+    assert list(search_space(shared, get("transformer"))) == ["lr", "outer_lr", "warmup", "weight_decay", "heads"]
+    assert settings_of(shared, {"lr": 0.5}) == {"lr": 0.025}
 
 
 def test_depth_is_searched_as_far_as_it_is_possible(tiny_path: Path) -> None:
-    plan = search_of(tiny_path).plan
-    depth: Any = search_space(plan, get("encoder-decoder"))["layers"]
+    shared = search_of(tiny_path).shared
+    depth: Any = search_space(shared, get("encoder-decoder"))["layers"]
     assert (depth.low, depth.high) == (2, 6)  # it needs one for each side
 
 
@@ -223,26 +225,26 @@ def test_own_options_that_break_the_rules_are_refused(
 def test_a_depth_that_is_no_field_is_refused_but_there_may_be_none(
     tiny_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = search_of(tiny_path).plan
+    shared = search_of(tiny_path).shared
     monkeypatch.setattr(get("lstm").Config, "depth_field", "layer")
     with pytest.raises(UserError, match="is 'layer'; did you mean 'layers'"):
-        search_space(plan, get("lstm"))
+        search_space(shared, get("lstm"))
     monkeypatch.setattr(Config, "depth_field", "layer")
-    assert not {"layer", "layers"} & search_space(plan, get("lstm")).keys()
+    assert not {"layer", "layers"} & search_space(shared, get("lstm")).keys()
 
 
 def test_the_budget_of_a_trial_is_a_quarter(tiny_path: Path) -> None:
     usual, given = search_of(tiny_path), search_of(tiny_path, budget="tokens=1k")
-    assert (str(usual.plan.budget), str(usual.for_budget)) == ("examples=150", "examples=600")
-    assert (str(given.plan.budget), str(given.for_budget)) == ("tokens=1000", "tokens=4000")
+    assert (usual.shared.settings.budget, str(usual.for_budget)) == ("examples=150", "examples=600")
+    assert (given.shared.settings.budget, str(given.for_budget)) == ("tokens=1000", "tokens=4000")
 
 
 # --- validation alone -------------------------------------------------------------------------------------------------
 
 
 def test_a_trial_makes_no_test_problem(tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = resolve(RunOptions(arch="lstm", suite=str(tiny_path), budget="examples=60", threads=1))
-    work = work_of(plan, plan.entries[0], 0, tmp_path / "cell")
+    options = RunOptions(arch="lstm", suite=str(tiny_path), budget="examples=60", threads=1)
+    cell = PlannedCell(decide(options, command="test"), "lstm", 0, tmp_path / "cell")
     honest = Suite.evaluation_set
 
     def validation_alone(suite: Suite, split: Any) -> Any:
@@ -251,12 +253,12 @@ def test_a_trial_makes_no_test_problem(tiny_path: Path, tmp_path: Path, monkeypa
 
     monkeypatch.setattr(Suite, "evaluation_set", validation_alone)
     events: list[dict[str, Any]] = []
-    run_trial(work, events.append)
+    run_trial(cell, events.append)
     assert events[-1]["kind"] == "outcome"
     assert events[-1]["status"] == "done"
-    assert events[-1]["total"] == len(plan.suite.evaluation_set("validation"))
+    assert events[-1]["total"] == len(suite_of(cell.plan).evaluation_set("validation"))
     assert not (tmp_path / "cell").exists()
-    run_cell(work, events.append)  # which does ask the test problems, so that the guard is seen to work
+    run_cell(cell, events.append)  # which does ask the test problems, so that the guard is seen to work
     assert "asked for test" in read_record(tmp_path / "cell").reason
 
 
@@ -377,7 +379,9 @@ def test_the_table_of_trials_is_written_anew_where_it_is_gone(
 def test_what_others_trained_is_not_searched(tiny_path: Path) -> None:
     with pytest.raises(UserError, match="--arch pretrained: tune searches models that start from random weights"):
         search_of.__wrapped__(tiny_path, arch="pretrained")
-    assert search_of.__wrapped__(tiny_path, arch="all").plan.left_out == ("pretrained",)
+    everything = TuneOptions(arch="all", suite=str(tiny_path), threads=1)
+    assert "pretrained" not in [cls.name for cls in decide_search(everything, command="test").classes]
+    assert left_out(run_options(everything)) == ("pretrained",)
 
 
 @pytest.mark.parametrize(
@@ -391,9 +395,9 @@ def test_what_others_trained_is_not_searched(tiny_path: Path) -> None:
 def test_another_search_in_the_folder_is_refused_by_the_difference(
     options: dict[str, Any], difference: str, tiny_path: Path, tmp_path: Path
 ) -> None:
-    prepare(search_of(tiny_path), tmp_path, "test")
+    take_folder(search_of(tiny_path), tmp_path)
     with pytest.raises(UserError, match=difference):
-        prepare(search_of(tiny_path, **options), tmp_path, "test")
+        take_folder(search_of(tiny_path, **options), tmp_path)
 
 
 def test_another_folder_a_second_process_and_a_broken_journal_are_refused(
@@ -402,9 +406,9 @@ def test_another_folder_a_second_process_and_a_broken_journal_are_refused(
     formula()
     search = search_of(tiny_path, 1, "lstm")
     with pytest.raises(UserError, match=r"holds no tune\.json"):
-        prepare(search, tiny_path.parent, "test")
+        take_folder(search, tiny_path.parent)
     (tmp_path / ".tune.json.7.tmp").write_text("of a search that was killed at once")
-    prepare(search, tmp_path, "test")
+    take_folder(search, tmp_path)
     with holding(tmp_path / RUN_LOCK), pytest.raises(UserError, match="another process searches here"):
         run_search(search, tmp_path, Silent())
     (tmp_path / JOURNAL).write_text("a letter\n")
@@ -430,22 +434,21 @@ def test_a_run_takes_the_best_settings_and_counts_as_tuned_where_they_are_for(
     assert best is not None
     assert best.score is not None
     assert best.score > max(trial.score for trial in trials if trial.score is not None) - 0.02
-    [trained] = [
-        work for work in made.works if work.architecture == "transformer" and work.training["lr"] == best.settings["lr"]
-    ]
+    of_transformers = [cell.planned for cell in made.cells if cell.architecture == "transformer"]
+    [trained] = [planned for planned in of_transformers if planned.training["lr"] == best.settings["lr"]]
 
     def entry(**options: Any) -> Any:
         common = {"arch": "transformer", "suite": str(tiny_path), "threads": 1, "set_file": tmp_path / BEST}
-        return resolve(RunOptions(**(common | options))).entries[0]
+        return decide(RunOptions(**(common | options)), command="test").entries["transformer"]
 
     run = entry()
-    assert run.as_json()["config"] == trained.config
-    assert run.as_json()["training"] == trained.training
+    assert run.config == trained.config
+    assert run.training == trained.training
     assert (run.preset, run.tuned) == ("tiny, 5,000 parameters, examples=600", True)
     changes: list[dict[str, Any]] = [{"budget": "examples=150"}, {"params": "6k"}, {"set": ("batch=20",)}]
     for other in [*changes, {"training_problems": "50"}, {"precision": "bf16"}]:
         assert not entry(**other).tuned, other
-    assert entry(set=("lr=0.5",)).training.lr == 0.5
+    assert entry(set=("lr=0.5",)).training["lr"] == 0.5
 
 
 def test_the_table_of_trials_has_every_one_with_its_settings(
@@ -491,7 +494,8 @@ def test_the_best_few_are_trained_once_more_and_the_best_of_them_is_taken(
         first, finals = ranked(trials), [trial for trial in trials if trial.stage == "final"]
         assert [trial.settings for trial in finals] == [trial.settings for trial in finalists(trials, "layers")[:3]]
         assert finals[0].settings == first[0].settings
-        assert {work.budget for work in made.works if work.architecture == name} == {"examples=150", "examples=600"}
+        budgets = {cell.plan.settings.budget for cell in made.cells if cell.architecture == name}
+        assert budgets == {"examples=150", "examples=600"}
         best = best_of(trials, "layers")
         assert best is not None
         assert best.stage == "final"
@@ -590,7 +594,7 @@ def test_every_own_option_is_tried_with_another_choice(
 ) -> None:
     made = formula()
     searched(search_of(tiny_path, arch="bitnet"), tmp_path)
-    tried = [(work.config["heads"], work.config["positions"]) for work in made.works]
+    tried = [(cell.planned.config["heads"], cell.planned.config["positions"]) for cell in made.cells]
     assert tried[4] == (2, "rotary")
     assert tried[7] == (4, "learned")
     assert set(tried[:4] + tried[5:7]) == {(4, "rotary")}

@@ -2,11 +2,11 @@ import csv
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bench.results.records.collect import CELL_COLUMNS, collect
+from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record, read_record, write_record
-from bench.results.records.run import cell_directory, write_plan
+from bench.results.records.run import cell_directory
 
 
 def test_collecting_again_gives_the_same_bytes_and_leaves_no_other_files(run_directory: Path) -> None:
@@ -50,7 +50,7 @@ def test_cells_csv_has_the_columns_of_the_design_and_says_what_the_records_say(r
 
 
 def test_a_failed_cell_is_a_row_with_empty_figures_and_a_missing_one_is_none(
-    run_directory: Path, make_record: Callable[..., Record], make_plan: Callable[..., dict[str, Any]]
+    run_directory: Path, make_record: Callable[..., Record], make_plan: Callable[..., Plan]
 ) -> None:
     write_plan(run_directory, make_plan(seeds=[0, 1, 2, 3]))
     cell = cell_directory(run_directory, "lstm", 1)
@@ -70,9 +70,7 @@ def test_a_failed_cell_is_a_row_with_empty_figures_and_a_missing_one_is_none(
     assert "\nlstm,1," not in results.read_text()
 
 
-def test_a_run_without_a_finished_cell_has_files_with_a_header(
-    tmp_path: Path, make_plan: Callable[..., dict[str, Any]]
-) -> None:
+def test_a_run_without_a_finished_cell_has_files_with_a_header(tmp_path: Path, make_plan: Callable[..., Plan]) -> None:
     write_plan(tmp_path, make_plan())
     cells, results = collect(tmp_path)
     assert cells.read_text() == ",".join(CELL_COLUMNS) + "\n"

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -6,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from bench.results.records import record as records
 from bench.results.records.files import BadFile, checksum, sha256_of, write_json
+from bench.results.records.plan import first_mistake
 from bench.results.records.record import Record
 
 MakeRecord = Callable[..., Record]
@@ -46,25 +49,27 @@ def test_a_finished_record_is_never_overwritten_but_a_failed_one_is(tmp_path: Pa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seed": "0"}, "seed is '0' of type str"),
-        ({"seed": True}, "seed is True of type bool"),
-        ({"correct": np.int64(3)}, "correct is .* of type int64"),
-        ({"status": "finished"}, "status is 'finished'"),
-        ({"data_chain": ["ab", 1]}, "data_chain"),
-        ({"versions": {"torch": 2}}, "versions"),
+        ({"seed": "0"}, "has seed '0' of type str: expected a valid integer"),
+        ({"seed": True}, "has seed True of type bool: expected a valid integer"),
+        ({"correct": np.int64(3)}, "has correct .* of type int64: expected a valid integer"),
+        ({"status": "finished"}, "has status 'finished' of type str: expected 'done', 'diverged', "),
+        ({"data_chain": ["ab", 1]}, r"has data_chain\.1 1 of type int: expected a valid string"),
+        ({"versions": {"torch": 2}}, r"has versions\.torch 2 of type int: expected a valid string"),
         ({"budget": "steps=0"}, "budget is 'steps=0'"),
         ({"budget": "epochs=3"}, "a unit of examples, steps, tokens, flops, seconds"),
         ({"reason": "one\ntwo"}, "not one line"),
         ({"test_hash": None, "flops": None}, "no value for flops, test_hash"),
         ({"parameters": 0}, "status is 'done', but parameters is 0"),
-        ({"flops": 10**400}, "flops is 10"),
+        ({"flops": 10**400}, r"has flops 1000.*\.\.\..*000 of type int: expected less than"),
         ({"exact_match": 0.7}, "exact_match is 0.7, not 3 / 4"),
         ({"correct": 5, "exact_match": 1.25}, "correct is 5 of total 4"),
     ],
 )
 def test_a_record_that_cannot_be_is_refused(make_record: MakeRecord, changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValidationError) as caught:
         make_record(**changes)
+    assert re.search(message, first_mistake(caught.value))
+    assert first_mistake(caught.value).isprintable()
 
 
 def _rewritten(path: Path, sign: bool = True, **changes: Any) -> None:
@@ -84,7 +89,7 @@ def _rewritten(path: Path, sign: bool = True, **changes: Any) -> None:
         (lambda path: _rewritten(path, sign=False, checksum=...), "lacks keys: checksum"),
         (lambda path: _rewritten(path, accuracy=1, colour=2), "unknown keys: accuracy, colour"),
         (lambda path: _rewritten(path, flops=..., seed=...), "lacks keys: flops, seed"),
-        (lambda path: _rewritten(path, seed="0"), "seed is '0' of type str, not int"),
+        (lambda path: _rewritten(path, seed="0"), "has seed '0' of type str: expected a valid integer; "),
         (lambda path: _rewritten(path, schema=1), "schema 1, and this program reads 2; use the version"),
         (lambda path: path.write_bytes(path.read_bytes()[:-300]), "not valid JSON"),
         (lambda path: path.write_bytes(b"\xff" + path.read_bytes()), "not valid JSON"),

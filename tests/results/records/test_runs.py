@@ -9,15 +9,14 @@ import pandas as pd
 import pytest
 
 from bench.results.records.collect import collect
-from bench.results.records.files import BadFile
+from bench.results.records.files import BadFile, write_checked_json
+from bench.results.records.plan import PLAN, Plan, read_plan, write_plan
 from bench.results.records.record import Record
-from bench.results.records.run import cell_directory, open_run, write_plan
+from bench.results.records.run import cell_directory, open_run
 from bench.results.statistics.scores import Scores
 
 
-def test_a_run_lists_its_cells_in_the_order_of_the_plan(
-    run_directory: Path, make_plan: Callable[..., dict[str, Any]]
-) -> None:
+def test_a_run_lists_its_cells_in_the_order_of_the_plan(run_directory: Path, make_plan: Callable[..., Plan]) -> None:
     run = open_run(run_directory)
     assert [(r.architecture, r.seed) for r in run.records] == [
         (a, s) for a in ("lstm", "transformer") for s in (0, 1, 2)
@@ -84,13 +83,12 @@ def test_a_broken_cell_is_named_and_the_others_stand(
 @pytest.mark.parametrize("changes", [{"budget": "examples=9000"}, {"config": {"width": 9}}, {"training": {}}])
 def test_a_cell_of_another_run_is_broken(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
     changes: dict[str, Any],
 ) -> None:
-    entry = {"config": {"width": 8}, "training": {"optimizer": "adamw"}}
-    write_plan(tmp_path, make_plan(entries={"lstm": entry}))
+    write_plan(tmp_path, make_plan())
     write_cell(tmp_path, predictions, architecture="lstm", seed=0)
     write_cell(tmp_path, predictions, architecture="lstm", seed=1, **changes)
     run = open_run(tmp_path)
@@ -104,27 +102,76 @@ def _edit(path: Path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("path", "value", "message"),
     [
-        ({"seeds": 3}, "has seeds of type int"),
-        ({"suite": {"name": "tiny"}}, "has a suite that has no version"),
-        ({"git": "f00"}, "has git of type str"),
-        ({"plan_hash": None}, "has plan_hash of type NoneType"),
-        ({"architectures": ["lstm", "lstm"]}, "none, or one twice"),
-        ({"architectures": ["../lstm"]}, "has an architecture called"),
-        ({"seeds": [0, True]}, "has seeds with True"),
-        ({"strata": [{"operation": "+"}]}, "has a stratum"),
-        ({"schema": 7}, "has schema 7"),
+        ("seeds", 3, "has seeds 3 of type int: expected a valid list"),
+        ("suite version", ..., "has no suite.version"),
+        ("git", "f00", "has git 'f00' of type str: expected a valid dictionary"),
+        ("plan_hash", None, "has plan_hash None of type NoneType: expected a valid string"),
+        (
+            "architectures",
+            ["lstm", "lstm"],
+            "has architectures ['lstm', 'lstm'] of type list: expected one or more, each",
+        ),
+        ("architectures 0", "../lstm", "has architectures.0 '../lstm' of type str: String should match pattern "),
+        ("architectures 0", "gru", "its architectures are not those it has entries of"),
+        ("seeds", [], "has seeds [] of type list: expected one or more, each once"),
+        ("seeds", [0, 0], "has seeds [0, 0] of type list: expected one or more, each once"),
+        ("seeds 1", True, "has seeds.1 True of type bool: expected a valid integer"),
+        ("seeds 1", 2**31, "has seeds.1 2147483648 of type int: expected less than 2147483648"),
+        ("strata 0 digits", ..., "has no strata.0.digits"),
+        ("strata 0 exhaustive", 1, "has strata.0.exhaustive 1 of type int: expected a valid boolean"),
+        ("strata 0 colour", "red", "has an unknown key strata.0.colour"),
+        ("schema", 7, "has schema 7, and this program reads 2"),
+        ("schema", ..., "has schema None, and this program reads 2"),
+        ("budget", ..., "has no budget"),
+        ("suite", ..., "has no suite"),
+        ("suite content", [], "has suite.content [] of type list: expected a valid dictionary"),
+        ("settings", ..., "has no settings"),
+        ("settings threads", ..., "has no settings.threads"),
+        ("settings match", "all", "has settings.match 'all' of type str: expected 'total' or 'active'"),
+        ("settings parameters", 10**400, "has settings.parameters 10000"),
+        ("entries", ..., "has no entries"),
+        ("entries lstm", ..., "its architectures are not those it has entries of"),
+        ("entries lstm", 3, "has entries.lstm 3 of type int: expected a valid dictionary"),
+        ("entries lstm config", "wide", "has entries.lstm.config 'wide' of type str: expected a valid dictionary"),
+        ("entries lstm training", ..., "has no entries.lstm.training"),
+        ("colour", "red", "has an unknown key colour"),
+        ("\x1b[2J\n", "red", "has an unknown key ?[2J"),
     ],
 )
-def test_a_plan_that_could_not_be_read_is_not_written(
-    tmp_path: Path, make_plan: Callable[..., dict[str, Any]], changes: dict[str, Any], message: str
+def test_what_is_no_plan_is_refused_by_the_key_and_what_is_wrong_with_it(
+    tmp_path: Path, make_plan: Callable[..., Plan], path: str, value: Any, message: str
 ) -> None:
-    with pytest.raises(ValueError, match=message):
-        write_plan(tmp_path, make_plan(**changes))
-    with pytest.raises(ValueError, match="has no budget"):
-        write_plan(tmp_path, {key: value for key, value in make_plan().items() if key != "budget"})
-    assert list(tmp_path.iterdir()) == []
+    """Signed by whoever made it: the checksum is right. `path`: keys, outermost first; ... is no value."""
+    content = make_plan().as_json()
+    *outer, last = (int(key) if key.isdigit() else key for key in path.split(" "))
+    place: Any = content
+    for key in outer:
+        place = place[key]
+    place[last] = value
+    if value is ...:
+        del place[last]
+    write_checked_json(tmp_path / PLAN, content)
+    with pytest.raises(BadFile) as caught:
+        open_run(tmp_path)
+    assert str(caught.value).startswith(f"{tmp_path / PLAN}: {message}")
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < len(str(tmp_path)) + 250
+    if last != "schema":  # of another version than this program's; there is no plan of that which could be written
+        with pytest.raises(ValueError, match="for Plan"):
+            Plan.model_validate(content)
+
+
+def test_a_plan_comes_back_as_it_was_written(tmp_path: Path, make_plan: Callable[..., Plan]) -> None:
+    plain, more = make_plan(), make_plan(plugins=["mine"], git={"commit": "ab", "dirty": False})
+    for plan in (plain, more):
+        write_plan(tmp_path, plan)
+        assert read_plan(tmp_path) == plan
+        assert plan.recomputed_hash() == plan.plan_hash
+    written = json.loads((tmp_path / PLAN).read_text())
+    assert written["git"] == {"commit": "ab", "dirty": False}
+    assert set(written) == {*plain.as_json(), "plugins", "checksum"}  # there only where a run has some
 
 
 def test_edited_predictions_are_found_out(run_directory: Path) -> None:
@@ -138,7 +185,7 @@ def test_edited_predictions_are_found_out(run_directory: Path) -> None:
 
 def test_predictions_that_contradict_their_record_are_found_out(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> None:
@@ -156,9 +203,3 @@ def test_predictions_that_contradict_their_record_are_found_out(
     run = open_run(tmp_path)
     with pytest.raises(BadFile, match=f"counts {right} right of {asked}, the record {right + 1} of {asked}"):
         run.predictions(run.records[0])
-
-
-def test_a_plan_may_say_more(tmp_path: Path, make_plan: Callable[..., dict[str, Any]]) -> None:
-    write_plan(tmp_path, make_plan(git={"commit": "ab", "dirty": False}))
-    assert open_run(tmp_path).plan["git"] == {"commit": "ab", "dirty": False}
-    assert set(json.loads((tmp_path / "run.json").read_text())) == {*make_plan(), "git", "checksum"}

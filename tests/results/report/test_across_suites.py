@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import pandas as pd
 import pytest
 
+from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record
-from bench.results.records.run import Run, open_run, write_plan
+from bench.results.records.run import Run, open_run
 from bench.results.report.contents import ACROSS, contents
 from bench.results.report.tables.across_suites import TITLE
 from bench.results.report.write import FILE_NAMES, render
@@ -21,7 +21,7 @@ SHARES = {"lstm": [0.1, 0.2, 0.4, 0.5, 0.9], "transformer": [0.5, 0.6, 0.6, 0.7,
 @pytest.fixture
 def runs(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> list[Run]:

@@ -12,8 +12,9 @@ import pytest
 import vl_convert
 from places import PUBLISHED
 
+from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record
-from bench.results.records.run import open_run, write_plan
+from bench.results.records.run import open_run
 from bench.results.report.charts import run as module
 from bench.results.report.charts.run import Chart, charts, curve_frame, pareto_front, performance_profile
 from bench.results.report.charts.style import looks, theme
@@ -134,7 +135,7 @@ def test_the_front_leaves_out_whom_another_beats(
 
 def test_times_of_a_shared_machine_are_marked_and_grey(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> None:
@@ -151,7 +152,7 @@ def test_times_of_a_shared_machine_are_marked_and_grey(
 
 def test_a_pair_chart_appears_with_three_architectures(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> None:
@@ -169,7 +170,7 @@ def test_a_pair_chart_appears_with_three_architectures(
 
 
 def test_a_model_that_was_not_trained_has_no_place_among_costs(
-    tmp_path: Path, make_plan: Callable[..., Any], write_cell: Callable[..., Record], predictions: pd.DataFrame
+    tmp_path: Path, make_plan: Callable[..., Plan], write_cell: Callable[..., Record], predictions: pd.DataFrame
 ) -> None:
     write_plan(tmp_path, make_plan(architectures=["lstm", "gru"], seeds=[0]))
     for name, seconds in (("lstm", 2.5), ("gru", 0.0)):
@@ -191,7 +192,7 @@ def test_a_chart_may_have_many_rows_and_has_a_name(drawn: dict[str, Chart]) -> N
 
 
 def test_a_caption_names_the_intervals_that_are_drawn(
-    tmp_path: Path, make_plan: Callable[..., Any], write_cell: Callable[..., Record], predictions: pd.DataFrame
+    tmp_path: Path, make_plan: Callable[..., Plan], write_cell: Callable[..., Record], predictions: pd.DataFrame
 ) -> None:
     write_plan(tmp_path, make_plan(architectures=["lstm", "gru"], seeds=[0, 1, 2]))
     for name, seed, right in (("lstm", 0, 3), ("lstm", 1, 4), ("lstm", 2, 5), ("gru", 0, 3)):
@@ -213,7 +214,7 @@ def test_the_bound_is_as_tall_as_the_rows_of_its_own_part() -> None:
 
 def test_a_run_without_a_finished_cell_has_no_charts(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> None:
@@ -223,9 +224,11 @@ def test_a_run_without_a_finished_cell_has_no_charts(
     assert _drawn(part) == {}
 
 
-def test_a_performance_profile_needs_five_suites_and_whoever_ran_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_performance_profile_needs_five_suites_and_whoever_ran_on_all(
+    make_plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def ran(suite: str, **medians: float) -> Any:
-        return SimpleNamespace(plan={"suite": {"name": suite}}, architectures=list(medians), medians=medians)
+        return SimpleNamespace(plan=make_plan(suite={"name": suite}), architectures=list(medians), medians=medians)
 
     def learning(scores: Any, name: str) -> Any:
         return SimpleNamespace(reached={(0.9, "examples"): scores.medians[name]})

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record
-from bench.results.records.run import open_run, write_plan
+from bench.results.records.run import open_run
 from bench.results.report import html
 from bench.results.report.contents import Contents, contents
 from bench.results.report.html import page, write_pictures
@@ -98,13 +99,12 @@ def test_the_bundle_stays_within_its_script_and_the_page_small(
 
 def test_nothing_that_a_run_holds_is_taken_for_markup(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> None:
     evil = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
-    plan = make_plan(seeds=[0], command=f"python -m bench run {evil}")
-    write_plan(tmp_path, plan | {"suite": plan["suite"] | {"summary": evil}})
+    write_plan(tmp_path, make_plan(seeds=[0], command=f"python -m bench run {evil}", suite={"summary": evil}))
     wrong = predictions.assign(raw=evil)
     write_cell(tmp_path, wrong, architecture="lstm", seed=0, preset=evil, tuned=False)
     write_cell(tmp_path, wrong, architecture="transformer", seed=0, status="failed", reason=evil)
@@ -130,11 +130,11 @@ def test_a_run_is_told_how_to_be_had_again(report: Contents) -> None:
 
 
 def test_runs_that_may_not_be_joined_have_a_part_each_and_a_warning(
-    run_directory: Path, tmp_path: Path, make_plan: Callable[..., dict[str, Any]], write_cell: Callable[..., Record]
+    run_directory: Path, tmp_path: Path, make_plan: Callable[..., Plan], write_cell: Callable[..., Record]
 ) -> None:
     other = tmp_path / "other"
     run = open_run(run_directory)
-    write_plan(other, make_plan(seeds=[0], suite=run.plan["suite"] | {"name": "small", "hash": "6" * 64}))
+    write_plan(other, make_plan(seeds=[0], suite={"name": "small", "hash": "6" * 64}))
     for record in (record for record in run.records if record.seed == 0):
         facts: dict[str, Any] = {
             "architecture": record.architecture,

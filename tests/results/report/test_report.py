@@ -2,14 +2,14 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
+from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record
-from bench.results.records.run import open_run, write_plan
+from bench.results.records.run import open_run
 from bench.results.report.contents import Contents, contents
 from bench.results.report.markdown import blocks_of
 from bench.results.report.table import Entry, Table
@@ -95,7 +95,7 @@ def test_a_wide_table_is_shown_in_parts_and_a_narrow_terminal_is_kept_to(report:
 
 
 def test_the_end_of_a_run_says_where_the_files_are_and_how_to_go_on(
-    run_directory: Path, make_plan: Callable[..., dict[str, Any]]
+    run_directory: Path, make_plan: Callable[..., Plan]
 ) -> None:
     write_plan(run_directory, make_plan(seeds=[0, 1, 2, 3]))
     pipe = Console(file=io.StringIO(), width=120, color_system=None)
@@ -111,10 +111,9 @@ def test_the_end_of_a_run_says_where_the_files_are_and_how_to_go_on(
 
 
 def test_the_next_command_names_a_suite_of_ones_own_by_its_file(
-    run_directory: Path, make_plan: Callable[..., dict[str, Any]]
+    run_directory: Path, make_plan: Callable[..., Plan]
 ) -> None:
-    plan = make_plan()
-    write_plan(run_directory, plan | {"suite": plan["suite"] | {"source": "my suites/tiny.toml"}})
+    write_plan(run_directory, make_plan(suite={"source": "my suites/tiny.toml"}))
     file = io.StringIO()
     print_report(contents([open_run(run_directory)]), Console(file=file, width=120))
     assert "bench data --suite 'my suites/tiny.toml' --split test" in file.getvalue()
@@ -150,7 +149,7 @@ def test_an_unknown_format_is_refused_and_nothing_written(report: Contents, tmp_
 
 def test_no_reason_breaks_a_report(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> None:

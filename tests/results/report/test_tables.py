@@ -14,8 +14,9 @@ import pytest
 
 from bench.results.records.baselines import write_baselines
 from bench.results.records.collect import results_frame
+from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record, read_record, write_record
-from bench.results.records.run import cell_directory, open_run, write_plan
+from bench.results.records.run import cell_directory, open_run
 from bench.results.report.table import Table
 from bench.results.report.tables.run import all_tables, by_workings, how_fast
 from bench.results.statistics.comparable import NotComparable
@@ -107,9 +108,9 @@ def test_every_share_equals_the_one_counted_from_the_predictions(run_directory: 
 
 
 def test_the_summary_says_too_when_all_unseen_problems_are_asked(
-    run_directory: Path, make_plan: Callable[..., dict[str, Any]]
+    run_directory: Path, make_plan: Callable[..., Plan]
 ) -> None:
-    strata = [stratum | {"exhaustive": True} for stratum in make_plan()["strata"]]
+    strata = [stratum.model_copy(update={"exhaustive": True}) for stratum in make_plan().strata]
     write_plan(run_directory, make_plan(strata=strata))
     row = texts(tables_of(run_directory)["Summary"])["lstm"]
     assert row["exact match % (n = 288)"] == f"{share_right(rows_on_disk(run_directory, 'lstm'))[0]} all unseen"
@@ -133,20 +134,24 @@ def test_patterns_with_few_problems_say_how_many(run_directory: Path) -> None:
     }
 
 
-def test_a_pattern_that_is_partly_asked_whole_says_so(
-    run_directory: Path, make_plan: Callable[..., dict[str, Any]]
-) -> None:
-    plan = make_plan()
-    for stratum in plan["strata"]:
-        stratum["exhaustive"] = stratum["operation"] == "/" and (stratum["digits"], stratum["signs"]) != ("1x2", "++")
-    write_plan(run_directory, plan)
+def test_a_pattern_that_is_partly_asked_whole_says_so(run_directory: Path, make_plan: Callable[..., Plan]) -> None:
+    def write(*partly: tuple[str, str]) -> None:
+        """All strata of division are asked whole, but for these (digits, signs)."""
+        strata = [
+            stratum.model_copy(
+                update={"exhaustive": stratum.operation == "/" and (stratum.digits, stratum.signs) not in partly}
+            )
+            for stratum in make_plan().strata
+        ]
+        write_plan(run_directory, make_plan(strata=strata))
+
+    write(("1x2", "++"))
     tables = tables_of(run_directory)
     rows = texts(tables["Patterns with few distinct problems"])
     assert rows["/ 1x2"]["what the test set holds"] == "3 of 4 strata whole"
     assert rows["/ 2x2"]["what the test set holds"] == "all 6 of the test split"
     assert "all unseen" not in str(tables["Exact match %, by operation"])
-    plan["strata"] = [stratum | {"exhaustive": stratum["operation"] == "/"} for stratum in plan["strata"]]
-    write_plan(run_directory, plan)
+    write()
     row = texts(tables_of(run_directory)["Exact match %, by operation"])["lstm"]
     assert row["/ (n = 72)"].endswith("] all unseen")
     assert "unseen" not in row["+ (n = 72)"]
@@ -159,7 +164,7 @@ def _replace(run_directory: Path, make_record: Callable[..., Record], **changes:
 
 
 def test_failed_and_missing_cells_are_shown_and_are_in_no_figure(
-    run_directory: Path, make_record: Callable[..., Record], make_plan: Callable[..., dict[str, Any]]
+    run_directory: Path, make_record: Callable[..., Record], make_plan: Callable[..., Plan]
 ) -> None:
     write_plan(run_directory, make_plan(architectures=["lstm", "transformer", "gru"]))
     none = dict.fromkeys(("correct", "total", "exact_match", "data_hash", "test_hash"))
@@ -178,9 +183,7 @@ def test_failed_and_missing_cells_are_shown_and_are_in_no_figure(
     assert len(rows) == 4
 
 
-def test_a_run_without_a_finished_cell_has_a_report_too(
-    tmp_path: Path, make_plan: Callable[..., dict[str, Any]]
-) -> None:
+def test_a_run_without_a_finished_cell_has_a_report_too(tmp_path: Path, make_plan: Callable[..., Plan]) -> None:
     write_plan(tmp_path, make_plan())
     tables = tables_of(tmp_path)
     assert list(tables) == ["Summary", "Cells without a result"]
@@ -189,7 +192,7 @@ def test_a_run_without_a_finished_cell_has_a_report_too(
 
 def test_what_a_reader_must_know_is_marked(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> None:
@@ -298,7 +301,7 @@ def test_answers_and_workings_are_counted_apart(run_directory: Path) -> None:
 
 def test_how_fast_counts_a_seed_that_missed_as_beyond_the_budget(
     run_directory: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> None:
@@ -318,7 +321,7 @@ def test_how_fast_counts_a_seed_that_missed_as_beyond_the_budget(
 
 def test_how_fast_marks_times_of_a_shared_machine(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> None:

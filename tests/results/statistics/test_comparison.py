@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Any
 
 import pandas as pd
 import pytest
 
+from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record
-from bench.results.records.run import open_run, write_plan
+from bench.results.records.run import open_run
 from bench.results.statistics.comparison import Comparison, Difference, compare, solved
 from bench.results.statistics.estimates import mcnemar
 from bench.results.statistics.scores import Scores
@@ -22,7 +22,7 @@ MakeRun = Callable[..., Scores]
 
 @pytest.fixture
 def make_run(
-    tmp_path: Path, make_plan: Callable[..., Any], predictions: pd.DataFrame, write_cell: Callable[..., Record]
+    tmp_path: Path, make_plan: Callable[..., Plan], predictions: pd.DataFrame, write_cell: Callable[..., Record]
 ) -> MakeRun:
     """A run from the shares that each seed of an architecture gets right; on validation too, unless `validated`."""
 

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record, write_record
-from bench.results.records.run import cell_directory, open_run, write_plan
+from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import Contents
 from bench.results.report.table import NO_VALUE
 from bench.results.report.tables.errors import error_shares, error_tables
@@ -22,7 +23,7 @@ UNKNOWN = "The ranking under equal FLOPs is not known: no run under a budget of 
 @pytest.fixture
 def scores_of(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> Callable[..., Scores]:
@@ -134,7 +135,7 @@ def test_the_best_is_told_by_all_pairs_not_by_its_own(scores_of: Callable[..., S
 @pytest.fixture
 def of_seeds(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     make_record: Callable[..., Record],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
@@ -260,13 +261,13 @@ def test_no_wrong_answer_no_table(scores_of: Callable[..., Scores]) -> None:
 
 def test_a_run_of_one_operation_has_a_conclusion_too(
     tmp_path: Path,
-    make_plan: Callable[..., dict[str, Any]],
+    make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
 ) -> None:
     sums = predictions[predictions["op"] == "+"]
     sums = sums.assign(item=range(len(sums)))
-    strata = [stratum for stratum in make_plan()["strata"] if stratum["operation"] == "+"]
+    strata = [stratum for stratum in make_plan().strata if stratum.operation == "+"]
     write_plan(tmp_path, make_plan(architectures=["lstm", "gru"], seeds=[0, 1, 2], strata=strata))
     for name, seed in ((name, seed) for name in ("lstm", "gru") for seed in (0, 1, 2)):
         wrong = sums["item"] % 10 < seed + 3 * (name == "gru")

@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
+from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record, write_record
-from bench.results.records.run import cell_directory, open_run, write_plan
+from bench.results.records.run import cell_directory, open_run
 from bench.results.statistics.learning import first_reached, learning
 from bench.results.statistics.scores import Scores
 
@@ -42,7 +42,7 @@ def test_the_first_validation_at_or_above_counts(shares: list[float], level: flo
 @pytest.fixture
 def scores(
     tmp_path: Path,
-    make_plan: Callable[..., Any],
+    make_plan: Callable[..., Plan],
     make_record: Callable[..., Record],
     predictions: pd.DataFrame,
     write_cell: Callable[..., Record],
