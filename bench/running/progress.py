@@ -1,7 +1,8 @@
-"""Live progress of a run: a bar for each cell at work in a terminal, plain lines elsewhere."""
+"""Live progress of a run: a bar for each cell at work in a terminal or a notebook, plain lines elsewhere."""
 
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from rich.console import Console
@@ -28,7 +29,7 @@ class ProgressView:
     def __init__(self, console: Console, cells: int) -> None:
         self._console, self._cells = console, cells
         self._numbers: dict[str, int] = {}
-        self._live = console.is_terminal
+        self._live = console.is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None)
         self._bars: dict[str, _Bar] = {}
         self._progress = Progress(
             TextColumn("{task.description}"),
