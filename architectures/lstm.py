@@ -12,7 +12,7 @@ from typing import ClassVar
 from torch import nn
 
 from bench.architectures.base import SequenceSpec
-from bench.architectures.recurrent import Recurrent, RecurrentConfig, open_forget_gates
+from bench.architectures.recurrent import LSTMCells, Recurrent, RecurrentConfig, open_forget_gates
 from bench.architectures.registry import register
 
 
@@ -25,7 +25,7 @@ class LSTM(Recurrent):
     Config = RecurrentConfig
     debug: ClassVar = {"layers": 2, "width": 8}
     stacked: ClassVar = {"cells.weight_ih_l*": 4, "cells.weight_hh_l*": 4}
-    cell = nn.LSTM
+    cell = LSTMCells
 
     def __init__(self, config: RecurrentConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, Config, SequenceSpec
-from bench.architectures.recurrent import keep_cell_states, open_forget_gates
+from bench.architectures.recurrent import LSTMCells, keep_cell_states, open_forget_gates
 from bench.architectures.registry import register
 
 LSTMState = tuple[Tensor, Tensor]
@@ -53,7 +53,7 @@ class Encoder(nn.Module):
         super().__init__()
         hidden = config.hidden or config.width
         sizes = [config.width] + [hidden] * (config.layers - 1)
-        self.layers = nn.ModuleList(nn.LSTM(size + 1, hidden, bias=False, batch_first=True) for size in sizes)
+        self.layers = nn.ModuleList(LSTMCells(size + 1, hidden, bias=False, batch_first=True) for size in sizes)
         self.drop = nn.Dropout(config.dropout)
         for name, weight in self.layers.named_parameters():
             if name.endswith("weight_ih_l0"):
@@ -104,7 +104,7 @@ class LSTMSeq2Seq(Autoregressive):
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
         self.encoder = Encoder(config)
         between = config.dropout if config.layers > 1 else 0.0  # torch warns of dropout between the layers of one
-        self.decoder = nn.LSTM(config.width, hidden, config.layers, batch_first=True, dropout=between)
+        self.decoder = LSTMCells(config.width, hidden, config.layers, batch_first=True, dropout=between)
         self.attention = Attention(hidden)
         self.drop = nn.Dropout(config.dropout)
         self.head = nn.Linear(hidden, spec.vocabulary)

@@ -7,6 +7,7 @@ B batch, T = P + A - 1 symbols, D width, H hidden, V vocabulary
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import torch
@@ -29,6 +30,27 @@ def select_columns(states: Tensor, columns: Tensor) -> Tensor:
 def keep_cell_states(rows: Tensor, state: Any) -> Any:
     """(R,) rows of the batch that go on -> their state of torch's recurrent cells, one or two tensors (L, B, H)."""
     return map_tensors(lambda tensor: tensor.index_select(1, rows), state)
+
+
+class LSTMCells(nn.LSTM):
+    """torch's LSTM, in float32 where bfloat16 is asked of a processor that lacks it: the kernel does not run there."""
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        if torch.is_autocast_enabled("cpu") and self.weight_ih_l0.device.type == "cpu" and not _bfloat16_runs():
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(map_tensors(Tensor.float, input), map_tensors(Tensor.float, hx))
+        return super().forward(input, hx)
+
+
+@cache
+def _bfloat16_runs() -> bool:
+    """Whether torch's LSTM runs in bfloat16 on this processor: tried once."""
+    with torch.random.fork_rng(devices=[]), torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        try:
+            nn.LSTM(1, 1, dtype=torch.float32)(torch.zeros(1, 1, 1, dtype=torch.float32))
+        except RuntimeError:
+            return False
+    return True
 
 
 def open_forget_gates(cells: nn.LSTM) -> None:

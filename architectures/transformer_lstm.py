@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from bench.architectures.attention import Cache, attend, causal_mask, keep_caches, with_room
 from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
-from bench.architectures.recurrent import keep_cell_states, open_forget_gates, roll_left, select_columns
+from bench.architectures.recurrent import LSTMCells, keep_cell_states, open_forget_gates, roll_left, select_columns
 from bench.architectures.registry import register
 
 
@@ -90,7 +90,7 @@ class TransformerLSTM(Autoregressive):
     def __init__(self, config: TransformerLSTMConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
-        self.cells = nn.LSTM(config.width, config.width, batch_first=True)
+        self.cells = LSTMCells(config.width, config.width, batch_first=True)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers - 1))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, spec.vocabulary)
