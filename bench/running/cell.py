@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.child import answered_signals
+from bench.child import Parent
 from bench.errors import reason_of
 
 if TYPE_CHECKING:
@@ -36,7 +31,8 @@ if TYPE_CHECKING:
     from bench.running.evaluation import Answered
     from bench.running.training import Trained
 
-Report = Callable[[dict[str, Any]], None]
+Send = Callable[[dict[str, Any]], None]
+"""Sends an event to the parent, which shows how far the job is."""
 Stop = Callable[[], bool]
 """Whether the parent has asked to stop."""
 
@@ -81,53 +77,26 @@ class Work:
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
+Job = Callable[[Work, Send, Stop], None]
 UNDECIDING = ("directory", "checkpoint_seconds", "preset", "tuned", "plugins")
 
 
-def main(connection: Connection, message: bytes, job: Callable[[Work, Report, Stop], None]) -> None:
-    """Entry point of the child process: `job` is `run_cell` or `run_trial`."""
-    for number in answered_signals():  # a closed terminal and a time limit reach the parent too, and it gives word
-        signal.signal(number, signal.SIG_IGN)
-    work = Work(**json.loads(message))
-    asked_to_stop = threading.Event()
-    threading.Thread(target=_obey_parent, args=(connection, asked_to_stop), daemon=True).start()
-
-    def report(event: dict[str, Any]) -> None:
-        try:
-            connection.send_bytes(json.dumps(event).encode())
-        except OSError:  # nobody listens any more: the parent is gone, and this cell with it
-            os._exit(1)
-
+def main(parent: Parent, work: Work, job: Job) -> None:
+    """What the process of a cell or a trial does: `job` is `run_cell` or `run_trial`. Any message asks it to stop."""
     # Before torch is imported: its thread pools and its deterministic CUDA products read these.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(work.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
-        job(work, report, asked_to_stop.is_set)
+        job(work, parent.send, parent.has_sent)
     except OSError as error:  # a full disk, say: the parent meets it too, and tells the user
-        report({"kind": "warning", "text": f"{error.filename or work.directory}: {error.strerror or error}"})
-    # Not closed: the other thread waits on it, and both end with the process.
-
-
-def _obey_parent(connection: Connection, asked_to_stop: threading.Event) -> None:
-    """Wait for the parent's word to stop, or until it is gone: then end at once, for nobody would read what is made."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    while True:
-        ready = multiprocessing.connection.wait([parent.sentinel, connection])
-        try:
-            if parent.sentinel in ready:
-                raise EOFError
-            connection.recv_bytes()
-        except (EOFError, OSError):
-            os._exit(1)
-        asked_to_stop.set()
+        parent.send({"kind": "warning", "text": f"{error.filename or work.directory}: {error.strerror or error}"})
 
 
 def _never() -> bool:
     return False
 
 
-def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
+def run_cell(work: Work, send: Send, stop: Stop = _never) -> None:
     """Train, evaluate and record, from the newest checkpoint on; a failure is recorded too.
 
     Without a record it ends where it was asked to stop, or where another process works on the cell; one that stands
@@ -147,24 +116,22 @@ def run_cell(work: Work, report: Report, stop: Stop = _never) -> None:
                 return
             delete_halves(directory)
             (directory / ERROR).unlink(missing_ok=True)  # of an earlier try
-            outcome = _outcome(_train_and_evaluate, work, report, stop)
+            outcome = _outcome(_train_and_evaluate, work, send, stop)
             write_outcome(work, outcome)
             if outcome["status"] in ("done", "diverged"):  # others may be tried again
                 delete_checkpoints(directory)
     except Held:
-        report({"kind": "held"})
+        send({"kind": "held"})
     except Stopped:
-        report({"kind": "stopped"})
+        send({"kind": "stopped"})
 
 
-def run_trial(work: Work, report: Report, stop: Stop = _never) -> None:
+def run_trial(work: Work, send: Send, stop: Stop = _never) -> None:
     """Train and score on validation alone; the outcome, a failure too, is the last event, of kind `outcome`."""
-    report({"kind": "outcome"} | _outcome(_train_and_validate, work, report, stop))
+    send({"kind": "outcome"} | _outcome(_train_and_validate, work, send, stop))
 
 
-def _outcome(
-    job: Callable[[Work, Report, Stop], dict[str, Any]], work: Work, report: Report, stop: Stop
-) -> dict[str, Any]:
+def _outcome(job: Callable[[Work, Send, Stop], dict[str, Any]], work: Work, send: Send, stop: Stop) -> dict[str, Any]:
     """What `job` returns, or status and reason of its failure; a bug's traceback goes into `ERROR`.
 
     Raises:
@@ -178,7 +145,7 @@ def _outcome(
 
     try:
         with as_in_a_cell(work.threads, work.device):
-            return job(work, report, stop)
+            return job(work, send, stop)
     except Stopped:
         raise
     except Diverged as error:
@@ -265,7 +232,7 @@ class _Cost:
         )
 
 
-def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Learnt:
+def _learn(work: Work, send: Send, stop: Stop, kept_in: Path | None) -> _Learnt:
     """Train on the training problems; ask the validation problems. Nobody has made a test problem when it returns.
 
     Training goes on from the newest checkpoint in the folder `kept_in`, and its own are kept there; None keeps none.
@@ -305,12 +272,12 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
     if kept_in is not None:
         before, broken = newest_checkpoint(kept_in, work.digest)
         for error in broken:
-            report({"kind": "warning", "text": str(error)})
+            send({"kind": "warning", "text": str(error)})
         if before is not None:
             cost_before = _Cost(**before.facts["cost"])
             steps, share = before.facts["trained"]["steps"], before.facts["share"]
             curve = before.facts["trained"]["curve"]
-            report({"kind": "resumed", "steps": steps, "share": share, "curve": curve})
+            send({"kind": "resumed", "steps": steps, "share": share, "curve": curve})
 
     with machine.CellsBeside() as beside:
         clock, processor = time.perf_counter(), time.process_time()
@@ -339,7 +306,7 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
             precision=work.precision,
             stop_when_flat=work.stop_when_flat,
             validate=validate,
-            report=report,
+            send=send,
             keeping=Keeping(
                 resume=before,
                 save=None if kept_in is None else save,
@@ -348,7 +315,7 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
             ),
         )
         total = cost()
-    report({"kind": "evaluation"})
+    send({"kind": "evaluation"})
     return _Learnt(
         suite=suite,
         device=device,
@@ -361,9 +328,9 @@ def _learn(work: Work, report: Report, stop: Stop, kept_in: Path | None) -> _Lea
     )
 
 
-def _train_and_validate(work: Work, report: Report, stop: Stop) -> dict[str, Any]:
+def _train_and_validate(work: Work, send: Send, stop: Stop) -> dict[str, Any]:
     """The outcome of a trial: its score on validation, and what it cost."""
-    learnt = _learn(work, report, stop, kept_in=None)
+    learnt = _learn(work, send, stop, kept_in=None)
     return {
         "status": "done",
         "reason": "",
@@ -375,7 +342,7 @@ def _train_and_validate(work: Work, report: Report, stop: Stop) -> dict[str, Any
     }
 
 
-def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any]:
+def _train_and_evaluate(work: Work, send: Send, stop: Stop) -> dict[str, Any]:
     """The outcome of a cell: the figures of its record that its plan does not give. Test problems are asked once."""
     import pandas as pd
     from safetensors.torch import save
@@ -390,7 +357,7 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
     from bench.running.evaluation import answer, predictions, state_bytes
 
     directory = Path(work.directory)
-    learnt = _learn(work, report, stop, kept_in=directory)
+    learnt = _learn(work, send, stop, kept_in=directory)
     suite, device, model, stream, trained = learnt.suite, learnt.device, learnt.model, learnt.stream, learnt.trained
     test, seen = suite.evaluation_set("test"), suite.evaluation_set("seen")
     asked = suite.encoding.encode(type(test.problems).join([test.problems, seen.problems]))
@@ -436,8 +403,3 @@ def _train_and_evaluate(work: Work, report: Report, stop: Stop) -> dict[str, Any
         "validation_correct": int(learnt.validated.right.sum()),
         "validation_total": len(learnt.validation),
     }
-
-
-def as_message(work: Work) -> bytes:
-    """The JSON form of a cell's work."""
-    return json.dumps(asdict(work)).encode()

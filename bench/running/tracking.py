@@ -11,8 +11,6 @@ A cell is one run of a tracker, made anew each time the cell is begun or gone on
 from __future__ import annotations
 
 import importlib.util
-import json
-import multiprocessing
 import os
 import queue
 import shlex
@@ -24,11 +22,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from importlib import import_module
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.child import start_deaf
+from bench.child import Child, Parent
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -241,54 +238,43 @@ class TrackerProcess:
         self._given_up = threading.Event()
 
     def __enter__(self) -> TrackerProcess:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, self.name, str(self._directory)), name=self.name, daemon=True
-        )
-        start_deaf(self._process)
-        theirs.close()
+        self._child = Child(_serve, self.name, str(self._directory))
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
-        if self._heard(START_SECONDS):
-            look = TRACKERS[self.name].how_to_look.format(folder=shlex.quote(str(self._directory)))
-            print(f"tracked by {self.name}: {look}", file=sys.stderr)
+        try:
+            if self._answers(START_SECONDS):
+                command = TRACKERS[self.name].how_to_look.format(folder=shlex.quote(str(self._directory)))
+                print(f"tracked by {self.name}: {command}", file=sys.stderr)
+        except BaseException:  # an interrupt: `__exit__` is not called
+            self._child.close()
+            raise
         self._thread.start()
         return self
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Hand a message on, some time."""
+        """Hand a message over; the thread sends it later."""
         self._waiting.put(message)
 
     def __exit__(self, *error: Any) -> None:
         self._waiting.put(None)
         self._thread.join(END_SECONDS)
-        self._process.join(END_SECONDS)
-        if self._process.is_alive():
+        if self._child.join(END_SECONDS) is None:
             self._give_up(f"did not end within {END_SECONDS:.0f} s")
-            self._process.kill()
-            self._process.join()
-        # Not closed: where the thread still waits for room in the pipe, that wakes it.
+        self._child.close()  # where the thread still waits for room in the pipe, that wakes it
 
     def _pass_on(self) -> None:
-        """What the thread does: pass messages on, each when the one before was written."""
+        """What the thread does: it sends each message once the tracker is done with the one before."""
         while (message := self._waiting.get()) is not None:
-            if self._given_up.is_set():
-                continue
-            try:
-                self._connection.send_bytes(json.dumps(message).encode())
-            except OSError:
-                self._give_up("its process has ended")
-            else:
-                self._heard(END_SECONDS)
-        self._connection.close()
+            if not self._given_up.is_set():
+                self._child.send(message)
+                self._answers(END_SECONDS)
+        self._child.send(None)
 
-    def _heard(self, seconds: float) -> bool:
+    def _answers(self, seconds: float) -> bool:
         """Whether the other process says, within so many seconds, that all is well."""
-        try:
-            if not self._connection.poll(seconds):
-                return self._give_up(f"says nothing for {seconds:.0f} s")
-            trouble: str = json.loads(self._connection.recv_bytes())
-        except (EOFError, OSError):
+        if not self._child.has_sent(seconds):
+            return self._give_up(f"says nothing for {seconds:.0f} s")
+        trouble = self._child.receive()
+        if trouble is None:
             return self._give_up("its process has ended")
         return self._give_up(trouble) if trouble else True
 
@@ -296,12 +282,11 @@ class TrackerProcess:
         """Say once that it tracks no more."""
         if not self._given_up.is_set():
             self._given_up.set()
-            said = " ".join(why.split())
-            print(f"bench: --track {self.name}: {said}; the run goes on without it", file=sys.stderr)
+            print(f"bench: --track {self.name}: {' '.join(why.split())}; the run goes on without it", file=sys.stderr)
         return False
 
 
-def _serve(connection: Connection, name: str, directory: str) -> None:
+def _serve(parent: Parent, name: str, directory: str) -> None:
     """What a tracker's process does. It answers every message with '' or with what went wrong, and then ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # trackers talk a lot
@@ -310,9 +295,9 @@ def _serve(connection: Connection, name: str, directory: str) -> None:
         Path(directory).mkdir(parents=True, exist_ok=True)
         tracker = TRACKERS[name](Path(directory))
         at_work: set[str] = set()
-        connection.send_bytes(b'""')
-        while True:
-            match json.loads(connection.recv_bytes()):
+        parent.send("")
+        while (message := parent.receive()) is not None:
+            match message:
                 case {"begin": cell, "facts": facts}:
                     tracker.begin(cell, facts)
                     at_work.add(cell)
@@ -321,9 +306,8 @@ def _serve(connection: Connection, name: str, directory: str) -> None:
                 case {"end": cell}:
                     tracker.end(cell)
                     at_work.remove(cell)
-            connection.send_bytes(b'""')
-    except EOFError:  # the run has ended, and with it cells that were interrupted
-        for cell in at_work:
+            parent.send("")
+        for cell in at_work:  # they were interrupted
             tracker.end(cell)
     except Exception as error:
-        connection.send_bytes(json.dumps(f"{type(error).__name__}: {error}").encode())
+        parent.send(f"{type(error).__name__}: {error}")

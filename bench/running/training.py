@@ -17,6 +17,7 @@ from bench.datasets.drawing.stream import Stream
 from bench.datasets.writing.encoding import Encoded
 from bench.planning.amounts import Budget
 from bench.planning.settings import TrainingSettings
+from bench.running.cell import Send
 from bench.running.checkpoints import EVERY_SECONDS, MOST_SHARE, Checkpoint
 from bench.running.optimizers import build_optimizers, factor_of_step, set_learning_rates
 from bench.timing import quartiles, synchronize
@@ -34,7 +35,6 @@ ABOVE_START, POINTS_ABOVE = 1.25, 5
 curve one after another: a quarter of the budget, where the curve has all its points."""
 
 Validate = Callable[[], tuple[int, int]]
-Report = Callable[[dict[str, Any]], None]
 
 
 class Diverged(Exception):
@@ -95,7 +95,7 @@ def train(
     precision: str,
     stop_when_flat: int | None,
     validate: Validate,
-    report: Report,
+    send: Send,
     keeping: Keeping | None = None,
 ) -> Trained:
     """Train until the budget is met, within one example, or until the last `stop_when_flat` validations, where that is
@@ -116,7 +116,7 @@ def train(
     if not budget.amount:
         done.curve.append(_point(done, 0.0, math.nan, *validate()))
     clock = _Clock(device, done, 1 if device.type == "cpu" or budget.unit == "seconds" else LOOK_STEPS)
-    last_report, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
+    last_sent, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
     while budget_used(budget, done) < 1 and not done.flat:
         clock.begin()
         used_before = budget_used(budget, done)
@@ -144,12 +144,12 @@ def train(
             train_loss = losses.read()
             losses.reset()
             done.curve.append(_point(done, settings.lr * factor, train_loss, *validate()))
-            report({"kind": "validation", "share": used, **done.curve[-1]})
+            send({"kind": "validation", "share": used, **done.curve[-1]})
             done.flat = used < 1 and stop_when_flat is not None and _is_flat(done.curve, stop_when_flat)
             _refuse_rise(done)
-        elif losses.last is not None and time.monotonic() - last_report > REPORT_SECONDS:
-            last_report = time.monotonic()
-            report({"kind": "step", "share": used, "loss": losses.last, "rate": done.rate_quartiles()[1]})
+        elif losses.last is not None and time.monotonic() - last_sent > REPORT_SECONDS:
+            last_sent = time.monotonic()
+            send({"kind": "step", "share": used, "loss": losses.last, "rate": done.rate_quartiles()[1]})
 
         stop = keeping.stop()
         apart = keeping.every_seconds

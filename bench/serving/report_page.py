@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import multiprocessing
 import os
 import re
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench.child import start_deaf
+from bench.child import Child, Parent
 
 CHART_STYLES = (
     "'sha256-9uoGUaZm3j6W7+Fh2wfvjI8P7zXcclRw5tVUu3qKZa0='",  # the menu
@@ -35,11 +33,7 @@ class ReportMaker:
 
     def __init__(self, run: Path, home: str) -> None:
         """`home` is the address that the page leads back to."""
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=_make, args=(theirs, run, home), daemon=True)
-        start_deaf(self._process)
-        theirs.close()  # so that the connection ends when the process does
+        self._child = Child(_make, run, home)
         self._lock = threading.Lock()
         self._page: ReportPage | None = None
         self._failed = False
@@ -51,21 +45,17 @@ class ReportMaker:
             RuntimeError: it cannot be made.
         """
         with self._lock:
-            if self._page is None and not self._failed and self._connection.poll():
-                try:
-                    html = self._connection.recv_bytes().decode()
-                    self._page = ReportPage(html, policy_of(html))
-                except EOFError:
-                    self._failed = True
+            if self._page is None and not self._failed and self._child.has_sent():
+                html = self._child.receive()
+                self._failed = html is None
+                self._page = None if html is None else ReportPage(html, policy_of(html))
             if self._failed:
                 raise RuntimeError("the report cannot be made")
             return self._page
 
     def close(self) -> None:
-        """Ends the process, if it has not by itself."""
-        self._process.kill()
-        self._process.join()
-        self._connection.close()
+        """End the process, if it has not ended by itself."""
+        self._child.close()
 
 
 def policy_of(html: str) -> str:
@@ -87,8 +77,8 @@ def _hash(content: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
 
 
-def _make(connection: Connection, run: Path, home: str) -> None:
-    """The other process: sends the page, or ends without a word."""
+def _make(parent: Parent, run: Path, home: str) -> None:
+    """What the process does: it sends the page, or ends without having sent anything."""
     with suppress(AttributeError, OSError):
         os.nice(10)  # whoever waits for an answer goes first
     from bench.results.records.run import open_run
@@ -96,4 +86,4 @@ def _make(connection: Connection, run: Path, home: str) -> None:
     from bench.results.report.html import page
 
     with suppress(ValueError):  # `report` says what is wrong with the run
-        connection.send_bytes(page(contents([open_run(run)]), home).encode())
+        parent.send(page(contents([open_run(run)]), home))

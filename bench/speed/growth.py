@@ -18,7 +18,7 @@ import torch
 from bench.errors import UserError
 from bench.planning.decide import Entry
 from bench.speed.contenders import OwnContender, OwnDesign, Setting
-from bench.speed.perf import Told, peak_memory_mb
+from bench.speed.perf import Show, peak_memory_mb
 from bench.timing import quartiles, timed
 
 FACTORS = (1, 2, 4, 8)
@@ -96,7 +96,7 @@ def slope(values: Sequence[float], costs: Sequence[float]) -> float:
     return float(np.polyfit(np.log(values), np.log(costs), 1)[0])
 
 
-def grow(entry: Entry, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
+def grow(entry: Entry, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
     """The curves of one architecture, a row each, as `--json` prints them. All points are timed in turn, round by
     round, so that a drifting machine meets all alike.
     """
@@ -107,7 +107,7 @@ def grow(entry: Entry, setting: Setting, rounds: int, told: Told) -> list[dict[s
         contenders.append(OwnContender(point.design.entry, point.setting))
     seconds: list[list[float]] = [[] for _ in curve]
     for number in range(-WARMUP_ROUNDS, rounds):
-        told(f"{entry.name}: " + (f"round {number + 1} of {rounds}" if number >= 0 else "warm-up"))
+        show(f"{entry.name}: " + (f"round {number + 1} of {rounds}" if number >= 0 else "warm-up"))
         for contender, mine, point in zip(contenders, seconds, curve, strict=True):
             with contender.numerics():
                 spent = timed(contender.train, device)
@@ -120,15 +120,15 @@ def grow(entry: Entry, setting: Setting, rounds: int, told: Told) -> list[dict[s
             flops = [contenders[number].flops / curve[number].tokens for number in chosen]
             values = [curve[number].value for number in chosen]
             found.append(_row(entry, against, TIME, values, [seconds[n] for n in chosen], slope(values, flops)))
-    found.append(memory_curve(entry, curve, told))
+    found.append(memory_curve(entry, curve, show))
     return found
 
 
-def memory_curve(entry: Entry, curve: Sequence[Point], told: Told) -> dict[str, Any]:
+def memory_curve(entry: Entry, curve: Sequence[Point], show: Show) -> dict[str, Any]:
     """Peak memory against batch, a process a point."""
     peaks, batches = [], [point for point in curve if point.against == "batch"]
     for point in batches:
-        told(f"{entry.name}: memory of {point.value} examples")
+        show(f"{entry.name}: memory of {point.value} examples")
         peaks.append(peak_memory_mb(point.design, point.setting))
     known = [[peak] for peak in peaks if peak]
     values = [point.value for point in batches]

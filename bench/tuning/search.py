@@ -32,8 +32,8 @@ from bench.planning.decide import Entry, Plan, entry_of, frame
 from bench.planning.options import RunOptions, TuneOptions
 from bench.planning.settings import Tuned, field_names
 from bench.results.records.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
-from bench.running.cell import Work, run_trial
-from bench.running.engine import Job, death, run_tasks, work_of
+from bench.running.cell import Job, Work, run_trial
+from bench.running.engine import death, run_tasks, work_of
 from bench.running.run_folder import make_folder
 from bench.running.training import curve_point
 from bench.tuning.space import DESIGN, designed, search_space, settings_of

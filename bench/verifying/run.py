@@ -25,8 +25,8 @@ from bench.results.records.record import RECORD, Record, read_record, verify_sch
 from bench.results.records.run import PLAN, cell_directory, wrong_in_plan
 from bench.results.statistics.comparable import SHOWN_HASH
 from bench.running.baselines import baseline_frame
-from bench.running.cell import Work, run_cell
-from bench.running.engine import Job, run_tasks
+from bench.running.cell import Job, Work, run_cell
+from bench.running.engine import run_tasks
 from bench.verifying.cell import Cell, Check, Wrong, outcome
 from bench.verifying.checks import audit
 from bench.verifying.expected import Expected

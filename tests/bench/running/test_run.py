@@ -30,8 +30,8 @@ from bench.results.records import record as records
 from bench.results.records.collect import collect
 from bench.results.records.files import write_bytes
 from bench.results.records.run import cell_directory, open_run, write_plan
-from bench.running.cell import LOCK, Work, run_cell
-from bench.running.engine import Interrupted, Job, death, run_plan, run_tasks, work_of
+from bench.running.cell import LOCK, Job, Work, run_cell
+from bench.running.engine import Interrupted, death, run_plan, run_tasks, work_of
 from bench.running.run_folder import prepare
 
 SETTINGS = ("--threads", "1", "--set", "batch=30")

@@ -53,7 +53,7 @@ def run(
         precision="32",
         stop_when_flat=stop_when_flat,
         validate=validate,
-        report=lambda event: None,
+        send=lambda event: None,
         keeping=keeping,
     )
     return trained, stream
