@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from bench.datasets.drawing.stream import BLOCK, ProblemStream
 from bench.datasets.problems import NO_PROBLEMS, Problems
-from bench.datasets.split import fingerprint
+from bench.datasets.split import distinct
 from bench.datasets.writing.forms import Form, Symbols
 
 MOST_EXAMPLES = 2**22
@@ -25,9 +25,7 @@ def first_distinct(stream: ProblemStream, n: int) -> Problems:
     problems = NO_PROBLEMS
     for start in range(0, MOST_EXAMPLES // BLOCK, _BLOCKS_AT_ONCE):
         blocks = [stream.block(number) for number in range(start, start + _BLOCKS_AT_ONCE)]
-        problems = Problems.join([problems, *blocks])
-        _, first = np.unique(fingerprint(problems), return_index=True)
-        problems = problems.rows(np.sort(first)[:most])
+        problems = distinct(Problems.join([problems, *blocks])).rows(slice(most))
         if len(problems) == most:
             break
     return problems

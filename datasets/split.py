@@ -58,3 +58,9 @@ def fingerprint(problems: Problems) -> NDArray[np.uint64]:
         sign_and_places = places.astype(np.uint64) * np.uint64(2) + (mantissa < 0).astype(np.uint64)
         state = mix_integer(mix(state, sign_and_places), abs(mantissa))
     return state
+
+
+def distinct(problems: Problems) -> Problems:
+    """The problems in their order, each only where it stands first."""
+    _, first = np.unique(fingerprint(problems), return_index=True)
+    return problems.rows(np.sort(first))

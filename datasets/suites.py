@@ -35,17 +35,17 @@ TEXTS_TO_LEARN_FROM = 20_000
 """Training problems whose prompts and targets a byte-pair tokenizer is learnt from."""
 
 
-def _no_twins(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    twins = sorted({str(item) for item in value if value.count(item) > 1})
-    if twins:
-        raise ValueError(f"{', '.join(twins)} stands there twice")
+def _no_repeats(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    repeated = sorted({str(item) for item in value if value.count(item) > 1})
+    if repeated:
+        raise ValueError(f"{', '.join(repeated)} stands there twice")
     return value
 
 
 Operation = Literal["+", "-", "*", "/"]
 Pattern = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}x[1-9][0-9]{0,2}$")]
 Places = Annotated[int, Field(ge=0, le=20)]
-Distinct = AfterValidator(_no_twins)
+Distinct = AfterValidator(_no_repeats)
 
 
 class _Section(BaseModel):
@@ -143,7 +143,7 @@ class Suite(_Section):
                 f"form.answer_digits 'padded' fits one number, not those of division '{self.division.rule}'"
             )
         if self.form.vocabulary is not None:
-            least = len(SPECIAL) + len(alphabet(self._everything, self.rule, self._form))
+            least = len(SPECIAL) + len(alphabet(self._all_strata, self.rule, self._form))
             if self.form.vocabulary < least:
                 raise ValueError(f"form.vocabulary {self.form.vocabulary}: single symbols alone are {least} tokens")
         return self
@@ -193,10 +193,10 @@ class Suite(_Section):
     @cached_property
     def encoding(self) -> Encoding:
         """Text form and tokenizer at this suite's widths."""
-        return Encoding(self._everything, self.rule, self._form, self._make_tokenizer)
+        return Encoding(self._all_strata, self.rule, self._form, self._make_tokenizer)
 
     @cached_property
-    def _everything(self) -> list[Stratum]:
+    def _all_strata(self) -> list[Stratum]:
         """The strata trained on and those that are only tested."""
         return self.strata(self.digits + self.evaluation.extra_digits)
 
@@ -205,9 +205,9 @@ class Suite(_Section):
         return Form(
             answer=self.form.answer,
             operands=self.form.operands,
-            operand_digits=max(max(s.a_digits, s.b_digits) for s in self._everything),
+            operand_digits=max(max(s.a_digits, s.b_digits) for s in self._all_strata),
             answer_digits=(
-                max(integer_digits(s, self.rule) for s in self._everything)
+                max(integer_digits(s, self.rule) for s in self._all_strata)
                 if self.form.answer_digits == "padded"
                 else 1
             ),

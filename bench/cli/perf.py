@@ -138,14 +138,14 @@ def _progress() -> Iterator[Show]:
 
 def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, show: Show) -> list[dict[str, Any]]:
     """The rows of ours and of the peers; those left out last."""
-    from bench.running.numerics import as_in_a_cell
+    from bench.running.numerics import cell_numerics
     from bench.speed import perf
     from bench.speed.contenders import Design, OwnDesign, peer_designs
     from bench.speed.probes import bytes_moved
 
     designs: list[Design] = [OwnDesign(entry) for entry in plan.entries]
     left_out: dict[str, str] = {}
-    with as_in_a_cell(setting.threads, setting.device):
+    with cell_numerics(setting.threads, setting.device):
         if peers:
             found, left_out = peer_designs(plan.entries, setting)
             designs += found
@@ -168,11 +168,11 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, show: Show) 
 
 def _growth(plan: Plan, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
     from bench.errors import UserError, reason_of
-    from bench.running.numerics import as_in_a_cell
+    from bench.running.numerics import cell_numerics
     from bench.speed.growth import grow
 
     curves = []
-    with as_in_a_cell(setting.threads, setting.device):
+    with cell_numerics(setting.threads, setting.device):
         for entry in plan.entries:
             try:
                 curves += grow(entry, setting, rounds, show)

@@ -8,7 +8,7 @@ from bench import machine
 from bench.architectures import Batch
 from bench.datasets.drawing.stream import Stream
 from bench.planning.decide import Entry, Plan, sequence_spec
-from bench.running.numerics import as_in_a_cell
+from bench.running.numerics import cell_numerics
 from bench.running.optimizers import build_optimizers
 from bench.running.training import autocast, on_device, update
 from bench.timing import synchronize
@@ -33,7 +33,7 @@ def training_seconds(plan: Plan, entry: Entry) -> float:
         )
     if plan.budget.unit == "seconds":
         return float(plan.budget.amount)
-    with as_in_a_cell(plan.threads, plan.device):
+    with cell_numerics(plan.threads, plan.device):
         seconds, tokens = _steps(plan, entry)
     examples = plan.budget.examples(entry.training.batch, entry.flops_per_example, tokens)
     assert examples is not None

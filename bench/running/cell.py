@@ -140,11 +140,11 @@ def _outcome(job: Callable[[Work, Send, Stop], dict[str, Any]], work: Work, send
     import torch
 
     from bench.results.records.files import write_text
-    from bench.running.numerics import as_in_a_cell
+    from bench.running.numerics import cell_numerics
     from bench.running.training import Diverged, Stopped
 
     try:
-        with as_in_a_cell(work.threads, work.device):
+        with cell_numerics(work.threads, work.device):
             return job(work, send, stop)
     except Stopped:
         raise
@@ -247,7 +247,7 @@ def _learn(work: Work, send: Send, stop: Stop, kept_in: Path | None) -> _Learnt:
     from bench.planning.settings import TrainingSettings
     from bench.running.checkpoints import newest_checkpoint, write_checkpoint
     from bench.running.evaluation import answer
-    from bench.running.training import Keeping, train
+    from bench.running.training import Checkpointing, train
 
     device = torch.device(work.device)
     for module in work.plugins:
@@ -307,7 +307,7 @@ def _learn(work: Work, send: Send, stop: Stop, kept_in: Path | None) -> _Learnt:
             stop_when_flat=work.stop_when_flat,
             validate=validate,
             send=send,
-            keeping=Keeping(
+            checkpointing=Checkpointing(
                 resume=before,
                 save=None if kept_in is None else save,
                 every_seconds=work.checkpoint_seconds,
@@ -353,7 +353,7 @@ def _train_and_evaluate(work: Work, send: Send, stop: Stop) -> dict[str, Any]:
     from bench.results.records.files import write_bytes
     from bench.results.records.predictions import write_predictions
     from bench.results.records.record import had_the_machine
-    from bench.running.checkpoints import apart
+    from bench.running.checkpoints import ready_to_save
     from bench.running.evaluation import answer, predictions, state_bytes
 
     directory = Path(work.directory)
@@ -365,7 +365,7 @@ def _train_and_evaluate(work: Work, send: Send, stop: Stop) -> dict[str, Any]:
 
     write_predictions(directory, predictions(suite, test, seen, answered))
     write_curve(directory, pd.DataFrame(trained.curve))
-    weights = save(apart(model.state_dict()))
+    weights = save(ready_to_save(model.state_dict()))
     write_bytes(directory / WEIGHTS, weights)  # on the disk before the record that vouches for it
     low, middle, high = trained.rate_quartiles() if trained.steps else (None, None, None)
     correct = int(answered.right[: len(test)].sum())

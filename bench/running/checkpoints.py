@@ -39,7 +39,7 @@ def write_checkpoint(directory: Path, cell: str, step: int, checkpoint: Checkpoi
 
     `cell` is a digest of all that decides what the cell learns.
     """
-    tensors = apart(checkpoint.tensors)
+    tensors = ready_to_save(checkpoint.tensors)
     facts = json.dumps(checkpoint.facts | {"cell": cell}, allow_nan=False)
     data = save(tensors, {"facts": facts, "sha256": _digest(tensors, facts)})
     path = directory / PATTERN.replace("*", f"{step:012d}")
@@ -50,7 +50,7 @@ def write_checkpoint(directory: Path, cell: str, step: int, checkpoint: Checkpoi
         other.unlink()
 
 
-def apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def ready_to_save(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The same as safetensors writes them: on the CPU, and each in memory of its own, tied weights too."""
     found, taken = {}, set()
     for name, tensor in tensors.items():

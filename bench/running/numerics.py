@@ -19,7 +19,7 @@ def repeats(device: str) -> bool:
 
 
 @contextmanager
-def as_in_a_cell(threads: int, device: str) -> Iterator[None]:
+def cell_numerics(threads: int, device: str) -> Iterator[None]:
     """A context in which the same work gives the same bits: so many threads, deterministic algorithms on a CPU.
 
     Denormals are flushed to zero, since arithmetic with them is slow; precision 32 means that on GPUs too (no TF32).

@@ -48,7 +48,7 @@ class Tracker(ABC):
     """What a tracker's process does. Made in it, and given the folder to write into, it imports its package."""
 
     package: str
-    how_to_look: str
+    view_command: str
     """a command"""
 
     @abstractmethod
@@ -68,7 +68,7 @@ class Tracker(ABC):
 
 
 class TensorBoard(Tracker):
-    package, how_to_look = "tensorboard", "tensorboard --logdir {folder}"
+    package, view_command = "tensorboard", "tensorboard --logdir {folder}"
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -101,7 +101,7 @@ class TensorBoard(Tracker):
 
 
 class Trackio(Tracker):
-    package, how_to_look = "trackio", "TRACKIO_DIR={folder} trackio show --project arithbench"
+    package, view_command = "trackio", "TRACKIO_DIR={folder} trackio show --project arithbench"
 
     def __init__(self, directory: Path) -> None:
         # Some of its variables send figures elsewhere (a Space, a server, a webhook), and with a token of the Hub at
@@ -242,7 +242,7 @@ class TrackerProcess:
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
         try:
             if self._answers(START_SECONDS):
-                command = TRACKERS[self.name].how_to_look.format(folder=shlex.quote(str(self._directory)))
+                command = TRACKERS[self.name].view_command.format(folder=shlex.quote(str(self._directory)))
                 print(f"tracked by {self.name}: {command}", file=sys.stderr)
         except BaseException:  # an interrupt: `__exit__` is not called
             self._child.close()

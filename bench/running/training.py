@@ -70,7 +70,7 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Keeping:
+class Checkpointing:
     """How the state of a training outlives its process. Nothing of it changes what is learnt."""
 
     resume: Checkpoint | None = None
@@ -96,7 +96,7 @@ def train(
     stop_when_flat: int | None,
     validate: Validate,
     send: Send,
-    keeping: Keeping | None = None,
+    checkpointing: Checkpointing | None = None,
 ) -> Trained:
     """Train until the budget is met, within one example, or until the last `stop_when_flat` validations, where that is
     not None, have brought no more right answers than the best before them. A budget of nothing is met at once, and its
@@ -109,14 +109,14 @@ def train(
     optimizers = build_optimizers(model, settings)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "16")
     done, losses = Trained(), _LossMeter()
-    keeping = keeping or Keeping()
-    moving = _Moving(model, optimizers, scaler, stream, done, losses)
-    if keeping.resume is not None:
-        moving.restore(keeping.resume)
+    checkpointing = checkpointing or Checkpointing()
+    current = _State(model, optimizers, scaler, stream, done, losses)
+    if checkpointing.resume is not None:
+        current.restore(checkpointing.resume)
     if not budget.amount:
         done.curve.append(_point(done, 0.0, math.nan, *validate()))
     clock = _Clock(device, done, 1 if device.type == "cpu" or budget.unit == "seconds" else LOOK_STEPS)
-    last_sent, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
+    last_sent, last_saved, cost_of_saving = 0.0, time.monotonic(), 0.0
     while budget_used(budget, done) < 1 and not done.flat:
         clock.begin()
         used_before = budget_used(budget, done)
@@ -151,18 +151,18 @@ def train(
             last_sent = time.monotonic()
             send({"kind": "step", "share": used, "loss": losses.last, "rate": done.rate_quartiles()[1]})
 
-        stop = keeping.stop()
-        apart = keeping.every_seconds
-        if apart is None:
-            apart = max(EVERY_SECONDS, cost_of_keeping / MOST_SHARE)
-        due = time.monotonic() - last_kept >= apart or used >= 1 or done.flat
-        if keeping.save is not None and (stop or due):
+        stop = checkpointing.stop()
+        interval = checkpointing.every_seconds
+        if interval is None:
+            interval = max(EVERY_SECONDS, cost_of_saving / MOST_SHARE)
+        due = time.monotonic() - last_saved >= interval or used >= 1 or done.flat
+        if checkpointing.save is not None and (stop or due):
             clock.look()
             began = time.monotonic()
-            state = moving.state()
-            keeping.save(replace(state, facts=state.facts | {"share": used}), done.steps)
-            last_kept = time.monotonic()
-            cost_of_keeping = last_kept - began
+            state = current.state()
+            checkpointing.save(replace(state, facts=state.facts | {"share": used}), done.steps)
+            last_saved = time.monotonic()
+            cost_of_saving = last_saved - began
         if stop:
             raise Stopped
     return done
@@ -211,7 +211,7 @@ def on_device(ids: NDArray[np.int64], device: torch.device) -> Tensor:
 
 
 @dataclass(frozen=True)
-class _Moving:
+class _State:
     """All that the next steps depend on. Generators are none of it: every step seeds its own from its number."""
 
     model: Architecture

@@ -46,7 +46,7 @@ class Asker:
             raise
 
     @property
-    def answers(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether the thread is there."""
         return self._thread.is_alive()
 

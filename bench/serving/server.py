@@ -89,7 +89,7 @@ def bound(host: str, port: int) -> Iterator[Place]:
 
 
 @contextmanager
-def site_of(models: list[TrainedModel], run: Path, hosts: frozenset[str] | None, per_minute: int) -> Iterator[Site]:
+def open_site(models: list[TrainedModel], run: Path, hosts: frozenset[str] | None, per_minute: int) -> Iterator[Site]:
     """What `create_app` serves of a run, with the thread and the process behind it."""
     with closing(Asker(models)) as asker, closing(ReportMaker(run, home="/")) as report:
         test = models[0].suite.evaluation_set("test").problems
@@ -106,7 +106,7 @@ def site_of(models: list[TrainedModel], run: Path, hosts: frozenset[str] | None,
         )
 
 
-def server_of(site: Site, place: Place) -> MultiSocketServer | BaseWSGIServer:
+def make_server(site: Site, place: Place) -> MultiSocketServer | BaseWSGIServer:
     """A server that listens, and answers from its `run()` on until Ctrl-C.
 
     Raises:

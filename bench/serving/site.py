@@ -241,7 +241,7 @@ def _add_api(app: Flask, site: Site) -> None:
 
     @app.get("/healthz")
     def health() -> Response:
-        alive = site.asker.answers
+        alive = site.asker.is_alive
         return _json({"status": "ok" if alive else "the models do not answer"}, 200 if alive else 503)
 
 

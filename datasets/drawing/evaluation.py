@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bench.datasets.drawing.counter import Counter, key_of
 from bench.datasets.drawing.sampling import Sampler, list_split
 from bench.datasets.problems import NO_PROBLEMS, Division, Problems
-from bench.datasets.split import fingerprint
+from bench.datasets.split import distinct, fingerprint
 from bench.datasets.strata import Stratum, dtype_for
 
 MOST_BARREN_DRAWS = 20
@@ -70,8 +70,7 @@ def _distinct(sampler: Sampler, stratum: int, n: int, counter: Counter) -> Probl
     """n distinct problems of a stratum, or as many as are found before draws bring nothing new."""
     problems, barren = NO_PROBLEMS, 0
     while len(problems) < n and barren < MOST_BARREN_DRAWS:
-        drawn = Problems.join([problems, sampler.draw(np.full(n, stratum), counter)])
-        _, first = np.unique(fingerprint(drawn), return_index=True)
-        barren = barren + 1 if len(first) == len(problems) else 0
-        problems = drawn.rows(np.sort(first))
+        found = distinct(Problems.join([problems, sampler.draw(np.full(n, stratum), counter)]))
+        barren = barren + 1 if len(found) == len(problems) else 0
+        problems = found
     return problems.rows(slice(n))
