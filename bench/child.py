@@ -1,7 +1,6 @@
 """A function at work in a process of its own: starting it, messages to and from it, and its end.
 
-Messages are JSON. This module imports nothing heavy: a child may have to set variables of the environment before torch
-is imported.
+Messages are JSON. This module does not import torch, which reads variables that a child may have to set first.
 """
 
 from __future__ import annotations

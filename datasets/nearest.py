@@ -1,4 +1,4 @@
-"""The training example that looks most like a problem: all that can be known without learning anything."""
+"""Nearest neighbours: for each problem the training example whose prompt differs from it in the fewest symbols."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from bench.datasets.split import distinct
 from bench.datasets.writing.forms import Form, Symbols
 
 MOST_EXAMPLES = 2**22
-"""Examples that are read in search of distinct ones, about 4.2 million."""
+"""Examples that are searched for distinct ones, about 4.2 million."""
 
 _BLOCKS_AT_ONCE = 128
 _KNOWN_AT_ONCE, _ASKED_AT_ONCE = 8192, 512  # their product is what a core's cache holds
@@ -18,8 +18,8 @@ _KNOWN_AT_ONCE, _ASKED_AT_ONCE = 8192, 512  # their product is what a core's cac
 def first_distinct(stream: ProblemStream, n: int) -> Problems:
     """The first n distinct problems of a stream, in its order.
 
-    They are fewer where the stream has fewer, or where its first 4.2 million examples hold fewer: the last problems of
-    a suite that has little more than n come up too rarely to wait for.
+    There are fewer where the stream has fewer, or where its first 4.2 million examples hold fewer: in a suite with
+    little more than n problems the last ones come up too rarely.
     """
     most = n if stream.distinct_problems is None else min(n, stream.distinct_problems)
     problems = NO_PROBLEMS

@@ -1,8 +1,8 @@
-"""One cell (architecture x seed), from nothing to its record, in a process of its own; and one trial of a search.
+"""What the process of one cell (architecture x seed) does, and that of one trial of a search.
 
-Memory, crashes, seeds and threads are the cell's own. It hears of its work as one JSON message and reports progress the
-same way. What a cell found lies in its folder, the record last. A trial trains alike, is scored on validation and sends
-that home as its last event: it never makes a test problem.
+A cell trains a model, evaluates it and writes its files into its folder, the record last; it sends its progress to the
+process that started it. A trial trains in the same way, is scored on validation problems alone, and sends its score as
+its last event.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Work:
-    """What a cell or a trial needs to know; plain values, so that it travels as JSON."""
+    """All settings of a cell or a trial, as plain values."""
 
     directory: str
     architecture: str
@@ -92,11 +92,7 @@ def main(parent: Parent, work: Work, job: Job) -> None:
         parent.send({"kind": "warning", "text": f"{error.filename or work.directory}: {error.strerror or error}"})
 
 
-def _never() -> bool:
-    return False
-
-
-def run_cell(work: Work, send: Send, stop: Stop = _never) -> None:
+def run_cell(work: Work, send: Send, stop: Stop = lambda: False) -> None:
     """Train, evaluate and record, from the newest checkpoint on; a failure is recorded too.
 
     Without a record it ends where it was asked to stop, or where another process works on the cell; one that stands
@@ -126,7 +122,7 @@ def run_cell(work: Work, send: Send, stop: Stop = _never) -> None:
         send({"kind": "stopped"})
 
 
-def run_trial(work: Work, send: Send, stop: Stop = _never) -> None:
+def run_trial(work: Work, send: Send, stop: Stop = lambda: False) -> None:
     """Train and score on validation alone; the outcome, a failure too, is the last event, of kind `outcome`."""
     send({"kind": "outcome"} | _outcome(_train_and_validate, work, send, stop))
 

@@ -1,11 +1,10 @@
-"""Trackers: how the cells of a run go on, shown by TensorBoard or trackio.
+"""Trackers: learning curves and figures of a run's cells, for TensorBoard or trackio to show while it runs.
 
-Each tracker has a process of its own, told by a thread that nobody waits for, so that whatever it does (its imports, a
-full disk, a crash) takes no time of a cell and never harms the run: it is named in one line, and the run goes on. What
-it writes lies in the run's folder, and nothing leaves the machine. This module imports nothing heavy: that process
-imports it too.
+Each tracker works in a process of its own, and a thread sends it the figures. Whatever happens there (slow imports, a
+full disk, a crash) takes no time of a cell: one line names the trouble, and the run goes on. Trackers write into the
+run's folder alone, and nothing leaves the machine. This module imports nothing heavy, since that process imports it.
 
-A cell is one run of a tracker, made anew each time the cell is begun or gone on with, its curve so far repeated.
+Each cell is one run of a tracker. When a cell is continued, that run is made anew and its curve so far is repeated.
 """
 
 from __future__ import annotations
@@ -36,35 +35,35 @@ if TYPE_CHECKING:
 START_SECONDS = 60.0
 """How long a tracker may take to be imported; nothing trains meanwhile."""
 END_SECONDS = 40.0
-"""How long it may take to write what it still holds when the run ends (trackio gives itself 30)."""
+"""How long it may take to write its last figures when the run ends (trackio allows itself 30)."""
 FINAL = (
     *("exact_match", "train_seconds", "examples_per_second", "tokens_per_second", "decode_problems_per_second"),
     *("peak_memory_mb", "parameters", "examples", "flops"),
 )
-"""Figures of a record that a tracker is told at its end."""
+"""Figures of a record that a tracker is given when the cell has ended."""
 
 
 class Tracker(ABC):
-    """What a tracker's process does. Made in it, and given the folder to write into, it imports its package."""
+    """What a tracker's process does. `__init__` imports the package and takes the folder to write into."""
 
     package: str
     view_command: str
-    """a command"""
+    """the command that shows the figures"""
 
     @abstractmethod
     def __init__(self, directory: Path) -> None: ...
 
     @abstractmethod
     def begin(self, cell: str, facts: dict[str, Any]) -> None:
-        """A cell begins; what the tracker holds of an earlier try is void."""
+        """A cell begins; the figures of an earlier try are deleted."""
 
     @abstractmethod
     def log(self, cell: str, examples: int, figures: dict[str, float]) -> None:
-        """Figures of a cell after so many examples."""
+        """Record figures of a cell after a number of examples."""
 
     @abstractmethod
     def end(self, cell: str) -> None:
-        """Nothing more will come from a cell."""
+        """A cell has ended."""
 
 
 class TensorBoard(Tracker):
@@ -104,8 +103,8 @@ class Trackio(Tracker):
     package, view_command = "trackio", "TRACKIO_DIR={folder} trackio show --project arithbench"
 
     def __init__(self, directory: Path) -> None:
-        # Some of its variables send figures elsewhere (a Space, a server, a webhook), and with a token of the Hub at
-        # hand it asks there for the user's name. This process is its own: it finds none of them.
+        # Some variables make it send figures elsewhere (a Space, a server, a webhook), and with a token of the Hub it
+        # asks there for the user's name. They are removed from this process, which is the tracker's own.
         for name in list(os.environ):
             if name == "SYSTEM" or name.startswith(("TRACKIO_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SPACE_")):
                 del os.environ[name]
@@ -146,7 +145,7 @@ TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "trackio": Tra
 
 
 def check_trackers(names: tuple[str, ...]) -> None:
-    """Raises UserError unless there are such trackers, and their packages are installed."""
+    """Raise UserError unless all of these are trackers and their packages are installed."""
     for name in names:
         if name not in TRACKERS:
             raise UserError(f"--track '{name}': there are {', '.join(TRACKERS)}")
@@ -159,14 +158,14 @@ def check_trackers(names: tuple[str, ...]) -> None:
 
 @contextmanager
 def tracked(view: Watcher, names: tuple[str, ...], plan: Plan, directory: Path) -> Iterator[Watcher]:
-    """A context with a watcher that tells trackers what it sees, and then `view`."""
+    """A context with a watcher that passes all events to `view`, and figures to the trackers."""
     with ExitStack() as stack:
         trackers = [stack.enter_context(TrackerProcess(name, directory / name)) for name in names]
         yield TrackedView(view, trackers, plan) if trackers else view
 
 
 class TrackedView:
-    """A watcher between the cells and another one, telling trackers what it sees."""
+    """A watcher that passes all events to another one, and figures to the trackers."""
 
     def __init__(self, view: Watcher, trackers: list[TrackerProcess], plan: Plan) -> None:
         self._view, self._trackers = view, trackers
@@ -218,7 +217,7 @@ def _cell(architecture: str, seed: int) -> str:
 
 
 def _figures(point: dict[str, Any]) -> dict[str, float]:
-    """What is shown of a point of a learning curve, see `results.curves`."""
+    """The figures of a point of a learning curve, see `results.records.curves`."""
     seconds = point["train_seconds"]
     return {
         "training/loss": point["train_loss"],
@@ -230,7 +229,7 @@ def _figures(point: dict[str, Any]) -> dict[str, float]:
 
 
 class TrackerProcess:
-    """A tracker at work in a process of its own. A context manager; `tell` returns at once, whatever becomes of it."""
+    """A tracker at work in a process of its own. A context manager; `tell` returns at once, whatever happens there."""
 
     def __init__(self, name: str, directory: Path) -> None:
         self.name, self._directory = name, directory
@@ -270,7 +269,7 @@ class TrackerProcess:
         self._child.send(None)
 
     def _answers(self, seconds: float) -> bool:
-        """Whether the other process says, within so many seconds, that all is well."""
+        """Whether the tracker says, within so many seconds, that all is well."""
         if not self._child.has_sent(seconds):
             return self._give_up(f"says nothing for {seconds:.0f} s")
         trouble = self._child.receive()
@@ -279,7 +278,7 @@ class TrackerProcess:
         return self._give_up(trouble) if trouble else True
 
     def _give_up(self, why: str) -> bool:
-        """Say once that it tracks no more."""
+        """Print once why the tracker is given up."""
         if not self._given_up.is_set():
             self._given_up.set()
             print(f"bench: --track {self.name}: {' '.join(why.split())}; the run goes on without it", file=sys.stderr)

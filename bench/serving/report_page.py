@@ -1,4 +1,4 @@
-"""The report of a run as a page that a server sends: made in a process of its own, and under a strict policy."""
+"""The report of a run as a page of `serve`: it is made in a process of its own and sent with a strict policy."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ CHART_STYLES = (
     "'sha256-9uoGUaZm3j6W7+Fh2wfvjI8P7zXcclRw5tVUu3qKZa0='",  # the menu
     "'sha256-MmUum7+PiN7Rz79EUMm0OmUFWjCx6NZ97rdjoIbTnAg='",  # the tooltip
 )
-"""Of the styles that the charts' scripts, those of vl-convert 1.9, add as they run; browsers report any other."""
+"""Hashes of the styles that the scripts of the charts (vl-convert 1.9) add as they run; browsers report any other."""
 
 
 @dataclass(frozen=True)
 class ReportPage:
-    """A page, and its content security policy: what the page holds may run, and nothing else."""
+    """A page, and its content security policy: only the scripts and styles in the page are allowed."""
 
     html: str
     policy: str
 
 
 class ReportMaker:
-    """Makes the report of a run beside whatever else this process does: it takes many seconds, all of them busy."""
+    """Makes the report of a run in a process of its own, since that keeps a core busy for many seconds."""
 
     def __init__(self, run: Path, home: str) -> None:
-        """`home` is the address that the page leads back to."""
+        """Start the process. `home` is the address of the link by which the page leads back."""
         self._child = Child(_make, run, home)
         self._lock = threading.Lock()
         self._page: ReportPage | None = None
@@ -42,7 +42,7 @@ class ReportMaker:
         """The page; None while it is being made.
 
         Raises:
-            RuntimeError: it cannot be made.
+            RuntimeError: the report cannot be made.
         """
         with self._lock:
             if self._page is None and not self._failed and self._child.has_sent():
@@ -59,7 +59,7 @@ class ReportMaker:
 
 
 def policy_of(html: str) -> str:
-    """The content security policy of a page that needs nothing but itself: its scripts and styles, by their hash."""
+    """The content security policy of a page that loads no other files: its own scripts and styles, by their hash."""
     scripts = _hashes(html, "script")
     styles = [*_hashes(html, "style"), *CHART_STYLES]
     return (
@@ -69,18 +69,16 @@ def policy_of(html: str) -> str:
 
 
 def _hashes(html: str, element: str) -> list[str]:
-    """Of every element that is all in the page; one of data (with a type) runs nothing."""
-    return [_hash(content) for content in re.findall(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)]
-
-
-def _hash(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+    """The hash of each element of this name without attributes; scripts that hold data have a type and never run."""
+    found = re.findall(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)
+    digests = [hashlib.sha256(content.encode()).digest() for content in found]
+    return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
 
 
 def _make(parent: Parent, run: Path, home: str) -> None:
     """What the process does: it sends the page, or ends without having sent anything."""
     with suppress(AttributeError, OSError):
-        os.nice(10)  # whoever waits for an answer goes first
+        os.nice(10)  # answers to questions go first
     from bench.results.records.run import open_run
     from bench.results.report.contents import contents
     from bench.results.report.html import page

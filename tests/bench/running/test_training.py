@@ -22,7 +22,7 @@ from bench.running import training
 from bench.running.checkpoints import Checkpoint
 from bench.running.evaluation import answer
 from bench.running.optimizers import build_optimizers
-from bench.running.training import CURVE_POINTS, LOOK_STEPS, Checkpointing, Diverged, Trained, train, update
+from bench.running.training import CURVE_POINTS, READING_STEPS, Checkpointing, Diverged, Trained, train, update
 
 
 def build(suite: Suite, name: str = "transformer", seed: int = 0) -> Architecture:
@@ -112,13 +112,13 @@ def test_a_gpu_is_waited_for_after_many_steps_and_no_second_is_lost(monkeypatch:
 
     monkeypatch.setattr(training, "synchronize", wait)
     monkeypatch.setattr(training.time, "perf_counter", lambda: now)
-    clock = training._Clock(torch.device("cuda"), done := Trained(), LOOK_STEPS)
-    for _ in range(2 * LOOK_STEPS + 10):
+    clock = training._Clock(torch.device("cuda"), done := Trained(), READING_STEPS)
+    for _ in range(2 * READING_STEPS + 10):
         clock.begin()
         now += 2
         clock.end(10)
-    clock.look()
-    assert done.train_seconds == 2 * (2 * LOOK_STEPS + 10)
+    clock.read()
+    assert done.train_seconds == 2 * (2 * READING_STEPS + 10)
     assert waits == len(done.rates) == 4  # the first step alone, two full ones, the rest
     assert set(done.rates) == {5}
 
