@@ -37,9 +37,15 @@ class Child:
         context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_call, args=(theirs, function, *arguments))
-        with _without_main_module():
-            start_without_interrupt(self._process)
-        theirs.close()  # so that the connection ends when the child does
+        try:
+            with _without_main_module():
+                start_without_interrupt(self._process)
+        except BaseException:  # a signal came meanwhile, and nobody gets this object to close it
+            if self._process.pid is not None:
+                self.close()
+            raise
+        finally:
+            theirs.close()  # so that the connection ends when the child does
 
     def send(self, message: Any) -> None:
         """Send a message; it is lost where the process has ended."""
@@ -48,10 +54,9 @@ class Child:
 
     def has_sent(self, seconds: float = 0.0) -> bool:
         """Whether `receive` returns at once; the answer is awaited for so many seconds at most."""
-        try:
+        with suppress(OSError):  # on Windows a broken pipe
             return self.connection.poll(seconds)
-        except OSError:  # on Windows a broken pipe
-            return True
+        return True
 
     def receive(self) -> Any:
         """Wait for the next message; None where the process has ended and sends no more."""
@@ -97,11 +102,9 @@ class Parent:
     def _listen(self) -> None:
         process = multiprocessing.parent_process()
         assert process is not None
-        try:
+        with suppress(EOFError, OSError):
             while process.sentinel not in multiprocessing.connection.wait([process.sentinel, self._connection]):
                 self._received.put(json.loads(self._connection.recv_bytes()))
-        except (EOFError, OSError):
-            pass
         os._exit(1)
 
 

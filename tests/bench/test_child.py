@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from dying import die
+from dying import die, stay
 
 from bench.child import Child, start_without_interrupt, termination_signals
 
@@ -73,6 +73,24 @@ def test_what_nohup_has_ignored_stays_ignored(number: int) -> None:
     start_without_interrupt(process)
     assert process.whole
     assert signal.getsignal(number) is signal.SIG_IGN
+
+
+class Signals:
+    """An argument that signals this process when it is pickled, which is amid the start."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __reduce__(self) -> tuple[type, tuple[int]]:
+        os.kill(os.getpid(), self.number)
+        return int, (0,)
+
+
+@not_on_windows
+def test_a_child_whose_start_was_signalled_is_ended(number: int) -> None:
+    with pytest.raises(Interrupted):
+        Child(stay, Signals(number))
+    assert not multiprocessing.active_children()
 
 
 def test_a_child_that_dies_sends_nothing_and_what_is_sent_to_it_is_lost() -> None:
