@@ -27,9 +27,7 @@ class Held(UserError):
 def holding(
     path: Path, patience: float = 0.0, sign: bool = False, refusal: Callable[[str], str] = str
 ) -> Iterator[None]:
-    """A context that holds the lock of this file, which is made where it is missing and left there.
-
-    With `sign` a note beside the file names the holder.
+    """A context that holds the lock of this file, which is made where it is missing; `sign` leaves the holder's name.
 
     Raises:
         Held: another process still holds it after `patience` seconds; `refusal` makes the message from its name.

@@ -98,10 +98,9 @@ def train(
     send: Send,
     checkpointing: Checkpointing | None = None,
 ) -> Trained:
-    """Train until the budget is used up, to within one example.
-
-    Where `stop_when_flat` is not None, training ends sooner if the last so many validations brought no more right
-    answers than the best before them. With a budget of 0 nothing is trained, and the curve has one point.
+    """Train until the budget is used up, to within one example. Unless `stop_when_flat` is None, training ends sooner if
+    the last so many validations brought no more right answers than the best before them. With a budget of 0 nothing is
+    trained, and the curve has one point.
 
     Raises:
         Diverged: the loss is nan or infinite, or stayed far above that of the first batch.
