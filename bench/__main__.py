@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.child import answered_signals
+from bench.child import termination_signals
 
 INTERRUPTED = "interrupted"
 
@@ -18,7 +18,7 @@ def main() -> None:
     """Run one command and exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted, 141 nobody reads
     what it writes.
     """
-    for number in answered_signals():  # as Ctrl-C
+    for number in termination_signals():  # as Ctrl-C
         signal.signal(number, _interrupt)
     sys.unraisablehook = _ask_again
     # A module named by --plugin may lie in the working folder; `python -m` puts that on the path, a script does not.

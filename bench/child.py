@@ -1,35 +1,161 @@
-"""Starting another process, so that signals meet one that is whole."""
+"""A function at work in a process of its own: starting it, messages to and from it, and its end.
+
+Messages are JSON. This module does not import torch, which reads variables that a child may have to set first.
+"""
 
 from __future__ import annotations
 
+import json
+import multiprocessing
+import multiprocessing.connection
+import os
+import queue
 import signal
-from typing import TYPE_CHECKING
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
+Arguments = TypeVarTuple("Arguments")
 
-def answered_signals() -> list[signal.Signals]:
-    """What asks this process to end beside Ctrl-C: a cluster's time limit, a closed terminal (not under `nohup`)."""
+
+class Child:
+    """The process of a function, seen from the process that started it. Whoever makes one closes it.
+
+    Args:
+        function: of a module that can be imported by its name; called with the `Parent`, then with `arguments`.
+        arguments: what the function needs; they are pickled.
+    """
+
+    def __init__(self, function: Callable[[Parent, *Arguments], None], *arguments: *Arguments) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_call, args=(theirs, function, *arguments))
+        try:
+            with _without_main_module():
+                start_without_interrupt(self._process)
+        except BaseException:  # a signal came meanwhile, and nobody gets this object to close it
+            if self._process.pid is not None:
+                self.close()
+            raise
+        finally:
+            theirs.close()  # so that the connection ends when the child does
+
+    def send(self, message: Any) -> None:
+        """Send a message; it is lost where the process has ended."""
+        with suppress(OSError):
+            self.connection.send_bytes(json.dumps(message).encode())
+
+    def has_sent(self, seconds: float = 0.0) -> bool:
+        """Whether `receive` returns at once; the answer is awaited for so many seconds at most."""
+        with suppress(OSError):  # on Windows a broken pipe
+            return self.connection.poll(seconds)
+        return True
+
+    def receive(self) -> Any:
+        """Wait for the next message; None where the process has ended and sends no more."""
+        try:
+            return json.loads(self.connection.recv_bytes())
+        except (EOFError, OSError):
+            return None
+
+    def join(self, seconds: float | None = None) -> int | None:
+        """Wait for the process to end, for so many seconds at most; its exit code, None where it has not ended."""
+        self._process.join(seconds)
+        return self._process.exitcode
+
+    def close(self) -> None:
+        """End the process, if it has not ended by itself."""
+        self._process.kill()
+        self._process.join()
+        self.connection.close()
+
+
+class Parent:
+    """The process that started this one. Once it is gone, this one ends at once: nobody would read what it makes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._received: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def send(self, message: Any) -> None:
+        try:
+            self._connection.send_bytes(json.dumps(message).encode())
+        except OSError:
+            os._exit(1)
+
+    def receive(self) -> Any:
+        """Wait for the next message."""
+        return self._received.get()
+
+    def has_sent(self) -> bool:
+        """Whether a message has come that was not received yet."""
+        return not self._received.empty()
+
+    def _listen(self) -> None:
+        process = multiprocessing.parent_process()
+        assert process is not None
+        with suppress(EOFError, OSError):
+            while process.sentinel not in multiprocessing.connection.wait([process.sentinel, self._connection]):
+                self._received.put(json.loads(self._connection.recv_bytes()))
+        os._exit(1)
+
+
+def _call(connection: Connection, function: Callable[..., None], *arguments: Any) -> None:
+    """Entry point of the child process."""
+    for number in termination_signals():  # a closed terminal and a time limit reach the parent too, and it decides
+        signal.signal(number, signal.SIG_IGN)
+    function(Parent(connection), *arguments)
+    # The connection is not closed: the thread of `Parent` waits on it, and both end with the process.
+
+
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """A context in which a process can be started that does not import the script which this process runs.
+
+    `spawn` has every child import the main module of its parent first. A script without `if __name__ == "__main__"`
+    would run again in each child, and start children there, which fails; any other would import torch (where it does)
+    before the function has set its environment. The functions here are in modules of their own and need none of it.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")  # has no file and no name to import it by
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def termination_signals() -> list[signal.Signals]:
+    """The signals that ask this process to end, beside Ctrl-C: a cluster's time limit, a closed terminal.
+
+    One that is ignored, as under `nohup`, is not among them.
+    """
     numbers = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
-def start_deaf(process: BaseProcess) -> None:
-    """Start a process that Ctrl-C does not reach, and that no signal leaves half started.
+def start_without_interrupt(process: BaseProcess) -> None:
+    """Start a process that Ctrl-C does not reach, and whose start no signal interrupts.
 
     A terminal sends Ctrl-C to both processes; only this one answers, and then ends the other. Whether a signal is
-    ignored is inherited, so that the child never hears of it, not even while it starts. Another signal is answered
-    after the start: an interrupt between the child's birth and its orders would leave it to end in a traceback.
+    ignored is inherited, so that the child ignores it from its first moment on. Other signals are answered after the
+    start: a child whose parent was interrupted before it had sent the arguments would end in a traceback.
     """
     came: list[int] = []
-    answers = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
-    for number in answered_signals():
-        answers[number] = signal.signal(number, lambda number, _: came.append(number))
+    handlers = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    for number in termination_signals():
+        handlers[number] = signal.signal(number, lambda number, _: came.append(number))
     try:
         process.start()
     finally:
-        for number, answer in answers.items():
-            signal.signal(number, answer)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     for late in came:
         signal.raise_signal(late)

@@ -1,4 +1,4 @@
-"""Who works on what: locks on files, which the system takes back when their process ends, however it ends."""
+"""Locks on files, by which processes share the folder of a run. The system frees a lock when its process ends."""
 
 import os
 import platform
@@ -12,25 +12,25 @@ from filelock import FileLock, Timeout
 from bench.errors import UserError
 
 RUN_LOCK = ".run.lock"
-"""In the folder of a run or a search: who holds it works on all of it; others may help only where they are asked to."""
+"""In the folder of a run or a search: its holder works on all of it; others may take part only if asked to."""
 TABLES_LOCK = ".tables.lock"
-"""In a run's folder: who holds it writes the plan, or what is made from all cells."""
+"""In a run's folder: its holder writes the plan, or the tables of all cells."""
 TABLES_SECONDS = 60.0
-"""Far longer than anyone takes to write them."""
+"""How long to wait for that lock: writing takes far less."""
 
 
 class Held(UserError):
-    """Another process holds the lock. The message says who."""
+    """Another process holds the lock. The message names it."""
 
 
 @contextmanager
 def holding(
     path: Path, patience: float = 0.0, sign: bool = False, refusal: Callable[[str], str] = str
 ) -> Iterator[None]:
-    """A context that holds the lock of this file, made where it is missing and left there; `sign` says who holds it.
+    """A context that holds the lock of this file, which is made where it is missing; `sign` leaves the holder's name.
 
     Raises:
-        Held: another process still holds it after `patience` seconds; `refusal` makes the message of who does.
+        Held: another process still holds it after `patience` seconds; `refusal` makes the message from its name.
     """
     # thread_local: a cell is trained in one thread and watched from another.
     lock = FileLock(path, timeout=patience, thread_local=False)
@@ -48,17 +48,17 @@ def holding(
 
 
 def writing_tables(directory: Path) -> AbstractContextManager[None]:
-    """A context in which no other process writes the plan of this run, or what is made from all its cells.
+    """A context in which no other process writes the plan of this run, or the tables of all its cells.
 
     Raises:
-        Held: another one does, and goes on.
+        Held: another process is still writing them after a minute.
     """
     wrong = f"{directory}: another process keeps writing its tables; end it, and run this again"
     return holding(directory / TABLES_LOCK, TABLES_SECONDS, refusal=lambda _: wrong)
 
 
 def _note(path: Path) -> Path:
-    """Where the holder of a lock leaves its name; not in the locked file, which others empty when they try it."""
+    """The file with the name of a lock's holder. Others empty the locked file itself when they try to lock it."""
     return path.with_name(f"{path.name}.holder")
 
 

@@ -1,4 +1,4 @@
-"""Facts about the machine and the software, for the record."""
+"""Machine and software: their description for the records, the peak of memory, and other cells at work beside one."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 RECORDED = ("torch", "numpy", "pandas", "scipy", "safetensors")
 RECORDED_IF_USED = ("transformers", "tokenizers", "peft")
-"""Packages that decide results where they are imported."""
+"""Packages that affect results where they are imported."""
 
 
 def cores() -> int:
@@ -23,7 +23,7 @@ def cores() -> int:
 
 
 def versions() -> dict[str, str]:
-    """Versions of this project, Python and the packages that decide results."""
+    """Versions of this project, Python and the packages that affect results."""
     from bench import __version__
 
     found = {"arithbench": __version__, "python": platform.python_version()}
@@ -48,10 +48,10 @@ def description() -> dict[str, Any]:
 
 
 class CellsBeside:
-    """A context for a cell to train in, which tells whether another cell of this user trained meanwhile.
+    """A context in which a cell trains; it detects whether another cell of this user trained at the same time.
 
-    All cells of a machine share one file in the folder for temporary files. Each holds a shared lock on it and leaves a
-    byte in it: who comes second finds the lock, who came first finds a byte that is not its own.
+    All cells of a machine share one file in the folder for temporary files. Each holds a shared lock on it and appends
+    a byte to it. A cell that starts later finds the lock held; one that started sooner finds another's byte.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -85,7 +85,7 @@ class CellsBeside:
             self._file = None
 
     def seen(self) -> bool | None:
-        """None where the system cannot tell."""
+        """Whether another cell trained meanwhile; None where the system cannot tell."""
         if self._file is None:
             return None
         return self._lock_was_held or os.fstat(self._file).st_size > self._size
@@ -93,7 +93,7 @@ class CellsBeside:
 
 @cache  # the code that runs is the one that lay there at the start
 def git_state() -> dict[str, Any]:
-    """Commit of the checkout this code runs from and whether it has uncommitted changes; empty where it is none."""
+    """Commit of the checkout that this code runs from, and whether it has uncommitted changes; empty without one."""
     root = Path(__file__).resolve().parent.parent
     if not (root / ".git").exists():
         return {}
@@ -105,7 +105,7 @@ def git_state() -> dict[str, Any]:
 
 
 class PeakMemory:
-    """The most memory that this process takes, or takes on a GPU, above what it had when this was made."""
+    """The peak memory of this process, or of a GPU, above what the process had when this object was made."""
 
     def __init__(self, device: str) -> None:
         self._on_gpu = device.startswith("cuda")
@@ -113,7 +113,7 @@ class PeakMemory:
         self._before_mb = resident_mb()
 
     def mb(self) -> float | None:
-        """So far, in MB (10^6 bytes); None where the system does not say."""
+        """The peak so far, in MB (10^6 bytes); None where the system does not say."""
         if self._on_gpu:
             import torch
 
@@ -129,7 +129,7 @@ def resident_mb() -> float | None:
 
 
 def forget_peak() -> None:
-    """Let `peak_resident_mb` begin anew from here, where the system can (Linux)."""
+    """Reset `peak_resident_mb` to the memory of now, where the system can (Linux)."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
@@ -182,7 +182,7 @@ def _processor() -> str:
 
 
 def _processor_model() -> str:
-    """Family, model and stepping, such as '25/1/1', where the name alone says too little; '' where nobody says."""
+    """Family, model and stepping, such as '25/1/1', which say more than the name; '' where the system does not say."""
     try:
         lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
     except OSError:

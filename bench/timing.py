@@ -1,4 +1,4 @@
-"""Clocks: wall seconds of work, whatever a GPU still has to do, and how figures of many rounds are told."""
+"""Wall seconds of a job, with the work that it left to a GPU, and quartiles of many timings."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,13 +9,13 @@ import torch
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until a GPU has done what it was given to do: it is still at work when its last command is given."""
+    """Wait until a GPU has done all its work: it computes while the program goes on."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
 
 def timed(job: Callable[[], Any], device: torch.device) -> float:
-    """Wall seconds of a job, whatever it gave a GPU to do included."""
+    """Wall seconds of a job, with the work that it gave a GPU."""
     synchronize(device)
     started = time.perf_counter()
     job()

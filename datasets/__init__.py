@@ -1,8 +1,9 @@
-"""Arithmetic problems: exact rules, patterns, split, text forms, tokenizers, suites. Knows numpy; no torch.
+"""Arithmetic problems with exact answers: how they are drawn, split, written as tokens, and described by a suite.
 
-Read in this order: `decimals` (columns of exact numbers), `problems` (what is asked and its exact answer), `split`
-(train, validation or test), `strata` and `sampling` (which problems, drawn how), `forms` and `tokenizers` (how they are
-written), `encoding` (both together, as arrays), `stream` (training examples), `evaluation` (the fixed test set),
-`suites` (all of it chosen by one small TOML file). Problems from elsewhere: `expressions` (one, as a person writes it)
-and `outside` (files of them).
+Read the modules in this order: `decimals` (columns of exact numbers), `problems` (problems and their exact answers),
+`split` (train, validation or test), `strata` and `drawing.sampling` (which problems there are, and how they are drawn),
+`writing.forms` and `writing.tokenizers` (how they are written), `writing.encoding` (both together, as arrays),
+`drawing.stream` (training examples), `drawing.evaluation` (the fixed test set), `suites` (all of this as one small TOML
+file). Problems of others are read by `reading.expressions` (one problem) and `reading.problem_files` (files of them).
+Nothing here imports torch.
 """

@@ -1,7 +1,7 @@
 """Columns of exact decimals: a signed integer mantissa and a count of decimal places, value = mantissa / 10**places.
 
 Mantissas are numpy arrays of dtype int64 where every intermediate result fits 18 digits, and of dtype object (Python's
-unbounded integers) beyond. The functions here work on both and give the same values, only at another speed.
+unbounded integers) beyond. The functions here give the same values for both; int64 is faster.
 """
 
 from typing import Any
@@ -53,7 +53,7 @@ def digit_matrix(magnitude: Integers, width: int) -> NDArray[np.uint8]:
     """Digits of each non-negative integer, (n,) -> (n, width), most significant first, zeros in front."""
     digits = np.zeros((len(magnitude), width), dtype=np.uint8)
     rest, column = magnitude, width
-    while column > 0:  # nine digits at a time, so that unbounded integers too are taken apart in int64
+    while column > 0:  # nine digits at a time, so that most work is done in int64 for unbounded integers too
         limb = (rest % _LIMB).astype(np.int64)
         rest = rest // _LIMB
         for _ in range(min(9, column)):

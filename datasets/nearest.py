@@ -1,15 +1,15 @@
-"""The training example that looks most like a problem: all that can be known without learning anything."""
+"""Nearest neighbours: for each problem the training example whose prompt differs from it in the fewest symbols."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.datasets.drawing.stream import BLOCK, ProblemStream
 from bench.datasets.problems import NO_PROBLEMS, Problems
-from bench.datasets.split import fingerprint
+from bench.datasets.split import distinct
 from bench.datasets.writing.forms import Form, Symbols
 
 MOST_EXAMPLES = 2**22
-"""Examples that are read in search of distinct ones, about 4.2 million."""
+"""Examples that are searched for distinct ones, about 4.2 million."""
 
 _BLOCKS_AT_ONCE = 128
 _KNOWN_AT_ONCE, _ASKED_AT_ONCE = 8192, 512  # their product is what a core's cache holds
@@ -18,16 +18,14 @@ _KNOWN_AT_ONCE, _ASKED_AT_ONCE = 8192, 512  # their product is what a core's cac
 def first_distinct(stream: ProblemStream, n: int) -> Problems:
     """The first n distinct problems of a stream, in its order.
 
-    They are fewer where the stream has fewer, or where its first 4.2 million examples hold fewer: the last problems of
-    a suite that has little more than n come up too rarely to wait for.
+    There are fewer where the stream has fewer, or where its first 4.2 million examples hold fewer: in a suite with
+    little more than n problems the last ones come up too rarely.
     """
     most = n if stream.distinct_problems is None else min(n, stream.distinct_problems)
     problems = NO_PROBLEMS
     for start in range(0, MOST_EXAMPLES // BLOCK, _BLOCKS_AT_ONCE):
         blocks = [stream.block(number) for number in range(start, start + _BLOCKS_AT_ONCE)]
-        problems = Problems.join([problems, *blocks])
-        _, first = np.unique(fingerprint(problems), return_index=True)
-        problems = problems.rows(np.sort(first)[:most])
+        problems = distinct(Problems.join([problems, *blocks])).rows(slice(most))
         if len(problems) == most:
             break
     return problems

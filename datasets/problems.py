@@ -2,7 +2,7 @@
 
 A problem is two signed decimals and an operation. `solve` answers a whole column under one rule of division:
 
-| rule        | asked                                   | 7 / 2 | -7 / 3 (2 places) |
+| rule        | problems and answers                    | 7 / 2 | -7 / 3 (2 places) |
 |-------------|-----------------------------------------|-------|-------------------|
 | `exact`     | only what terminates within k places    | 3.5   | never asked       |
 | `rounded`   | anything; k places, half away from zero | 3.5   | -2.33             |
@@ -106,7 +106,7 @@ NO_PROBLEMS = Problems(np.zeros(0, np.uint8), *(np.zeros(0, np.int64) for _ in r
 
 @dataclass(frozen=True)
 class Answers(Columns):
-    """n exact answers: a canonical decimal, and for fractions and remainders a second number behind a joint."""
+    """n exact answers: a canonical decimal, and for fractions and remainders a second number behind a symbol."""
 
     value: Integers
     """signed mantissa of the answer, of the numerator, or of the truncated quotient"""
@@ -202,18 +202,18 @@ def _quotient(a: Integers, b: Integers, division: Division) -> Integers:
     divisor = abs(b)
     if division.rule == "exact" and not terminates(a, b, division.places).all():
         raise ValueError(f"division rule 'exact': a quotient needs more than {division.places} places")
-    magnitude = (2 * scaled + divisor) // (2 * divisor)  # half away from zero; where the quotient is exact, just that
+    magnitude = (2 * scaled + divisor) // (2 * divisor)  # rounds half away from zero; exact quotients stay as they are
     quotient: Integers = np.sign(a) * np.sign(b) * magnitude
     return quotient
 
 
 def by_columns(problems: Problems) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Sums and differences of the magnitudes as on paper, from the last column on, (n, columns) each.
+    """Sums and differences of the magnitudes as on paper, from the last column on: three arrays of (n, columns).
 
-    The digit written, the carry or borrow that goes on to the next column, and whether the problem has the column at
-    all: it has as many as the longer operand, written with the places of both. Signs decide which it is: 5 - -7 adds
-    the magnitudes (2, carry 1), 13 + -8 subtracts the smaller from the larger (5, borrow 1; then 0). Rows of * and /
-    mean nothing.
+    They are the digit written, the carry or borrow to the next column, and whether the problem has this column: it has
+    as many as the longer operand, written with the places of both. The signs decide between sum and difference: 5 - -7
+    adds the magnitudes (2, carry 1), 13 + -8 subtracts the smaller from the larger (5, borrow 1; then 0). Rows of * and
+    / hold no meaningful values.
     """
     a, b, places = aligned_operands(problems)
     a, b = abs(a), abs(b)
@@ -235,8 +235,6 @@ def by_columns(problems: Problems) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 
 def carries(problems: Problems) -> NDArray[np.int64]:
-    """Carries of a sum, or borrows of a difference, of the magnitudes (`by_columns`); -1 for * and /, which have none
-    here.
-    """
+    """Carries or borrows of each sum or difference of magnitudes (`by_columns`), -1 for * and /: (n,)."""
     _, carried, _ = by_columns(problems)
     return np.where(problems.operation <= OPERATIONS.index("-"), carried.sum(axis=1), -1)

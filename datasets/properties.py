@@ -1,4 +1,4 @@
-"""What is known of a problem before anybody answers it: what tables are cut by. No torch."""
+"""Properties of problems, such as digits, signs and carries: tables of results are sliced by them."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ COLUMNS = ("item", "split", "a", "op", "b", "answer", "digits", "signs", "places
 
 
 def properties_of(suite: Suite, problems: Problems, splits: Sequence[str]) -> pd.DataFrame:
-    """A row a problem, its columns those of predictions.csv.gz that no answer enters; `splits` (n,) is its `split`.
+    """The columns of predictions.csv.gz that no answer enters, a row for each problem; `splits` (n,) is `split`.
 
     Raises:
         ValueError: a problem has no answer under the suite's rule of division.

@@ -1,7 +1,7 @@
-"""Train, validation or test: a rule, not a draw, the same for every suite.
+"""The split of problems into train, validation and test: a fixed rule, the same for every suite.
 
 A hash of the canonical magnitudes decides, so that sign variants (5 + 3, -5 + 3), commuted pairs (3 + 5), sums and the
-differences that reduce to them (5 - -3), other text forms and trailing zeros all fall on the same side.
+differences that reduce to them (5 - -3), other text forms and trailing zeros all fall into the same split.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def mix(state: NDArray[np.uint64], word: NDArray[np.uint64] | np.uint64) -> NDAr
 
 
 def mix_integer(state: NDArray[np.uint64], magnitude: Integers) -> NDArray[np.uint64]:
-    """Fold non-negative integers of any size in, 32 bits at a time: the same value for int64 and object columns."""
+    """Fold non-negative integers of any size in, 32 bits at a time: int64 and object columns give the same."""
     rest = magnitude
     while True:
         limb = (rest & (2**_LIMB_BITS - 1)).astype(np.uint64)
@@ -42,7 +42,7 @@ def _operand_key(mantissa: Integers, places: NDArray[np.int64]) -> NDArray[np.ui
 
 
 def split_of(problems: Problems) -> NDArray[np.int64]:
-    """Index into `SPLITS` for each problem."""
+    """The split of each problem, as an index into `SPLITS`: (n,)."""
     a, b = _operand_key(problems.a, problems.a_places), _operand_key(problems.b, problems.b_places)
     ordered = problems.operation == OPERATIONS.index("/")
     first, second = np.where(ordered, a, np.minimum(a, b)), np.where(ordered, b, np.maximum(a, b))
@@ -52,9 +52,15 @@ def split_of(problems: Problems) -> NDArray[np.int64]:
 
 
 def fingerprint(problems: Problems) -> NDArray[np.uint64]:
-    """64 bits a problem, from operation and signed operands as they stand: what data hashes are made of."""
+    """A 64-bit hash of each problem, from its operation and signed operands: (n,). Data hashes are made of them."""
     state = mix(np.zeros(len(problems), np.uint64), problems.operation.astype(np.uint64))
     for mantissa, places in ((problems.a, problems.a_places), (problems.b, problems.b_places)):
         sign_and_places = places.astype(np.uint64) * np.uint64(2) + (mantissa < 0).astype(np.uint64)
         state = mix_integer(mix(state, sign_and_places), abs(mantissa))
     return state
+
+
+def distinct(problems: Problems) -> Problems:
+    """The problems in their order, each only where it stands first."""
+    _, first = np.unique(fingerprint(problems), return_index=True)
+    return problems.rows(np.sort(first))

@@ -1,4 +1,4 @@
-"""Strata: which problems there are. One stratum is one (operation, digits, signs, places).
+"""Strata: the groups that problems are drawn from. A stratum is one (operation, digits, signs, places).
 
 `digits` counts the integer part of an operand (0.05 has one digit), `places` is the larger of the two operands' decimal
 places. Within a stratum every problem is equally likely, in training and in evaluation.
@@ -15,9 +15,9 @@ from bench.datasets.decimals import Integers, canonical, integer_dtype
 from bench.datasets.problems import OPERATIONS, Division, Problems, terminates
 
 LISTED_PAIRS = 10**5
-"""A stratum with at most this many pairs of operands is listed whole, a larger one drawn from."""
+"""Of a stratum with at most this many pairs of operands all problems are listed; from a larger one they are drawn."""
 LISTED_DIVISION_PAIRS = 10**7
-"""The same for exact division, where only few pairs are problems."""
+"""The same for exact division, where few pairs are problems."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,11 @@ class Stratum:
 
     @property
     def pairs(self) -> int:
-        """Pairs of operands, of which the problems are a part (places and exact division rule some out)."""
+        """The number of pairs of operands; not all are problems, since places and exact division exclude some."""
         return (self.a_range[1] - self.a_range[0]) * (self.b_range[1] - self.b_range[0])
 
     def is_listed(self, division: Division) -> bool:
+        """Whether all problems are listed, rather than drawn."""
         exact = self.operation == "/" and division.rule == "exact"
         return self.pairs <= (LISTED_DIVISION_PAIRS if exact else LISTED_PAIRS)
 
@@ -85,7 +86,7 @@ def _magnitudes(digits: int, places: int, zero: bool) -> tuple[int, int]:
 
 
 def dtype_for(strata: list[Stratum], division: Division) -> np.dtype[Any]:
-    """int64 where every number made in drawing, solving and writing problems of these strata fits it, else object."""
+    """int64 if it holds every number that arises in drawing, solving and writing these problems, else object."""
     widest = 0
     for s in strata:
         a, b = s.a_digits + s.places, s.b_digits + s.places

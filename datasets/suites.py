@@ -1,6 +1,6 @@
-"""Suites: everything about the data of a comparison, and its default budget, in one small TOML file.
+"""Suites: one small TOML file says which problems a comparison uses, how they are written, and its default budget.
 
-The files lie in `suites/`; `load_suite` also takes the path of a file of one's own.
+The files of the project are in `suites/`; `load_suite` also takes the path of any other file.
 """
 
 import difflib
@@ -32,20 +32,20 @@ MOST_STRATA = 10_000
 MOST_QUESTIONS = 50_000
 """Problems of an evaluation set."""
 TEXTS_TO_LEARN_FROM = 20_000
-"""Training problems whose prompts and targets a byte-pair tokenizer is learnt from."""
+"""Training problems from whose prompts and targets a byte-pair tokenizer is learnt."""
 
 
-def _no_twins(value: tuple[Any, ...]) -> tuple[Any, ...]:
-    twins = sorted({str(item) for item in value if value.count(item) > 1})
-    if twins:
-        raise ValueError(f"{', '.join(twins)} stands there twice")
+def _no_repeats(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    repeated = sorted({str(item) for item in value if value.count(item) > 1})
+    if repeated:
+        raise ValueError(f"{', '.join(repeated)} stands there twice")
     return value
 
 
 Operation = Literal["+", "-", "*", "/"]
 Pattern = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}x[1-9][0-9]{0,2}$")]
 Places = Annotated[int, Field(ge=0, le=20)]
-Distinct = AfterValidator(_no_twins)
+Distinct = AfterValidator(_no_repeats)
 
 
 class _Section(BaseModel):
@@ -58,7 +58,7 @@ class DivisionSection(_Section):
 
 
 class FormSection(_Section):
-    """How problems are written (`forms` works an example of each) and cut into tokens (`tokenizers`)."""
+    """How problems are written (see `forms` for examples) and cut into tokens (see `tokenizers`)."""
 
     answer: Literal["plain", "reversed"] = "reversed"
     operands: Literal["plain", "padded"] = "plain"
@@ -84,7 +84,7 @@ class FormSection(_Section):
 
 
 class EvaluationSection(_Section):
-    """Problems a stratum: `per_stratum` of the test split, as many for validation, `seen` of the training split."""
+    """Problems of each stratum: `per_stratum` for test and for validation, and `seen` of the training split."""
 
     per_stratum: Annotated[int, Field(ge=1, le=MOST_QUESTIONS)] = 100
     seen: Annotated[int, Field(ge=0, le=MOST_QUESTIONS)] = 20
@@ -93,7 +93,7 @@ class EvaluationSection(_Section):
 
 
 class DefaultsSection(_Section):
-    """What a run takes where its command does not say otherwise."""
+    """Settings of a run where its command does not say otherwise."""
 
     budget: str
     parameters: Annotated[int, Field(ge=1)]
@@ -101,7 +101,7 @@ class DefaultsSection(_Section):
     batch: Annotated[int, Field(ge=1)] = 256
     training_problems: Annotated[int, Field(ge=1)] | None = None
     settings: dict[str, int | float | str | bool] = Field(default_factory=dict)
-    """settings for every architecture that has them, as `--set` would give them"""
+    """settings of all architectures that have them, as with `--set`"""
 
 
 class Suite(_Section):
@@ -143,13 +143,13 @@ class Suite(_Section):
                 f"form.answer_digits 'padded' fits one number, not those of division '{self.division.rule}'"
             )
         if self.form.vocabulary is not None:
-            least = len(SPECIAL) + len(alphabet(self._everything, self.rule, self._form))
+            least = len(SPECIAL) + len(alphabet(self._all_strata, self.rule, self._form))
             if self.form.vocabulary < least:
                 raise ValueError(f"form.vocabulary {self.form.vocabulary}: single symbols alone are {least} tokens")
         return self
 
     def strata(self, patterns: tuple[str, ...] | None = None) -> list[Stratum]:
-        """The trained strata, or those of other digit patterns: + - * / in that order, within each in the suite's."""
+        """The trained strata, or those of other digit patterns, by operation (+ - * /), then in the suite's order."""
         strata = []
         for operation, pattern, signs, places in itertools.product(
             self.operations, patterns or self.digits, self.signs, self.places
@@ -164,15 +164,15 @@ class Suite(_Section):
 
     @cached_property
     def key(self) -> str:
-        """Names the problems themselves: what they are, not how they are written."""
+        """A hash of the problems themselves, whatever their text form."""
         parts = [self.operations, self.digits, self.signs, self.places, self.division.rule, self.division.places]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @cached_property
     def hash(self) -> str:
-        """SHA-256 of all settings of the suite, and of what its tokenizer learnt.
+        """SHA-256 of all settings of the suite, and of the byte-pair tokenizer.
 
-        A setting of the form that is newer than the first runs counts only where it is used: they keep their hash.
+        Settings of the form that are newer than the first runs are left out at their default, so that old hashes hold.
         """
         newer = ("answer_digits", "notation", "workings", "vocabulary")
         unused = {name for name in newer if getattr(self.form, name) == FormSection.model_fields[name].default}
@@ -193,11 +193,11 @@ class Suite(_Section):
     @cached_property
     def encoding(self) -> Encoding:
         """Text form and tokenizer at this suite's widths."""
-        return Encoding(self._everything, self.rule, self._form, self._make_tokenizer)
+        return Encoding(self._all_strata, self.rule, self._form, self._make_tokenizer)
 
     @cached_property
-    def _everything(self) -> list[Stratum]:
-        """The strata trained on and those that are only tested."""
+    def _all_strata(self) -> list[Stratum]:
+        """All strata: those of training, and those that are only tested."""
         return self.strata(self.digits + self.evaluation.extra_digits)
 
     @cached_property
@@ -205,9 +205,9 @@ class Suite(_Section):
         return Form(
             answer=self.form.answer,
             operands=self.form.operands,
-            operand_digits=max(max(s.a_digits, s.b_digits) for s in self._everything),
+            operand_digits=max(max(s.a_digits, s.b_digits) for s in self._all_strata),
             answer_digits=(
-                max(integer_digits(s, self.rule) for s in self._everything)
+                max(integer_digits(s, self.rule) for s in self._all_strata)
                 if self.form.answer_digits == "padded"
                 else 1
             ),
@@ -225,9 +225,9 @@ class Suite(_Section):
         return BytePair(symbols, texts, self.form.vocabulary)
 
     def evaluation_set(self, split: Literal["validation", "test", "seen"]) -> EvaluationSet:
-        """The fixed problems of a split; 'seen' are problems of the training split, asked beside the test.
+        """The fixed problems of a split; 'seen' are problems of the training split, asked with the test.
 
-        Patterns beyond the trained ones are in the test split alone.
+        Digit patterns beyond the trained ones are in the test set alone.
         """
         patterns = self.digits + (self.evaluation.extra_digits if split == "test" else ())
         count = self.evaluation.seen if split == "seen" else self.evaluation.per_stratum

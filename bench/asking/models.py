@@ -23,7 +23,7 @@ from bench.results.records.plan import PLAN
 from bench.results.records.record import RECORD, Record, verify_files
 from bench.results.records.run import Run, cell_directory, open_run
 from bench.running.evaluation import Answered, answer
-from bench.running.numerics import as_in_a_cell
+from bench.running.numerics import cell_numerics
 from bench.running.training import autocast
 
 WEIGHTS = "model.safetensors"
@@ -135,7 +135,7 @@ def as_in_its_cell(record: Record) -> Iterator[str]:
 
     With its threads as far as there are cores: the order of sums depends on them.
     """
-    with as_in_a_cell(min(record.threads, machine.cores()), "cpu"):
+    with cell_numerics(min(record.threads, machine.cores()), "cpu"):
         yield "32" if record.precision == "16" else record.precision  # half precision is for GPUs
 
 

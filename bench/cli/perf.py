@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.results.records.plan import Plan
     from bench.results.report.table import Entry, Table
     from bench.speed.contenders import Setting
-    from bench.speed.perf import Told
+    from bench.speed.perf import Show
 
 JSON_FILE = "perf.json"
 MOST_ROUNDS = 10_000
@@ -111,8 +111,8 @@ def perf_command(
     setting = setting_of(plan, examples)
     if out is not None:
         make_folder(out)
-    with _progress() as told:
-        found = _growth(plan, setting, rounds, told) if growth else _speeds(plan, setting, rounds, peers, told)
+    with _progress() as show:
+        found = _growth(plan, setting, rounds, show) if growth else _speeds(plan, setting, rounds, peers, show)
     if out is not None:
         _write(found, growth, out)
     if json:
@@ -126,7 +126,7 @@ def perf_command(
 
 
 @contextmanager
-def _progress() -> Iterator[Told]:
+def _progress() -> Iterator[Show]:
     """Says on standard error what is measured, in one line that goes away; nothing where that is no terminal."""
     from rich.console import Console
     from rich.text import Text
@@ -135,9 +135,9 @@ def _progress() -> Iterator[Told]:
         yield lambda text: status.update(Text(text))
 
 
-def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) -> list[dict[str, Any]]:
+def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, show: Show) -> list[dict[str, Any]]:
     """The rows of ours and of the peers; those left out last."""
-    from bench.running.numerics import as_in_a_cell
+    from bench.running.numerics import cell_numerics
     from bench.speed import perf
     from bench.speed.contenders import Design, own_designs, peer_designs
     from bench.speed.probes import bytes_moved
@@ -145,20 +145,20 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) 
     ours = own_designs(plan)
     designs: list[Design] = [*ours]
     left_out: dict[str, str] = {}
-    with as_in_a_cell(setting.threads, setting.device):
+    with cell_numerics(setting.threads, setting.device):
         if peers:
             found, left_out = peer_designs(ours, setting)
             designs += found
-        contenders, failed = perf.build(designs, setting, told)
+        contenders, failed = perf.build(designs, setting, show)
         designs = [design for design in designs if design.name in contenders]
-        measured = perf.measure(contenders, setting, rounds, told)
+        measured = perf.measure(contenders, setting, rounds, show)
         moved = {}
         for name, contender in contenders.items():
             with contender.numerics():
                 moved[name] = bytes_moved(contender.train)
     memory_mb = {}
     for design in designs:
-        told(f"{design.name}: memory")
+        show(f"{design.name}: memory")
         memory_mb[design.name] = perf.peak_memory_mb(design, setting)
     counterparts = {design.name: design.counterpart for design in designs}
     rows = perf.rows(contenders, counterparts, measured, setting, memory_mb, moved)
@@ -166,17 +166,17 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, told: Told) 
     return rows + [perf.left_out_row(name, reason, list(rows[0])) for name, reason in missing.items()]
 
 
-def _growth(plan: Plan, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
+def _growth(plan: Plan, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
     from bench.errors import UserError, reason_of
-    from bench.running.numerics import as_in_a_cell
+    from bench.running.numerics import cell_numerics
     from bench.speed.contenders import own_designs
     from bench.speed.growth import grow
 
     curves = []
-    with as_in_a_cell(setting.threads, setting.device):
+    with cell_numerics(setting.threads, setting.device):
         for design in own_designs(plan):
             try:
-                curves += grow(design, setting, rounds, told)
+                curves += grow(design, setting, rounds, show)
             except UserError:
                 raise
             except Exception as error:

@@ -39,7 +39,7 @@ def serve_command(
 
     from bench.asking.models import trained_models
     from bench.planning.amounts import parse_chosen_seeds, parse_names
-    from bench.serving.server import bound, check_options, server_of, site_of
+    from bench.serving.server import bound, check_options, make_server, open_site
     from bench.serving.site import LOOPBACK
 
     check_options(port, rate)
@@ -49,13 +49,13 @@ def serve_command(
     with bound(host, port) as place:
         models = trained_models(run, names, seeds, plugins)
         hosts = LOOPBACK | {place.host, host.lower()} if place.loopback else None
-        with site_of(models, run, hosts, rate) as site:
+        with open_site(models, run, hosts, rate) as site:
             if not place.loopback:
                 print(
                     f"bench: warning: --host {host}: whoever reaches this machine can ask the models and read the "
                     "report, which names the run's folder; there is no password, and nothing is encrypted",
                     file=sys.stderr,
                 )
-            server = server_of(site, place)
+            server = make_server(site, place)
             print(f"{place.address}   {len(models)} models of {run}; Ctrl-C ends it", flush=True)
             server.run()

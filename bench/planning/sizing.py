@@ -23,7 +23,7 @@ ALIGNMENTS = ((4, (8, 4)), (1, (2, 1)))
 Matrix products of odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
 
 
-class Undrawn(TorchFunctionMode):
+class SkipDrawing(TorchFunctionMode):
     """A context in which no initial weights are drawn: on the meta device they have no values, but take most of the
     time of building a model.
     """
@@ -37,7 +37,7 @@ class Undrawn(TorchFunctionMode):
         return function(*args, **kwargs)
 
 
-class AtOnce(TorchFunctionMode):
+class AllStepsAtOnce(TorchFunctionMode):
     """A context in which recurrent cells read all symbols at once, for counting: the result is not theirs, but each
     matrix product, forward and backward, has the size of all its steps' together. Step by step a hundred symbols take
     a second.
@@ -71,7 +71,7 @@ class AtOnce(TorchFunctionMode):
 
 def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec) -> tuple[int, int]:
     """All trainable parameters (tied ones once), and those active for one symbol; nothing is allocated."""
-    with torch.device("meta"), Undrawn():
+    with torch.device("meta"), SkipDrawing():
         model = cls(config, spec)
     return sum(p.numel() for p in model.parameters() if p.requires_grad), model.active_parameters()
 
@@ -95,14 +95,14 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
     Counted on the meta device: on CPU torch's counter sees none in `nn.LSTM` and in fused attention. A class whose
     routing depends on data, which meta tensors do not have, states them.
     """
-    with torch.device("meta"), Undrawn():
+    with torch.device("meta"), SkipDrawing():
         model = cls(config, spec)
         stated = model.training_flops()
         if stated is not None:
             return stated
         prompt = torch.zeros((1, spec.prompt_width), dtype=torch.long)
         answer = torch.zeros((1, spec.answer_width), dtype=torch.long)
-    with flop_counter() as counter, AtOnce():
+    with flop_counter() as counter, AllStepsAtOnce():
         model.loss(Batch(prompt, answer), torch.Generator()).mean.backward()
     return int(counter.get_total_flops())
 

@@ -1,4 +1,4 @@
-"""The two baselines that bound every table: `calculator`, always right, and `nearest`, which has learnt nothing."""
+"""The two baselines of every run: `calculator` is always right, `nearest` copies from the nearest example."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,14 +18,14 @@ from bench.results.records.run import open_run
 from bench.running.evaluation import Answered, predictions
 
 KNOWN = 100_000
-"""Distinct training examples that `nearest` looks among, whatever the budget."""
+"""Distinct training examples that `nearest` searches, whatever the budget."""
 
 
 def baseline_frame(suite: Suite, seeds: Sequence[int], training_problems: int | None) -> pd.DataFrame:
     """The rows of baselines.csv: all of `calculator`, then all of `nearest`, seeds from the lowest up.
 
-    `nearest` answers as the one among the first 100,000 distinct training examples of the seed whose left-padded prompt
-    differs in fewest symbols, the earliest on ties (`first_distinct` says what holds where there are fewer).
+    `nearest` gives the answer of that one of the seed's first 100,000 distinct training examples whose left-padded
+    prompt differs in the fewest symbols, the earliest on ties (see `first_distinct` for suites with fewer examples).
     `training_problems` is that of the plan: the size of a finite training set, or None.
     """
     test, seen = suite.evaluation_set("test"), suite.evaluation_set("seen")
@@ -37,23 +37,23 @@ def baseline_frame(suite: Suite, seeds: Sequence[int], training_problems: int | 
     for seed in sorted(seeds):
         known = first_distinct(suite.stream(seed, training_problems), KNOWN)
         given = suite.encoding.encode(known.rows(nearest(asked, known, suite.encoding.form))).answer
-        # Slices count `right` by the facts of the problems; what was answered does not enter.
+        # Slices need the properties of the problems and `right`, but not the given answers.
         cells[NEAREST, seed] = all_right.assign(right=encoded.right(given).astype(np.int64))
     return results_frame(cells)
 
 
 def complete_baselines(plan: Plan, directory: Path) -> None:
-    """Brings baselines.csv up to the seeds of run.json; rows that it holds already are kept.
+    """Add the rows of seeds that run.json has and baselines.csv lacks; rows that are there already are kept.
 
-    Raises BadFile where a file of the run is broken.
+    Raises:
+        BadFile: a file of the run is broken.
     """
     seeds = open_run(directory).plan.seeds
     missing = set(seeds) - set(read_baselines(directory)["seed"])
     if not missing:
         return
-    more = baseline_frame(
-        suite_of(plan), sorted(missing), plan.settings.training_problems
-    )  # for minutes, on a large suite
+    # Takes minutes on a large suite.
+    more = baseline_frame(suite_of(plan), sorted(missing), plan.settings.training_problems)
     with writing_tables(directory):
         there = read_baselines(directory)
         rows = pd.concat([there, more[~more["seed"].isin(there["seed"])]], ignore_index=True)

@@ -1,28 +1,23 @@
-"""One cell (architecture x seed), from nothing to its record, in a process of its own; and one trial of a search.
+"""What the process of one cell (architecture x seed) does, and that of one trial of a search.
 
-Memory, crashes, seeds and threads are the cell's own. It hears of its work as one JSON message and reports progress the
-same way. What a cell found lies in its folder, the record last. A trial trains alike, is scored on validation and sends
-that home as its last event: it never makes a test problem.
+A cell trains a model, evaluates it and writes its files into its folder, the record last; it sends its progress to the
+process that started it. A trial trains in the same way, is scored on validation problems alone, and sends its score as
+its last event.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import multiprocessing.connection
 import os
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.child import answered_signals
+from bench.child import Parent
 from bench.errors import reason_of
 from bench.results.records.plan import SCHEMA_VERSION, Plan, PlannedArchitecture
 
@@ -37,7 +32,8 @@ if TYPE_CHECKING:
     from bench.running.evaluation import Answered
     from bench.running.training import Trained
 
-Report = Callable[[dict[str, Any]], None]
+Send = Callable[[dict[str, Any]], None]
+"""Sends an event to the parent, which shows how far the job is."""
 Stop = Callable[[], bool]
 """Whether the parent has asked to stop."""
 
@@ -71,62 +67,22 @@ class PlannedCell:
         deciding = [self.architecture, self.planned.config, self.planned.training, self.planned.flops_per_example]
         return hashlib.sha256(json.dumps([settings, deciding, self.seed], sort_keys=True).encode()).hexdigest()
 
-    def as_json(self) -> dict[str, Any]:
-        """For its way to another process."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {
-            "plan": self.plan.as_json(),
-            "directory": str(self.directory),
-        }
 
-    @classmethod
-    def of_json(cls, content: dict[str, Any]) -> PlannedCell:
-        return cls(**content | {"plan": Plan.model_validate(content["plan"]), "directory": Path(content["directory"])})
+Job = Callable[[PlannedCell, Send, Stop], None]
 
 
-def main(connection: Connection, message: bytes, job: Callable[[PlannedCell, Report, Stop], None]) -> None:
-    """Entry point of the child process: `job` is `run_cell` or `run_trial`."""
-    for number in answered_signals():  # a closed terminal and a time limit reach the parent too, and it gives word
-        signal.signal(number, signal.SIG_IGN)
-    cell = PlannedCell.of_json(json.loads(message))
-    asked_to_stop = threading.Event()
-    threading.Thread(target=_obey_parent, args=(connection, asked_to_stop), daemon=True).start()
-
-    def report(event: dict[str, Any]) -> None:
-        try:
-            connection.send_bytes(json.dumps(event).encode())
-        except OSError:  # nobody listens any more: the parent is gone, and this cell with it
-            os._exit(1)
-
+def main(parent: Parent, cell: PlannedCell, job: Job) -> None:
+    """What the process of a cell or a trial does: `job` is `run_cell` or `run_trial`. Any message asks it to stop."""
     # Before torch is imported: its thread pools and its deterministic CUDA products read these.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(cell.plan.settings.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:
-        job(cell, report, asked_to_stop.is_set)
+        job(cell, parent.send, parent.has_sent)
     except OSError as error:  # a full disk, say: the parent meets it too, and tells the user
-        report({"kind": "warning", "text": f"{error.filename or cell.directory}: {error.strerror or error}"})
-    # Not closed: the other thread waits on it, and both end with the process.
+        parent.send({"kind": "warning", "text": f"{error.filename or cell.directory}: {error.strerror or error}"})
 
 
-def _obey_parent(connection: Connection, asked_to_stop: threading.Event) -> None:
-    """Wait for the parent's word to stop, or until it is gone: then end at once, for nobody would read what is made."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    while True:
-        ready = multiprocessing.connection.wait([parent.sentinel, connection])
-        try:
-            if parent.sentinel in ready:
-                raise EOFError
-            connection.recv_bytes()
-        except (EOFError, OSError):
-            os._exit(1)
-        asked_to_stop.set()
-
-
-def _never() -> bool:
-    return False
-
-
-def run_cell(cell: PlannedCell, report: Report, stop: Stop = _never) -> None:
+def run_cell(cell: PlannedCell, send: Send, stop: Stop = lambda: False) -> None:
     """Train, evaluate and record, from the newest checkpoint on; a failure is recorded too.
 
     Without a record it ends where it was asked to stop, or where another process works on the cell; one that stands
@@ -146,23 +102,23 @@ def run_cell(cell: PlannedCell, report: Report, stop: Stop = _never) -> None:
                 return
             delete_halves(directory)
             (directory / ERROR).unlink(missing_ok=True)  # of an earlier try
-            outcome = _outcome(_train_and_evaluate, cell, report, stop)
+            outcome = _outcome(_train_and_evaluate, cell, send, stop)
             write_outcome(cell, outcome)
             if outcome["status"] in ("done", "diverged"):  # others may be tried again
                 delete_checkpoints(directory)
     except Held:
-        report({"kind": "held"})
+        send({"kind": "held"})
     except Stopped:
-        report({"kind": "stopped"})
+        send({"kind": "stopped"})
 
 
-def run_trial(cell: PlannedCell, report: Report, stop: Stop = _never) -> None:
+def run_trial(cell: PlannedCell, send: Send, stop: Stop = lambda: False) -> None:
     """Train and score on validation alone; the outcome, a failure too, is the last event, of kind `outcome`."""
-    report({"kind": "outcome"} | _outcome(_train_and_validate, cell, report, stop))
+    send({"kind": "outcome"} | _outcome(_train_and_validate, cell, send, stop))
 
 
 def _outcome(
-    job: Callable[[PlannedCell, Report, Stop], dict[str, Any]], cell: PlannedCell, report: Report, stop: Stop
+    job: Callable[[PlannedCell, Send, Stop], dict[str, Any]], cell: PlannedCell, send: Send, stop: Stop
 ) -> dict[str, Any]:
     """What `job` returns, or status and reason of its failure; a bug's traceback goes into `ERROR`.
 
@@ -172,12 +128,12 @@ def _outcome(
     import torch
 
     from bench.results.records.files import write_text
-    from bench.running.numerics import as_in_a_cell
+    from bench.running.numerics import cell_numerics
     from bench.running.training import Diverged, Stopped
 
     try:
-        with as_in_a_cell(cell.plan.settings.threads, cell.plan.settings.device):
-            return job(cell, report, stop)
+        with cell_numerics(cell.plan.settings.threads, cell.plan.settings.device):
+            return job(cell, send, stop)
     except Stopped:
         raise
     except Diverged as error:
@@ -261,7 +217,7 @@ class _Cost:
         )
 
 
-def _learn(cell: PlannedCell, report: Report, stop: Stop, kept_in: Path | None) -> _Learnt:
+def _learn(cell: PlannedCell, send: Send, stop: Stop, kept_in: Path | None) -> _Learnt:
     """Train on the training problems; ask the validation problems. Nobody has made a test problem when it returns.
 
     Training goes on from the newest checkpoint in the folder `kept_in`, and its own are kept there; None keeps none.
@@ -274,7 +230,7 @@ def _learn(cell: PlannedCell, report: Report, stop: Stop, kept_in: Path | None) 
     from bench.planning.objects import config_of, sequence_spec, suite_of, training_of
     from bench.running.checkpoints import newest_checkpoint, write_checkpoint
     from bench.running.evaluation import answer
-    from bench.running.training import Keeping, train
+    from bench.running.training import Checkpointing, train
 
     settings, planned = cell.plan.settings, cell.planned
     device = torch.device(settings.device)
@@ -300,12 +256,12 @@ def _learn(cell: PlannedCell, report: Report, stop: Stop, kept_in: Path | None) 
     if kept_in is not None:
         before, broken = newest_checkpoint(kept_in, cell.digest)
         for error in broken:
-            report({"kind": "warning", "text": str(error)})
+            send({"kind": "warning", "text": str(error)})
         if before is not None:
             cost_before = _Cost(**before.facts["cost"])
             steps, share = before.facts["trained"]["steps"], before.facts["share"]
             curve = before.facts["trained"]["curve"]
-            report({"kind": "resumed", "steps": steps, "share": share, "curve": curve})
+            send({"kind": "resumed", "steps": steps, "share": share, "curve": curve})
 
     with machine.CellsBeside() as beside:
         clock, processor = time.perf_counter(), time.process_time()
@@ -334,8 +290,8 @@ def _learn(cell: PlannedCell, report: Report, stop: Stop, kept_in: Path | None) 
             precision=settings.precision,
             stop_when_flat=settings.stop_when_flat,
             validate=validate,
-            report=report,
-            keeping=Keeping(
+            send=send,
+            checkpointing=Checkpointing(
                 resume=before,
                 save=None if kept_in is None else save,
                 every_seconds=cell.checkpoint_seconds,
@@ -343,7 +299,7 @@ def _learn(cell: PlannedCell, report: Report, stop: Stop, kept_in: Path | None) 
             ),
         )
         total = cost()
-    report({"kind": "evaluation"})
+    send({"kind": "evaluation"})
     return _Learnt(
         suite=suite,
         device=device,
@@ -356,9 +312,9 @@ def _learn(cell: PlannedCell, report: Report, stop: Stop, kept_in: Path | None) 
     )
 
 
-def _train_and_validate(cell: PlannedCell, report: Report, stop: Stop) -> dict[str, Any]:
+def _train_and_validate(cell: PlannedCell, send: Send, stop: Stop) -> dict[str, Any]:
     """The outcome of a trial: its score on validation, and what it cost."""
-    learnt = _learn(cell, report, stop, kept_in=None)
+    learnt = _learn(cell, send, stop, kept_in=None)
     return {
         "status": "done",
         "reason": "",
@@ -370,7 +326,7 @@ def _train_and_validate(cell: PlannedCell, report: Report, stop: Stop) -> dict[s
     }
 
 
-def _train_and_evaluate(cell: PlannedCell, report: Report, stop: Stop) -> dict[str, Any]:
+def _train_and_evaluate(cell: PlannedCell, send: Send, stop: Stop) -> dict[str, Any]:
     """The outcome of a cell: the figures of its record that its plan does not give. Test problems are asked once."""
     import pandas as pd
     from safetensors.torch import save
@@ -381,11 +337,11 @@ def _train_and_evaluate(cell: PlannedCell, report: Report, stop: Stop) -> dict[s
     from bench.results.records.files import write_bytes
     from bench.results.records.predictions import write_predictions
     from bench.results.records.record import had_the_machine
-    from bench.running.checkpoints import apart
+    from bench.running.checkpoints import ready_to_save
     from bench.running.evaluation import answer, predictions, state_bytes
 
     directory, settings = cell.directory, cell.plan.settings
-    learnt = _learn(cell, report, stop, kept_in=directory)
+    learnt = _learn(cell, send, stop, kept_in=directory)
     suite, device, model, stream, trained = learnt.suite, learnt.device, learnt.model, learnt.stream, learnt.trained
     test, seen = suite.evaluation_set("test"), suite.evaluation_set("seen")
     asked = suite.encoding.encode(type(test.problems).join([test.problems, seen.problems]))
@@ -393,7 +349,7 @@ def _train_and_evaluate(cell: PlannedCell, report: Report, stop: Stop) -> dict[s
 
     write_predictions(directory, predictions(suite, test, seen, answered))
     write_curve(directory, pd.DataFrame(trained.curve))
-    weights = save(apart(model.state_dict()))
+    weights = save(ready_to_save(model.state_dict()))
     write_bytes(directory / WEIGHTS, weights)  # on the disk before the record that vouches for it
     low, middle, high = trained.rate_quartiles() if trained.steps else (None, None, None)
     correct = int(answered.right[: len(test)].sum())

@@ -1,7 +1,7 @@
-"""What a cell needs to go on from a step, bit for bit, kept on disk while it trains.
+"""Checkpoints: the state of a training on disk, from which it continues to the same result, bit for bit.
 
-A checkpoint is one safetensors file: tensors (weights, what the optimisers remember) and facts (JSON: how far it is,
-its place in the stream, the curve so far). The newest two are kept, so that one is whole whatever happens to the other.
+A checkpoint is one safetensors file. It holds tensors (weights and the state of the optimisers) and facts (JSON: the
+amounts used, the place in the stream, the curve so far). The newest two are kept, in case one of them is damaged.
 """
 
 import hashlib
@@ -20,26 +20,26 @@ from bench.results.records.files import BadFile, write_bytes
 PATTERN = "checkpoint-*.safetensors"
 KEPT = 2
 EVERY_SECONDS = 20.0
-"""Of training, between two checkpoints, where the command does not say otherwise..."""
+"""Seconds of training between two checkpoints, where the command does not say otherwise..."""
 MOST_SHARE = 0.02
-"""... and they take no more than this share of it: large models are kept more seldom."""
+"""... and writing them takes at most this share of the time: large models are saved more seldom."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The state of a cell between two steps."""
+    """The state of a training between two steps."""
 
     tensors: dict[str, Tensor]
     facts: dict[str, Any]
 
 
 def write_checkpoint(directory: Path, cell: str, step: int, checkpoint: Checkpoint) -> None:
-    """Writes the checkpoint of a step, whole or not at all, then deletes all but this and the one before it: any of a
-    later step was of no use, or training would have gone on from it.
+    """Write the checkpoint of a step as a whole, then delete all others but the one before it. A checkpoint of a later
+    step could not be used, or training would have continued from it.
 
-    `cell` is a digest of all that decides what the cell learns.
+    `cell` is a digest of all settings that decide what the cell learns.
     """
-    tensors = apart(checkpoint.tensors)
+    tensors = ready_to_save(checkpoint.tensors)
     facts = json.dumps(checkpoint.facts | {"cell": cell}, allow_nan=False)
     data = save(tensors, {"facts": facts, "sha256": _digest(tensors, facts)})
     path = directory / PATTERN.replace("*", f"{step:012d}")
@@ -50,8 +50,8 @@ def write_checkpoint(directory: Path, cell: str, step: int, checkpoint: Checkpoi
         other.unlink()
 
 
-def apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same as safetensors writes them: on the CPU, and each in memory of its own, tied weights too."""
+def ready_to_save(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, each in memory of its own, as safetensors requires; tied weights are copied."""
     found, taken = {}, set()
     for name, tensor in tensors.items():
         kept = tensor.detach().cpu().contiguous()
@@ -62,7 +62,7 @@ def apart(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_checkpoint(path: Path, cell: str) -> Checkpoint:
-    """Raises BadFile where the file is not, to the bit, what was written, or is another cell's."""
+    """Read a checkpoint. Raises BadFile where the file was damaged or changed, or belongs to another cell."""
     remedy = "delete it: its cell goes on from the one before, or from the start"
     try:
         with safe_open(path, framework="pt") as file:
@@ -82,7 +82,7 @@ def read_checkpoint(path: Path, cell: str) -> Checkpoint:
 
 
 def newest_checkpoint(directory: Path, cell: str) -> tuple[Checkpoint | None, list[BadFile]]:
-    """The newest checkpoint that is whole, None where there is none, and what is wrong with newer ones."""
+    """The newest checkpoint that can be used, None where there is none, and what is wrong with newer ones."""
     wrong: list[BadFile] = []
     for path in sorted(directory.glob(PATTERN), reverse=True):
         try:
@@ -93,7 +93,7 @@ def newest_checkpoint(directory: Path, cell: str) -> tuple[Checkpoint | None, li
 
 
 def delete_checkpoints(directory: Path) -> None:
-    """For when a cell has learnt all that it will."""
+    """Delete all checkpoints of a cell, once its training has ended."""
     for path in directory.glob(PATTERN):
         path.unlink()
 

@@ -1,11 +1,9 @@
 """Running a plan: cell after cell, or several at once, each in a child process, finished ones skipped."""
 
-import json
-import multiprocessing
 import multiprocessing.connection
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +11,20 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from bench.child import start_deaf
+from bench.child import Child
 from bench.locks import Held, holding, writing_tables
 from bench.results.records import record as records
 from bench.results.records.collect import collect
 from bench.results.records.plan import Plan
 from bench.results.records.run import cell_directory
 from bench.running.baselines import complete_baselines
-from bench.running.cell import LOCK, PlannedCell, Report, Stop, main, run_cell, write_outcome
+from bench.running.cell import LOCK, Job, PlannedCell, main, run_cell, write_outcome
 from bench.running.checkpoints import delete_checkpoints
 
 STOP_SECONDS = 30.0
 """How long cells that were asked to stop may take to finish a step and keep their state."""
 ORPHAN_SECONDS = 3.0
 """How long a cell's process may live after its parent was killed."""
-
-Job = Callable[[PlannedCell, Report, Stop], None]
 
 
 class Watcher(Protocol):
@@ -42,41 +38,6 @@ class Watcher(Protocol):
 
 class Interrupted(Exception):
     """The user stopped the run."""
-
-
-class Child:
-    """A job in a process of its own."""
-
-    def __init__(self, cell: PlannedCell, job: Job) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
-        self.connection, theirs = context.Pipe()
-        name = f"{cell.architecture}-s{cell.seed}"
-        self._process = context.Process(target=main, args=(theirs, json.dumps(cell.as_json()).encode(), job), name=name)
-        start_deaf(self._process)
-        theirs.close()  # so that the connection ends when the child does
-
-    def receive(self) -> dict[str, Any] | None:
-        """Wait for the next event; None when the job has ended."""
-        try:
-            event: dict[str, Any] = json.loads(self.connection.recv_bytes())
-            return event
-        except (EOFError, OSError):  # on Windows a broken pipe
-            return None
-
-    def ask_to_stop(self) -> None:
-        with suppress(OSError):  # it has ended
-            self.connection.send_bytes(b"stop")
-
-    def join(self) -> int | None:
-        """Wait for the process to end; its exit code."""
-        self._process.join()
-        return self._process.exitcode
-
-    def end(self) -> None:
-        """End the process, if it has not by itself."""
-        self._process.kill()
-        self._process.join()
-        self.connection.close()
 
 
 class Task(Protocol):
@@ -104,7 +65,7 @@ def run_tasks(tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.
         while True:
             while len(running) < at_once and (task := next(waiting, None)) is not None:
                 if (begun := task.begin()) is not None:
-                    child = Child(*begun)
+                    child = Child(main, *begun)
                     running[child.connection] = task, child
             if not running:
                 return
@@ -115,14 +76,14 @@ def run_tasks(tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.
                     continue
                 del running[connection]
                 exit_code = None if event is not None else child.join()
-                child.end()
+                child.close()
                 task.end(exit_code)
     except KeyboardInterrupt:
         _stop([child for _, child in running.values()], grace_seconds)
         raise Interrupted from None
     finally:
         for _, child in running.values():
-            child.end()
+            child.close()
 
 
 @dataclass
@@ -249,7 +210,7 @@ def _stop(children: list[Child], grace_seconds: float) -> None:
         if not grace_seconds:
             return
         for child in children:
-            child.ask_to_stop()
+            child.send("stop")
         deadline = time.monotonic() + grace_seconds
         at_work: dict[Any, Child] = {child.connection: child for child in children}
         while at_work and (left := deadline - time.monotonic()) > 0:

@@ -1,4 +1,4 @@
-"""Asking a model: greedy answers to a fixed set of problems, scored by exact match."""
+"""Evaluation of a model: greedy answers to a fixed set of problems, scored by exact match."""
 
 import time
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ BATCH = 512
 
 @dataclass(frozen=True)
 class Answered:
-    """Generated answers: `ids` (n, A), `right` (n,) and the seconds that generation took."""
+    """Generated answers: `ids` (n, answer width), `right` (n,) and the seconds that generation took."""
 
     ids: NDArray[np.int64]
     right: NDArray[np.bool_]
@@ -34,7 +34,7 @@ class Answered:
 
 
 def answer(model: Architecture, problems: Encoded, device: torch.device, precision: str) -> Answered:
-    """Greedy answers; `Encoded.right` says which are right."""
+    """Generate greedy answers; `Encoded.right` decides which are right."""
     was_training = model.training
     model.eval()
     width = problems.answer.shape[1]
@@ -51,7 +51,7 @@ def answer(model: Architecture, problems: Encoded, device: torch.device, precisi
 
 
 def state_bytes(model: Architecture, problems: Encoded, device: torch.device, precision: str) -> int:
-    """Bytes that decoding in this precision keeps for one problem; the first stands for all, which are as wide."""
+    """Bytes that decoding in this precision keeps for one problem, measured on the first: all are equally wide."""
     with autocast(device, precision):
         return model.state_bytes(torch.from_numpy(problems.prompt[:1]).to(device))
 
@@ -76,10 +76,10 @@ def predictions(suite: Suite, test: EvaluationSet, seen: EvaluationSet, answered
 
 
 def digits_right(form: Form, answer: str, raw: str) -> int:
-    """Digits of the answer that stand at their place in the generated text, counted from where its answer starts.
+    """How many digits of the answer stand at their place in the generated text.
 
-    That is behind the workings, where there are any. A command of LaTeX and a special token take one place. Zeros that
-    a form fills answers up with take one too, and are no digits of the answer.
+    Places are counted from the start of the generated answer, which follows the workings where there are any. A command
+    of LaTeX and a special token take one place each. So do zeros that pad the answer, which count as no digits.
     """
     pairs = list(zip_longest(form.spell(answer), form.answer_symbols(raw)))
     right = [symbol == given for symbol, given in pairs if symbol is not None and symbol.isdigit()]

@@ -1,4 +1,4 @@
-"""How torch computes: set in one place, so that whoever trains, answers again or measures does what a cell does."""
+"""Settings of torch (threads, determinism, precision) under which cells train, and are evaluated and measured again."""
 
 import ctypes
 import sys
@@ -14,16 +14,16 @@ _OPTIONS: Any = torch.utils.deterministic  # a module that makes its attributes 
 
 
 def repeats(device: str) -> bool:
-    """Whether the same work gives the same bits there each time; some kernels of GPUs add up in any order."""
+    """Whether a device gives the same bits each time; some kernels of GPUs add up in any order."""
     return device.startswith("cpu")
 
 
 @contextmanager
-def as_in_a_cell(threads: int, device: str) -> Iterator[None]:
-    """A context in which the same work gives the same bits: so many threads, deterministic algorithms on a CPU.
+def cell_numerics(threads: int, device: str) -> Iterator[None]:
+    """A context with the settings of a cell: a number of threads, and on a CPU deterministic algorithms.
 
-    Denormals are flushed to zero, since arithmetic with them is slow; precision 32 means that on GPUs too (no TF32).
-    Memory that was freed is kept, from here to the end of the process.
+    Denormals are flushed to zero, since arithmetic with them is slow. GPUs compute float32 in full precision (no TF32).
+    The allocator keeps freed memory, from here to the end of the process.
     """
     _keep_freed_memory()
     before, tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
@@ -41,7 +41,7 @@ def as_in_a_cell(threads: int, device: str) -> Iterator[None]:
 
 @contextmanager
 def deterministic(yes: bool) -> Iterator[None]:
-    """A context in which torch takes deterministic algorithms, or those it likes."""
+    """A context in which torch uses deterministic algorithms only (`yes`), or any."""
     before, fill = torch.are_deterministic_algorithms_enabled(), _OPTIONS.fill_uninitialized_memory
     torch.use_deterministic_algorithms(yes)
     _OPTIONS.fill_uninitialized_memory = False  # a safety net for wrong kernels that costs 2 to 10 % of a step
@@ -53,10 +53,10 @@ def deterministic(yes: bool) -> Iterator[None]:
 
 
 def _keep_freed_memory() -> None:
-    """Have glibc keep what is freed, for what is asked for next.
+    """Make glibc keep freed memory for the next allocations.
 
-    It gives large pieces back to the system and asks for them again, at a page fault for each 4 KB: every step of
-    training frees all it had, and those of `lstm` took 1.17 times as long.
+    By default it returns large pieces to the system, and taking them again costs a page fault for each 4 KB. Every step
+    of training frees its tensors; without this, steps of `lstm` took 1.17 times as long.
     """
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library

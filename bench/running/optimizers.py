@@ -1,4 +1,4 @@
-"""Optimisers: one for the inner matrices, one for norms, biases, embeddings and head."""
+"""Optimisers and the learning rate schedule: one optimiser for the inner matrices, one for all other parameters."""
 
 import math
 from collections import defaultdict
@@ -26,9 +26,9 @@ MOMENTUM = 0.9
 class Muon(torch.optim.Optimizer):
     """Momentum whose update is made orthogonal, for matrices (Jordan et al., "Muon", 2024).
 
-    In float32 and batched over all matrices of one shape: `torch.optim.Muon` computes in bfloat16, one matrix at a
-    time, which is far slower on CPUs without bfloat16 units. Parameters that stack several matrices by rows (the gates
-    of a recurrent cell) are taken apart first.
+    It computes in float32 and batched over all matrices of one shape: `torch.optim.Muon` computes in bfloat16, one
+    matrix at a time, which is far slower on CPUs without bfloat16 units. Parameters that stack several matrices by rows
+    (the gates of a recurrent cell) are split into them first.
 
     Args:
         params: parameter groups; each has `stacked`, a list with the number of matrices in each of its parameters.
@@ -58,7 +58,7 @@ class Muon(torch.optim.Optimizer):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 for target, matrix in zip(parameter.chunk(stacked), direction.chunk(stacked), strict=True):
                     scale = math.sqrt(max(1.0, matrix.shape[0] / matrix.shape[1]))
-                    if matrix.shape[0] > matrix.shape[1]:  # turned, so that tall and wide ones share a batch
+                    if matrix.shape[0] > matrix.shape[1]:  # transposed, so that tall and wide ones share a batch
                         target, matrix = target.mT, matrix.mT
                     rows, columns = matrix.shape
                     # Zeros stay zeros, and matrix products of multiples of 8 run up to 1.7 x faster.
@@ -100,7 +100,7 @@ def build_optimizers(model: Architecture, settings: TrainingSettings) -> list[to
     optimizers: list[torch.optim.Optimizer] = []
     if settings.optimizer == "sgd":
         if inner:
-            # It enters the gradient, of which momentum makes ten times as much in the end.
+            # It is added to the gradient, which momentum sums up to ten times as much.
             spread = decay * (1 - MOMENTUM)
             optimizers.append(
                 torch.optim.SGD(inner, lr=settings.lr, momentum=MOMENTUM, nesterov=True, weight_decay=spread)
@@ -132,9 +132,10 @@ def set_learning_rates(optimizers: list[torch.optim.Optimizer], factor: float) -
 
 
 def factor_of_step(before: float, after: float, settings: TrainingSettings) -> float:
-    """The learning rate's factor in a step before and after which so much of the budget (0 to 1) was used.
+    """The learning rate's factor in a step; `before` and `after` it these shares of the budget (0 to 1) were used.
 
-    The rise counts the step itself, so that the first one moves; the fall does not, so that the last one does.
+    During warm-up the share after the step counts, so that the first step's rate is above 0; later the share before it,
+    so that the last step's is.
     """
     return schedule_factor(min(after, settings.warmup) if before < settings.warmup else before, settings)
 

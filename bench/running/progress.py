@@ -1,4 +1,4 @@
-"""Live progress of a run: a bar for each cell at work in a terminal or a notebook, plain lines elsewhere."""
+"""Progress of a run: a bar for each cell at work in a terminal or a notebook; plain lines elsewhere."""
 
 import time
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ class ProgressView:
         self._bars[label] = _Bar(text, task, time.monotonic())
 
     def tell(self, label: str, event: dict[str, Any]) -> None:
-        """Show what a cell at work reports."""
+        """Show an event of a cell."""
         bar = self._bars[label]
         match event["kind"]:
             case "validation":
@@ -102,7 +102,7 @@ class ProgressView:
                 self._progress.update(bar.task, completed=1.0, figures="evaluating")
 
     def end(self, label: str, tail: str) -> None:
-        """Take the bar away, where there is one, and print how it ended."""
+        """Remove the bar, where there is one, and print how the cell ended."""
         bar = self._bars.pop(label, None)
         if bar is not None:
             self._progress.remove_task(bar.task)
@@ -110,7 +110,7 @@ class ProgressView:
         self._print(f"{text}: {tail}")
 
     def _numbered(self, label: str) -> str:
-        number = self._numbers.setdefault(label, len(self._numbers) + 1)  # one that was left to others may come again
+        number = self._numbers.setdefault(label, len(self._numbers) + 1)  # a cell left to others may return
         return f"[{number}/{self._cells}] {label}"
 
     def _print(self, line: str) -> None:

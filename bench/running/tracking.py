@@ -1,18 +1,15 @@
-"""Trackers: how the cells of a run go on, shown by TensorBoard or trackio.
+"""Trackers: learning curves and figures of a run's cells, for TensorBoard or trackio to show while it runs.
 
-Each tracker has a process of its own, told by a thread that nobody waits for, so that whatever it does (its imports, a
-full disk, a crash) takes no time of a cell and never harms the run: it is named in one line, and the run goes on. What
-it writes lies in the run's folder, and nothing leaves the machine. This module imports nothing heavy: that process
-imports it too.
+Each tracker works in a process of its own, and a thread sends it the figures. Whatever happens there (slow imports, a
+full disk, a crash) takes no time of a cell: one line names the trouble, and the run goes on. Trackers write into the
+run's folder alone, and nothing leaves the machine. This module imports nothing heavy, since that process imports it.
 
-A cell is one run of a tracker, made anew each time the cell is begun or gone on with, its curve so far repeated.
+Each cell is one run of a tracker. When a cell is continued, that run is made anew and its curve so far is repeated.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
-import multiprocessing
 import os
 import queue
 import shlex
@@ -23,11 +20,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.child import start_deaf
+from bench.child import Child, Parent
 from bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,39 +34,39 @@ if TYPE_CHECKING:
 START_SECONDS = 60.0
 """How long a tracker may take to be imported; nothing trains meanwhile."""
 END_SECONDS = 40.0
-"""How long it may take to write what it still holds when the run ends (trackio gives itself 30)."""
+"""How long it may take to write its last figures when the run ends (trackio allows itself 30)."""
 FINAL = (
     *("exact_match", "train_seconds", "examples_per_second", "tokens_per_second", "decode_problems_per_second"),
     *("peak_memory_mb", "parameters", "examples", "flops"),
 )
-"""Figures of a record that a tracker is told at its end."""
+"""Figures of a record that a tracker is given when the cell has ended."""
 
 
 class Tracker(ABC):
-    """What a tracker's process does. Made in it, and given the folder to write into, it imports its package."""
+    """What a tracker's process does. `__init__` imports the package and takes the folder to write into."""
 
     package: str
-    how_to_look: str
-    """a command"""
+    view_command: str
+    """the command that shows the figures"""
 
     @abstractmethod
     def __init__(self, directory: Path) -> None: ...
 
     @abstractmethod
     def begin(self, cell: str, facts: dict[str, Any]) -> None:
-        """A cell begins; what the tracker holds of an earlier try is void."""
+        """A cell begins; the figures of an earlier try are deleted."""
 
     @abstractmethod
     def log(self, cell: str, examples: int, figures: dict[str, float]) -> None:
-        """Figures of a cell after so many examples."""
+        """Record figures of a cell after a number of examples."""
 
     @abstractmethod
     def end(self, cell: str) -> None:
-        """Nothing more will come from a cell."""
+        """A cell has ended."""
 
 
 class TensorBoard(Tracker):
-    package, how_to_look = "tensorboard", "tensorboard --logdir {folder}"
+    package, view_command = "tensorboard", "tensorboard --logdir {folder}"
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -103,11 +99,11 @@ class TensorBoard(Tracker):
 
 
 class Trackio(Tracker):
-    package, how_to_look = "trackio", "TRACKIO_DIR={folder} trackio show --project arithbench"
+    package, view_command = "trackio", "TRACKIO_DIR={folder} trackio show --project arithbench"
 
     def __init__(self, directory: Path) -> None:
-        # Some of its variables send figures elsewhere (a Space, a server, a webhook), and with a token of the Hub at
-        # hand it asks there for the user's name. This process is its own: it finds none of them.
+        # Some variables make it send figures elsewhere (a Space, a server, a webhook), and with a token of the Hub it
+        # asks there for the user's name. They are removed from this process, which is the tracker's own.
         for name in list(os.environ):
             if name == "SYSTEM" or name.startswith(("TRACKIO_", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "SPACE_")):
                 del os.environ[name]
@@ -148,7 +144,7 @@ TRACKERS: dict[str, type[Tracker]] = {"tensorboard": TensorBoard, "trackio": Tra
 
 
 def check_trackers(names: tuple[str, ...]) -> None:
-    """Raises UserError unless there are such trackers, and their packages are installed."""
+    """Raise UserError unless all of these are trackers and their packages are installed."""
     for name in names:
         if name not in TRACKERS:
             raise UserError(f"--track '{name}': there are {', '.join(TRACKERS)}")
@@ -161,14 +157,14 @@ def check_trackers(names: tuple[str, ...]) -> None:
 
 @contextmanager
 def tracked(view: Watcher, names: tuple[str, ...], plan: Plan, directory: Path) -> Iterator[Watcher]:
-    """A context with a watcher that tells trackers what it sees, and then `view`."""
+    """A context with a watcher that passes all events to `view`, and figures to the trackers."""
     with ExitStack() as stack:
         trackers = [stack.enter_context(TrackerProcess(name, directory / name)) for name in names]
         yield TrackedView(view, trackers, plan) if trackers else view
 
 
 class TrackedView:
-    """A watcher between the cells and another one, telling trackers what it sees."""
+    """A watcher that passes all events to another one, and figures to the trackers."""
 
     def __init__(self, view: Watcher, trackers: list[TrackerProcess], plan: Plan) -> None:
         self._view, self._trackers = view, trackers
@@ -220,7 +216,7 @@ def _cell(architecture: str, seed: int) -> str:
 
 
 def _figures(point: dict[str, Any]) -> dict[str, float]:
-    """What is shown of a point of a learning curve, see `results.curves`."""
+    """The figures of a point of a learning curve, see `results.records.curves`."""
     seconds = point["train_seconds"]
     return {
         "training/loss": point["train_loss"],
@@ -232,7 +228,7 @@ def _figures(point: dict[str, Any]) -> dict[str, float]:
 
 
 class TrackerProcess:
-    """A tracker at work in a process of its own. A context manager; `tell` returns at once, whatever becomes of it."""
+    """A tracker at work in a process of its own. A context manager; `tell` returns at once, whatever happens there."""
 
     def __init__(self, name: str, directory: Path) -> None:
         self.name, self._directory = name, directory
@@ -240,67 +236,55 @@ class TrackerProcess:
         self._given_up = threading.Event()
 
     def __enter__(self) -> TrackerProcess:
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(
-            target=_serve, args=(theirs, self.name, str(self._directory)), name=self.name, daemon=True
-        )
-        start_deaf(self._process)
-        theirs.close()
+        self._child = Child(_serve, self.name, str(self._directory))
         self._thread = threading.Thread(target=self._pass_on, daemon=True)
-        if self._heard(START_SECONDS):
-            look = TRACKERS[self.name].how_to_look.format(folder=shlex.quote(str(self._directory)))
-            print(f"tracked by {self.name}: {look}", file=sys.stderr)
+        try:
+            if self._answers(START_SECONDS):
+                command = TRACKERS[self.name].view_command.format(folder=shlex.quote(str(self._directory)))
+                print(f"tracked by {self.name}: {command}", file=sys.stderr)
+        except BaseException:  # an interrupt: `__exit__` is not called
+            self._child.close()
+            raise
         self._thread.start()
         return self
 
     def tell(self, message: dict[str, Any]) -> None:
-        """Hand a message on, some time."""
+        """Hand a message over; the thread sends it later."""
         self._waiting.put(message)
 
     def __exit__(self, *error: Any) -> None:
         self._waiting.put(None)
         self._thread.join(END_SECONDS)
-        self._process.join(END_SECONDS)
-        if self._process.is_alive():
+        if self._child.join(END_SECONDS) is None:
             self._give_up(f"did not end within {END_SECONDS:.0f} s")
-            self._process.kill()
-            self._process.join()
-        # Not closed: where the thread still waits for room in the pipe, that wakes it.
+        self._child.close()  # where the thread still waits for room in the pipe, that wakes it
 
     def _pass_on(self) -> None:
-        """What the thread does: pass messages on, each when the one before was written."""
+        """What the thread does: it sends each message once the tracker is done with the one before."""
         while (message := self._waiting.get()) is not None:
-            if self._given_up.is_set():
-                continue
-            try:
-                self._connection.send_bytes(json.dumps(message).encode())
-            except OSError:
-                self._give_up("its process has ended")
-            else:
-                self._heard(END_SECONDS)
-        self._connection.close()
+            if not self._given_up.is_set():
+                self._child.send(message)
+                self._answers(END_SECONDS)
+        self._child.send(None)
 
-    def _heard(self, seconds: float) -> bool:
-        """Whether the other process says, within so many seconds, that all is well."""
-        try:
-            if not self._connection.poll(seconds):
-                return self._give_up(f"says nothing for {seconds:.0f} s")
-            trouble: str = json.loads(self._connection.recv_bytes())
-        except (EOFError, OSError):
+    def _answers(self, seconds: float) -> bool:
+        """Whether the tracker says, within so many seconds, that all is well."""
+        if not self._child.has_sent(seconds):
+            return self._give_up(f"says nothing for {seconds:.0f} s")
+        trouble = self._child.receive()
+        if trouble is None:
             return self._give_up("its process has ended")
         return self._give_up(trouble) if trouble else True
 
     def _give_up(self, why: str) -> bool:
-        """Say once that it tracks no more."""
+        """Print once why the tracker is given up."""
         if not self._given_up.is_set():
             self._given_up.set()
-            said = " ".join(why.split())
-            print(f"bench: --track {self.name}: {said}; the run goes on without it", file=sys.stderr)
+            print(f"bench: --track {self.name}: {' '.join(why.split())}; the run goes on without it", file=sys.stderr)
         return False
 
 
-def _serve(connection: Connection, name: str, directory: str) -> None:
+def _serve(parent: Parent, name: str, directory: str) -> None:
     """What a tracker's process does. It answers every message with '' or with what went wrong, and then ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # trackers talk a lot
@@ -309,9 +293,9 @@ def _serve(connection: Connection, name: str, directory: str) -> None:
         Path(directory).mkdir(parents=True, exist_ok=True)
         tracker = TRACKERS[name](Path(directory))
         at_work: set[str] = set()
-        connection.send_bytes(b'""')
-        while True:
-            match json.loads(connection.recv_bytes()):
+        parent.send("")
+        while (message := parent.receive()) is not None:
+            match message:
                 case {"begin": cell, "facts": facts}:
                     tracker.begin(cell, facts)
                     at_work.add(cell)
@@ -320,9 +304,8 @@ def _serve(connection: Connection, name: str, directory: str) -> None:
                 case {"end": cell}:
                     tracker.end(cell)
                     at_work.remove(cell)
-            connection.send_bytes(b'""')
-    except EOFError:  # the run has ended, and with it cells that were interrupted
-        for cell in at_work:
+            parent.send("")
+        for cell in at_work:  # they were interrupted
             tracker.end(cell)
     except Exception as error:
-        connection.send_bytes(json.dumps(f"{type(error).__name__}: {error}").encode())
+        parent.send(f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Training one model under one budget: the loop, its clock, and the learning curve."""
+"""Training of one model under one budget: the loop, its clock, its state and the learning curve."""
 
 import math
 import time
@@ -17,6 +17,7 @@ from bench.datasets.drawing.stream import Stream
 from bench.datasets.writing.encoding import Encoded
 from bench.planning.amounts import Budget
 from bench.planning.settings import TrainingSettings
+from bench.running.cell import Send
 from bench.running.checkpoints import EVERY_SECONDS, MOST_SHARE, Checkpoint
 from bench.running.optimizers import build_optimizers, factor_of_step, set_learning_rates
 from bench.timing import quartiles, synchronize
@@ -24,30 +25,29 @@ from bench.timing import quartiles, synchronize
 CURVE_POINTS = 20
 """Validations at even points of the budget."""
 WARMUP_STEPS = 10
-"""Steps left out of throughput figures; on a GPU, where the clock is looked at more seldom, looks."""
-LOOK_STEPS = 25
-"""Steps between looks at the loss and, on a GPU, at the clock: each one waits for the device and lets it run empty."""
+"""Readings of the clock that throughput figures leave out: on a CPU one is taken after each step."""
+READING_STEPS = 25
+"""Steps between readings of the loss and, on a GPU, of the clock: each one waits for the device, which then idles."""
 REPORT_SECONDS = 0.3
 """Least time between two reports of progress."""
 ABOVE_START, POINTS_ABOVE = 1.25, 5
-"""Training has diverged when its loss was more than so many times that of the first batch, at so many points of the
-curve one after another: a quarter of the budget, where the curve has all its points."""
+"""Training has diverged when its loss was more than 1.25 times that of the first batch at 5 points of the curve in
+a row: a quarter of the budget, where the curve has all its points."""
 
 Validate = Callable[[], tuple[int, int]]
-Report = Callable[[dict[str, Any]], None]
 
 
 class Diverged(Exception):
-    """The loss is not finite, or lies far above its start for long; the message says which."""
+    """The loss is not finite, or stayed far above that of the first batch; the message says which."""
 
 
 class Stopped(Exception):
-    """Training ended between two steps, since it was asked to; its state was kept first, where it is kept."""
+    """Training ended between two steps because it was asked to; its state was saved first, if it is saved at all."""
 
 
 @dataclass
 class Trained:
-    """What training used and how it went."""
+    """What training used, and its learning curve."""
 
     examples: int = 0
     tokens: int = 0
@@ -58,9 +58,9 @@ class Trained:
     curve: list[dict[str, float]] = field(default_factory=list)
     """a row a validation, as in curve.csv"""
     rates: list[float] = field(default_factory=list)
-    """examples a second, from one look at the clock to the next: step by step on a CPU"""
+    """examples a second, from one reading of the clock to the next: step by step on a CPU"""
     flat: bool = False
-    """ended before the budget was met, since validation gained nothing any more"""
+    """ended before the budget was used up, since validation did not improve any more"""
     start_loss: float | None = None
     """mean training loss a symbol in the first batch"""
 
@@ -70,15 +70,15 @@ class Trained:
 
 
 @dataclass(frozen=True)
-class Keeping:
-    """How the state of a training outlives its process. Nothing of it changes what is learnt."""
+class Checkpointing:
+    """How the state of a training is saved and restored. None of it changes what is learnt."""
 
     resume: Checkpoint | None = None
-    """where to go on from"""
+    """the state to continue from"""
     save: Callable[[Checkpoint, int], None] | None = None
-    """keeps the state after a step, whose number it is told"""
+    """saves the state after the step of this number"""
     every_seconds: float | None = None
-    """None: as often as costs little"""
+    """None: as often as takes little time"""
     stop: Callable[[], bool] = lambda: False
     """whether to stop after this step"""
 
@@ -95,28 +95,28 @@ def train(
     precision: str,
     stop_when_flat: int | None,
     validate: Validate,
-    report: Report,
-    keeping: Keeping | None = None,
+    send: Send,
+    checkpointing: Checkpointing | None = None,
 ) -> Trained:
-    """Train until the budget is met, within one example, or until the last `stop_when_flat` validations, where that is
-    not None, have brought no more right answers than the best before them. A budget of nothing is met at once, and its
-    curve has one point.
+    """Train until the budget is used up, to within one example. Unless `stop_when_flat` is None, training ends early if
+    the last so many validations brought no more right answers than the best before them. With a budget of 0 nothing is
+    trained, and the curve has one point.
 
     Raises:
-        Diverged: the loss is nan or infinite, or lies far above its start for long.
-        Stopped: it was asked to.
+        Diverged: the loss is nan or infinite, or stayed far above that of the first batch.
+        Stopped: it was asked to stop.
     """
     optimizers = build_optimizers(model, settings)
     scaler = torch.amp.GradScaler(device.type, enabled=precision == "16")
     done, losses = Trained(), _LossMeter()
-    keeping = keeping or Keeping()
-    moving = _Moving(model, optimizers, scaler, stream, done, losses)
-    if keeping.resume is not None:
-        moving.restore(keeping.resume)
+    checkpointing = checkpointing or Checkpointing()
+    current = _State(model, optimizers, scaler, stream, done, losses)
+    if checkpointing.resume is not None:
+        current.restore(checkpointing.resume)
     if not budget.amount:
         done.curve.append(_point(done, 0.0, math.nan, *validate()))
-    clock = _Clock(device, done, 1 if device.type == "cpu" or budget.unit == "seconds" else LOOK_STEPS)
-    last_report, last_kept, cost_of_keeping = 0.0, time.monotonic(), 0.0
+    clock = _Clock(device, done, 1 if device.type == "cpu" or budget.unit == "seconds" else READING_STEPS)
+    last_sent, last_saved, cost_of_saving = 0.0, time.monotonic(), 0.0
     while budget_used(budget, done) < 1 and not done.flat:
         clock.begin()
         used_before = budget_used(budget, done)
@@ -134,35 +134,35 @@ def train(
         losses.add(loss)
         if done.start_loss is None:
             done.start_loss = losses.read()
-        elif done.steps % LOOK_STEPS == 0:
+        elif done.steps % READING_STEPS == 0:
             losses.read()
         clock.end(len(encoded.prompt))
 
         used = budget_used(budget, done)
         if curve_point(used) > curve_point(used_before) or used >= 1:
-            clock.look()
+            clock.read()
             train_loss = losses.read()
             losses.reset()
             done.curve.append(_point(done, settings.lr * factor, train_loss, *validate()))
-            report({"kind": "validation", "share": used, **done.curve[-1]})
+            send({"kind": "validation", "share": used, **done.curve[-1]})
             done.flat = used < 1 and stop_when_flat is not None and _is_flat(done.curve, stop_when_flat)
-            _refuse_rise(done)
-        elif losses.last is not None and time.monotonic() - last_report > REPORT_SECONDS:
-            last_report = time.monotonic()
-            report({"kind": "step", "share": used, "loss": losses.last, "rate": done.rate_quartiles()[1]})
+            _raise_if_diverged(done)
+        elif losses.last is not None and time.monotonic() - last_sent > REPORT_SECONDS:
+            last_sent = time.monotonic()
+            send({"kind": "step", "share": used, "loss": losses.last, "rate": done.rate_quartiles()[1]})
 
-        stop = keeping.stop()
-        apart = keeping.every_seconds
-        if apart is None:
-            apart = max(EVERY_SECONDS, cost_of_keeping / MOST_SHARE)
-        due = time.monotonic() - last_kept >= apart or used >= 1 or done.flat
-        if keeping.save is not None and (stop or due):
-            clock.look()
+        stop = checkpointing.stop()
+        interval = checkpointing.every_seconds
+        if interval is None:
+            interval = max(EVERY_SECONDS, cost_of_saving / MOST_SHARE)
+        due = time.monotonic() - last_saved >= interval or used >= 1 or done.flat
+        if checkpointing.save is not None and (stop or due):
+            clock.read()
             began = time.monotonic()
-            state = moving.state()
-            keeping.save(replace(state, facts=state.facts | {"share": used}), done.steps)
-            last_kept = time.monotonic()
-            cost_of_keeping = last_kept - began
+            state = current.state()
+            checkpointing.save(replace(state, facts=state.facts | {"share": used}), done.steps)
+            last_saved = time.monotonic()
+            cost_of_saving = last_saved - began
         if stop:
             raise Stopped
     return done
@@ -176,7 +176,7 @@ def _point(done: Trained, learning_rate: float, train_loss: float, correct: int,
 
 
 class _Clock:
-    """Wall seconds of training, looked at after every so many steps and when asked to."""
+    """Wall seconds of training, read after every so many steps and on request."""
 
     def __init__(self, device: torch.device, done: Trained, every: int) -> None:
         self._device, self._done, self._every = device, done, every
@@ -188,14 +188,14 @@ class _Clock:
             self._started = time.perf_counter()
 
     def end(self, examples: int) -> None:
-        """It has ended, as far as the CPU has a part in it."""
+        """A step ends; a GPU may still be at work on it."""
         self._steps += 1
         self._examples += examples
         if self._steps == self._every or not self._done.rates:
-            self.look()
+            self.read()
 
-    def look(self) -> None:
-        """Wait for the device; what it took since the last look is training."""
+    def read(self) -> None:
+        """Wait for the device, and add the time since the last reading to that of training."""
         if self._steps:
             synchronize(self._device)
             seconds = time.perf_counter() - self._started
@@ -205,14 +205,14 @@ class _Clock:
 
 
 def on_device(ids: NDArray[np.int64], device: torch.device) -> Tensor:
-    """The array there; to a GPU it travels while that computes, which takes memory that the system may not move."""
+    """The array on the device. It is copied to a GPU while that computes, which needs pinned memory."""
     tensor = torch.from_numpy(ids)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 @dataclass(frozen=True)
-class _Moving:
-    """All that the next steps depend on. Generators are none of it: every step seeds its own from its number."""
+class _State:
+    """The state of a training: all that the next steps depend on. Each step seeds its own generator from its number."""
 
     model: Architecture
     optimizers: list[torch.optim.Optimizer]
@@ -238,7 +238,7 @@ class _Moving:
         return Checkpoint(tensors, facts)
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from there. The data are made again and their hash compared: they are never taken on trust."""
+        """Continue from a checkpoint. The data are generated again, and their hash is compared."""
         facts, tensors = checkpoint.facts, checkpoint.tensors
         weights = {name[len("model.") :]: t for name, t in tensors.items() if name.startswith("model.")}
         self.model.load_state_dict(weights)
@@ -258,8 +258,8 @@ class _Moving:
         self.done.rates = tensors["rates"].tolist()
 
 
-def _refuse_rise(done: Trained) -> None:
-    """Raises Diverged where the training loss lies far above its start for long."""
+def _raise_if_diverged(done: Trained) -> None:
+    """Raise Diverged where the training loss stayed far above that of the first batch."""
     assert done.start_loss is not None
     last = [point["train_loss"] for point in done.curve[-POINTS_ABOVE:]]
     if len(last) == POINTS_ABOVE and min(last) > ABOVE_START * done.start_loss:
@@ -282,9 +282,9 @@ def update(
     scaler: torch.amp.GradScaler,
     clip: float,
 ) -> None:
-    """One step of all optimisers down the gradient of the mean loss, its norm held to `clip`.
+    """One step of all optimisers, along the gradient of the mean loss, whose norm is clipped to `clip`.
 
-    In half precision a step whose gradient overflows is left out: by all, since clipping spoils the others' too.
+    In half precision all of them leave out a step whose gradient overflows, since clipping mixes their gradients.
     """
     for optimizer in optimizers:
         optimizer.zero_grad(set_to_none=True)
@@ -299,7 +299,7 @@ def update(
 
 
 class _LossMeter:
-    """Mean training loss a symbol. Sums stay on the device until they are read: each reading waits for it."""
+    """Mean training loss a symbol. Sums stay on the device until they are read, since reading waits for it."""
 
     def __init__(self) -> None:
         self.last: float | None = None
@@ -336,7 +336,7 @@ class _LossMeter:
 
 
 def next_examples(stream: Stream, budget: Budget, done: Trained, batch: int, flops_per_example: int) -> Encoded:
-    """The next batch, cut so that the budget is met within one example."""
+    """The next batch, cut so that the budget is used up to within one example."""
     match budget.unit:
         case "examples":
             return stream.take(min(batch, budget.amount - done.examples))
@@ -349,7 +349,7 @@ def next_examples(stream: Stream, budget: Budget, done: Trained, batch: int, flo
 
 
 def budget_used(budget: Budget, done: Trained) -> float:
-    """Share of the budget used so far; 1 or more when it is met."""
+    """Share of the budget used so far; 1 or more when it is used up."""
     if not budget.amount:
         return 1.0
     used: float = done.train_seconds if budget.unit == "seconds" else getattr(done, budget.unit)
@@ -364,5 +364,5 @@ def autocast(device: torch.device, precision: str) -> Any:
 
 
 def curve_point(used: float) -> int:
-    """How many of the curve's points are passed; the tiny addend outweighs rounding at the points themselves."""
+    """How many points of the curve are passed. The tiny addend makes up for rounding at the points themselves."""
     return int(used * CURVE_POINTS + 1e-9)

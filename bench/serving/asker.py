@@ -1,4 +1,4 @@
-"""Trained models behind one thread, for whoever asks them from many."""
+"""A thread that asks the trained models of a run, on behalf of all threads that serve requests."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from bench.asking.models import TrainedModel
 from bench.datasets.problems import Problems
 
 MOST_TOGETHER = 64
-"""Problems answered at once."""
+"""Problems that are answered in one batch."""
 LONGEST_SECONDS = 30.0
-"""That anyone waits for an answer, which takes a fraction of a second."""
+"""How long a request waits for its answer, which takes a fraction of a second."""
 
 _Waiting = tuple[Problems, "Future[list[Reply]]"]
 
 
 class Asker:
-    """Models of one run. A thread of its own asks them, always all problems that wait together: fifty cost them little
-    more than one, and torch's settings of threads and tiny numbers are touched by nobody else meanwhile.
+    """Models of one run, and the one thread that asks them, so that no other changes torch's settings meanwhile. It
+    answers all problems that wait in one batch: fifty take little longer than one.
     """
 
     def __init__(self, models: list[TrainedModel]) -> None:
@@ -30,10 +30,10 @@ class Asker:
         self._thread.start()
 
     def ask(self, problem: Problems, patience_seconds: float | None = LONGEST_SECONDS) -> list[Reply]:
-        """As `asking.ask`, from any thread; with patience None it waits as long as it takes.
+        """The models' replies to one problem, from any thread; with patience None it waits as long as it takes.
 
         Raises:
-            UserError: models of that suite cannot be asked it.
+            UserError: models of this suite cannot be asked this problem.
             TimeoutError: there was no answer in time.
         """
         refuse_unwritable(self.models, problem)
@@ -42,16 +42,16 @@ class Asker:
         try:
             return future.result(patience_seconds)
         except TimeoutError:
-            future.cancel()  # who has gone needs no answer
+            future.cancel()  # nobody waits for the answer any more
             raise
 
     @property
-    def answers(self) -> bool:
-        """Whether the thread is there."""
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
         return self._thread.is_alive()
 
     def close(self) -> None:
-        """Ends the thread, once it has answered those that wait."""
+        """End the thread, once it has answered the problems that wait."""
         self._waiting.put(None)
         self._thread.join(LONGEST_SECONDS)
 
@@ -70,7 +70,7 @@ class Asker:
             return
         try:
             answered = ask_together(self.models, Problems.join([problem for problem, _ in together]))
-        except Exception as error:  # whoever asked is told
+        except Exception as error:  # it is raised where the question was asked
             for _, future in together:
                 future.set_exception(error)
             return

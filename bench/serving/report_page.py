@@ -1,45 +1,39 @@
-"""The report of a run as a page that a server sends: made in a process of its own, and under a strict policy."""
+"""The report of a run as a page of `serve`: it is made in a process of its own and sent with a strict policy."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import multiprocessing
 import os
 import re
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench.child import start_deaf
+from bench.child import Child, Parent
 
 CHART_STYLES = (
     "'sha256-9uoGUaZm3j6W7+Fh2wfvjI8P7zXcclRw5tVUu3qKZa0='",  # the menu
     "'sha256-MmUum7+PiN7Rz79EUMm0OmUFWjCx6NZ97rdjoIbTnAg='",  # the tooltip
 )
-"""Of the styles that the charts' scripts, those of vl-convert 1.9, add as they run; browsers report any other."""
+"""Hashes of the styles that the scripts of the charts (vl-convert 1.9) add as they run; browsers report any other."""
 
 
 @dataclass(frozen=True)
 class ReportPage:
-    """A page, and its content security policy: what the page holds may run, and nothing else."""
+    """A page, and its content security policy: only the scripts and styles in the page are allowed."""
 
     html: str
     policy: str
 
 
 class ReportMaker:
-    """Makes the report of a run beside whatever else this process does: it takes many seconds, all of them busy."""
+    """Makes the report of a run in a process of its own, since that keeps a core busy for many seconds."""
 
     def __init__(self, run: Path, home: str) -> None:
-        """`home` is the address that the page leads back to."""
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=_make, args=(theirs, run, home), daemon=True)
-        start_deaf(self._process)
-        theirs.close()  # so that the connection ends when the process does
+        """Start the process. `home` is the address of the link by which the page leads back."""
+        self._child = Child(_make, run, home)
         self._lock = threading.Lock()
         self._page: ReportPage | None = None
         self._failed = False
@@ -48,28 +42,24 @@ class ReportMaker:
         """The page; None while it is being made.
 
         Raises:
-            RuntimeError: it cannot be made.
+            RuntimeError: the report cannot be made.
         """
         with self._lock:
-            if self._page is None and not self._failed and self._connection.poll():
-                try:
-                    html = self._connection.recv_bytes().decode()
-                    self._page = ReportPage(html, policy_of(html))
-                except EOFError:
-                    self._failed = True
+            if self._page is None and not self._failed and self._child.has_sent():
+                html = self._child.receive()
+                self._failed = html is None
+                self._page = None if html is None else ReportPage(html, policy_of(html))
             if self._failed:
                 raise RuntimeError("the report cannot be made")
             return self._page
 
     def close(self) -> None:
-        """Ends the process, if it has not by itself."""
-        self._process.kill()
-        self._process.join()
-        self._connection.close()
+        """End the process, if it has not ended by itself."""
+        self._child.close()
 
 
 def policy_of(html: str) -> str:
-    """The content security policy of a page that needs nothing but itself: its scripts and styles, by their hash."""
+    """The content security policy of a page that loads no other files: its own scripts and styles, by their hash."""
     scripts = _hashes(html, "script")
     styles = [*_hashes(html, "style"), *CHART_STYLES]
     return (
@@ -79,21 +69,19 @@ def policy_of(html: str) -> str:
 
 
 def _hashes(html: str, element: str) -> list[str]:
-    """Of every element that is all in the page; one of data (with a type) runs nothing."""
-    return [_hash(content) for content in re.findall(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)]
+    """The hash of each element of this name without attributes; scripts that hold data have a type and never run."""
+    found = re.findall(rf"<{element}>(.*?)</{element}>", html, re.DOTALL)
+    digests = [hashlib.sha256(content.encode()).digest() for content in found]
+    return [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests]
 
 
-def _hash(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
-
-
-def _make(connection: Connection, run: Path, home: str) -> None:
-    """The other process: sends the page, or ends without a word."""
+def _make(parent: Parent, run: Path, home: str) -> None:
+    """What the process does: it sends the page, or ends without having sent anything."""
     with suppress(AttributeError, OSError):
-        os.nice(10)  # whoever waits for an answer goes first
+        os.nice(10)  # answers to questions go first
     from bench.results.records.run import open_run
     from bench.results.report.contents import contents
     from bench.results.report.html import page
 
     with suppress(ValueError):  # `report` says what is wrong with the run
-        connection.send_bytes(page(contents([open_run(run)]), home).encode())
+        parent.send(page(contents([open_run(run)]), home))

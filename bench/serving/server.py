@@ -1,4 +1,4 @@
-"""`serve` from the port to Ctrl-C: the models' thread, the report's process, and waitress in front of them."""
+"""The web server of `serve`: its socket, the thread that asks the models, the process of the report, and waitress."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from waitress.server import BaseWSGIServer, MultiSocketServer
 
 THREADS = 64
-"""Requests worked on at once; all but one wait for the models."""
+"""Requests that are worked on at the same time; all but one wait for the models."""
 CONNECTIONS = 256
 SILENT_SECONDS = 30
-"""After which a connection that says nothing is closed."""
+"""A connection over which nothing comes for so long is closed."""
 MOST_BYTES_READ = 2**18
-"""Of a body: more than the application takes, so that it is who refuses what is somewhat too long, and in JSON."""
+"""Of a request's body. The application takes less, so that it can refuse what is somewhat too long with an answer."""
 MOST_PER_MINUTE = 1_000_000
 EXAMPLES = 5
 
@@ -52,7 +52,7 @@ class Place:
 
 
 def check_options(port: int, per_minute: int) -> None:
-    """Raises UserError where a figure is out of bounds, or Flask or waitress is not installed."""
+    """Raise UserError where a figure is out of bounds, or Flask or waitress is not installed."""
     if any(importlib.util.find_spec(module) is None for module in ("flask", "waitress")):
         raise UserError("serve needs Flask and waitress: pip install -c constraints.txt -e '.[serve]'")
     if not 0 <= port <= 65535:
@@ -63,10 +63,10 @@ def check_options(port: int, per_minute: int) -> None:
 
 @contextmanager
 def bound(host: str, port: int) -> Iterator[Place]:
-    """A place to listen at, taken before anything that takes time.
+    """A context with a socket bound to this address, for the server to listen at later.
 
     Raises:
-        UserError: it cannot be had.
+        UserError: the address or port cannot be used.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -89,12 +89,12 @@ def bound(host: str, port: int) -> Iterator[Place]:
 
 
 @contextmanager
-def site_of(models: list[TrainedModel], run: Path, hosts: frozenset[str] | None, per_minute: int) -> Iterator[Site]:
-    """What `create_app` serves of a run, with the thread and the process behind it."""
+def open_site(models: list[TrainedModel], run: Path, hosts: frozenset[str] | None, per_minute: int) -> Iterator[Site]:
+    """A context with what `create_app` serves of a run: the thread of the models and the process of the report run."""
     with closing(Asker(models)) as asker, closing(ReportMaker(run, home="/")) as report:
         test = models[0].suite.evaluation_set("test").problems
         examples = ["".join(test.texts(row)) for row in range(0, len(test), -(-len(test) // EXAMPLES))]
-        for expression in examples:  # the first answers in a process pay for waking the machine
+        for expression in examples:  # the first answers in a process are slow
             asker.ask(read_problem(expression), patience_seconds=None)
         yield Site(
             asker=asker,
@@ -106,17 +106,17 @@ def site_of(models: list[TrainedModel], run: Path, hosts: frozenset[str] | None,
         )
 
 
-def server_of(site: Site, place: Place) -> MultiSocketServer | BaseWSGIServer:
-    """A server that listens, and answers from its `run()` on until Ctrl-C.
+def make_server(site: Site, place: Place) -> MultiSocketServer | BaseWSGIServer:
+    """A server that listens; its `run()` answers requests until Ctrl-C.
 
     Raises:
-        UserError: another process has come to listen there since the place was taken.
+        UserError: another process has begun to listen at this address since it was bound.
     """
     from waitress.server import create_server
 
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # that some wait for an answer is no news
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # it warns whenever a request has to wait
     try:
-        place.socket.listen()  # before there is a server: waitress would leave half of one behind
+        place.socket.listen()  # first, since waitress would not close a server that fails here
     except OSError as error:
         raise UserError(f"--port {place.port}: {error.strerror}; name another with --port") from None
     return create_server(

@@ -1,4 +1,4 @@
-"""The trained models of a run as a web page and a JSON API: a Flask application, and what guards it."""
+"""The Flask application of `serve`: a web page and a JSON API of a run's trained models, and its protection."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 WEB = Path(__file__).parent / "web"
 MOST_BYTES = 16 * MOST_SYMBOLS
-"""Of a request's body: an expression at its longest, however it is encoded."""
+"""Of a request's body: the longest expression fits in any encoding."""
 MOST_HEADER_BYTES = 16_384
 MISDIRECTED = 421
 READ_FOR_EACH = 10
-"""Expressions that may be drawn for each one asked: the page draws while one is typed."""
+"""How many expressions may be typeset for each that is asked: the page typesets while the user types."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -47,7 +47,7 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
-"""What a browser on this machine calls a server on it."""
+"""Names by which a browser on this machine calls a server on it."""
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?")
 _REASONS = {
     404: "There is nothing at this address.",
@@ -59,7 +59,7 @@ _BODY = 'Send {"expression": "-12*7"}.'
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """What is served, and to whom."""
+    """What the application serves, and to whom."""
 
     asker: Asker
     examples: list[str]
@@ -69,14 +69,14 @@ class Site:
     report: Callable[[], ReportPage | None]
     """see `ReportMaker.page`"""
     hosts: frozenset[str] | None
-    """Names that a request may call this server by, None for any. On loopback a web page from elsewhere could else have
-    its own name point here, and read the answers (DNS rebinding)."""
+    """Names by which a request may call this server; None allows any. Without this check a web page from elsewhere
+    could let its own name point to loopback and read the answers (DNS rebinding)."""
     per_minute: int
-    """requests that one address may ask of the models"""
+    """requests to the models that one address may make in a minute"""
 
 
 class Refused(Exception):
-    """A request that is not answered: status, the words for whoever made it, more headers."""
+    """A request is refused: the status, a text for the user, and more headers."""
 
     def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(text)
@@ -84,10 +84,10 @@ class Refused(Exception):
 
 
 class Limit:
-    """How many requests each address may make: `per_minute`, a tenth of those at once."""
+    """A limit on the requests of each address: `per_minute`, and a tenth of those at once."""
 
     REMEMBERED = 10_000
-    """Addresses; the one unheard of for longest is forgotten first."""
+    """Addresses; the one whose last request is the oldest is forgotten first."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.per_minute = per_minute
@@ -96,7 +96,7 @@ class Limit:
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, address: str) -> float:
-        """Takes one request of an address; 0, or, where it has none left, the seconds until it has."""
+        """Count one request of an address: 0 where it is allowed, else the seconds until the next one is."""
         with self._lock:
             now = self._clock()
             left, then = self._left.pop(address, (self._most, now))
@@ -109,7 +109,7 @@ class Limit:
 
 
 def create_app(site: Site) -> Flask:
-    """The application. All that it knows of the outside is in `site`."""
+    """The application that serves `site`."""
     from flask import Flask
     from jinja2 import StrictUndefined
 
@@ -124,7 +124,7 @@ def create_app(site: Site) -> Flask:
 
 
 def _guard(app: Flask, site: Site) -> None:
-    """Who may ask how often, the headers of every answer, and what an error looks like."""
+    """Add what holds for every address: who may ask how often, the headers of answers, and pages for errors."""
     from flask import Response as FlaskResponse
     from flask import request
     from werkzeug.exceptions import HTTPException
@@ -168,7 +168,7 @@ def _guard(app: Flask, site: Site) -> None:
                 refused = Refused(500, "Something went wrong here; a line on the server's terminal says what.")
         if request.path.startswith("/api/"):
             response = _json({"error": refused.text}, refused.status)
-        elif refused.status == MISDIRECTED:  # the page would tell whoever came by another name what run this is
+        elif refused.status == MISDIRECTED:  # the page would show the run to a caller by another name
             response = FlaskResponse(f"{refused.text}\n", refused.status, mimetype="text/plain")
         else:
             response = _page("ask.html", refused.status, error=refused.text, **_front(site))
@@ -219,7 +219,7 @@ def _add_pages(app: Flask, site: Site) -> None:
 
 
 def _add_api(app: Flask, site: Site) -> None:
-    """See openapi.json."""
+    """Add the API that openapi.json describes."""
     from flask import render_template
 
     @app.post("/api/ask")
@@ -241,12 +241,12 @@ def _add_api(app: Flask, site: Site) -> None:
 
     @app.get("/healthz")
     def health() -> Response:
-        alive = site.asker.answers
+        alive = site.asker.is_alive
         return _json({"status": "ok" if alive else "the models do not answer"}, 200 if alive else 503)
 
 
 def _posted_expression() -> str:
-    """The expression in a request's JSON. Raises Refused."""
+    """The expression in a request's JSON. Raises Refused where there is none."""
     from flask import request
 
     if not request.is_json:
@@ -261,7 +261,7 @@ def _posted_expression() -> str:
 
 
 def _problem(expression: str) -> Problems:
-    """Raises UserError."""
+    """Read an expression. Raises UserError where it is none."""
     if not expression.strip():
         raise UserError("Type an operation on two numbers, such as -12 * 7.")
     return read_problem(expression)
@@ -288,7 +288,7 @@ def _models(site: Site) -> list[dict[str, Any]]:
 
 
 def _front(site: Site, expression: str = "") -> dict[str, Any]:
-    """What the page shows whatever it was asked."""
+    """What the page shows with or without a question."""
     suite = site.asker.models[0].suite
     return {
         "expression": expression,

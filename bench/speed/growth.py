@@ -17,7 +17,7 @@ import torch
 
 from bench.errors import UserError
 from bench.speed.contenders import OwnContender, OwnDesign, Setting
-from bench.speed.perf import Told, peak_memory_mb
+from bench.speed.perf import Show, peak_memory_mb
 from bench.timing import quartiles, timed
 
 FACTORS = (1, 2, 4, 8)
@@ -95,7 +95,7 @@ def slope(values: Sequence[float], costs: Sequence[float]) -> float:
     return float(np.polyfit(np.log(values), np.log(costs), 1)[0])
 
 
-def grow(design: OwnDesign, setting: Setting, rounds: int, told: Told) -> list[dict[str, Any]]:
+def grow(design: OwnDesign, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
     """The curves of one architecture, a row each, as `--json` prints them. All points are timed in turn, round by
     round, so that a drifting machine meets all alike.
     """
@@ -106,7 +106,7 @@ def grow(design: OwnDesign, setting: Setting, rounds: int, told: Told) -> list[d
         contenders.append(OwnContender(point.design, point.setting))
     seconds: list[list[float]] = [[] for _ in curve]
     for number in range(-WARMUP_ROUNDS, rounds):
-        told(f"{design.name}: " + (f"round {number + 1} of {rounds}" if number >= 0 else "warm-up"))
+        show(f"{design.name}: " + (f"round {number + 1} of {rounds}" if number >= 0 else "warm-up"))
         for contender, mine, point in zip(contenders, seconds, curve, strict=True):
             with contender.numerics():
                 spent = timed(contender.train, device)
@@ -119,15 +119,15 @@ def grow(design: OwnDesign, setting: Setting, rounds: int, told: Told) -> list[d
             flops = [contenders[number].flops / curve[number].tokens for number in chosen]
             values = [curve[number].value for number in chosen]
             found.append(_row(design, against, TIME, values, [seconds[n] for n in chosen], slope(values, flops)))
-    found.append(memory_curve(design, curve, told))
+    found.append(memory_curve(design, curve, show))
     return found
 
 
-def memory_curve(design: OwnDesign, curve: Sequence[Point], told: Told) -> dict[str, Any]:
+def memory_curve(design: OwnDesign, curve: Sequence[Point], show: Show) -> dict[str, Any]:
     """Peak memory against batch, a process a point."""
     peaks, batches = [], [point for point in curve if point.against == "batch"]
     for point in batches:
-        told(f"{design.name}: memory of {point.value} examples")
+        show(f"{design.name}: memory of {point.value} examples")
         peaks.append(peak_memory_mb(point.design, point.setting))
     known = [[peak] for peak in peaks if peak]
     values = [point.value for point in batches]

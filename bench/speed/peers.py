@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from bench.architectures import SequenceSpec
-from bench.planning.sizing import Undrawn, flop_counter, nearest
+from bench.planning.sizing import SkipDrawing, flop_counter, nearest
 
 LEARNING_RATE = 1e-3
 IGNORED = -100
@@ -231,6 +231,23 @@ def _sides(size: PeerSize) -> tuple[int, int]:
 class _EncoderDecoder(_HuggingFace):
     """The encoder reads the prompt, the decoder the answer."""
 
+    @staticmethod
+    def settings(size: PeerSize, spec: SequenceSpec) -> dict[str, Any]:
+        """What the configs of all encoder-decoders have in common."""
+        encoders, decoders = _sides(size)
+        return {
+            "vocab_size": spec.vocabulary,
+            "d_model": size.width,
+            "d_kv": size.width // size.heads,
+            "num_layers": encoders,
+            "num_decoder_layers": decoders,
+            "num_heads": size.heads,
+            "dropout_rate": 0.0,
+            "pad_token_id": spec.pad,
+            "eos_token_id": None,
+            "decoder_start_token_id": spec.bos,
+        }
+
     def loss(self, prompt: Tensor, answer: Tensor) -> Tensor:
         loss: Tensor = self.model(input_ids=prompt, labels=answer).loss
         return loss
@@ -242,20 +259,10 @@ class T5(_EncoderDecoder, _Generates):
     def __init__(self, size: PeerSize, spec: SequenceSpec) -> None:
         super().__init__(size, spec)
         library = _transformers()
-        encoders, decoders = _sides(size)
         config = library.T5Config(
-            vocab_size=spec.vocabulary,
-            d_model=size.width,
-            d_kv=size.width // size.heads,
+            **self.settings(size, spec),
             d_ff=size.feedforward or 5 * size.width // 2,
-            num_layers=encoders,
-            num_decoder_layers=decoders,
-            num_heads=size.heads,
-            dropout_rate=0.0,
             feed_forward_proj="gated-gelu",
-            pad_token_id=spec.pad,
-            eos_token_id=None,
-            decoder_start_token_id=spec.bos,
         )
         self.model = library.T5ForConditionalGeneration(config)
 
@@ -298,21 +305,12 @@ class SwitchTransformer(_EncoderDecoder):
         library = _transformers()
         encoders, decoders = _sides(size)
         config = library.SwitchTransformersConfig(
-            vocab_size=spec.vocabulary,
-            d_model=size.width,
-            d_kv=size.width // size.heads,
+            **self.settings(size, spec),
             d_ff=size.feedforward or 4 * size.width,
             expert_capacity=2**20,  # a small one drops symbols: less work than ours does
-            num_layers=encoders,
             num_sparse_encoder_layers=(encoders + 1) // 2,
-            num_decoder_layers=decoders,
             num_sparse_decoder_layers=(decoders + 1) // 2,
-            num_heads=size.heads,
             num_experts=size.experts,
-            dropout_rate=0.0,
-            pad_token_id=spec.pad,
-            eos_token_id=None,
-            decoder_start_token_id=spec.bos,
         )
         self.model = library.SwitchTransformersForConditionalGeneration(config)
 
@@ -366,7 +364,7 @@ def installed(peer: type[Peer]) -> bool:
 
 def count_peer_parameters(peer: type[Peer], size: PeerSize, spec: SequenceSpec) -> int:
     """All trainable parameters, tied ones once; nothing is allocated."""
-    with torch.device("meta"), Undrawn():
+    with torch.device("meta"), SkipDrawing():
         model = peer(size, spec)
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 

@@ -8,25 +8,21 @@ shares of the peak are taken within a round, then their median over rounds.
 from __future__ import annotations
 
 import dataclasses
-import json
-import multiprocessing
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
 
 from bench import architectures, machine
-from bench.child import start_deaf
+from bench.child import Child, Parent
 from bench.datasets.writing.encoding import Encoded
 from bench.errors import UserError, reason_of
-from bench.running.numerics import as_in_a_cell
+from bench.running.numerics import cell_numerics
 from bench.speed.contenders import Contender, Design, Setting, random_problems
-from bench.speed.peers import (
-    get_peer,
-)
+from bench.speed.peers import get_peer
 from bench.speed.probes import CopyProbe, MatrixProbe
 from bench.timing import quartiles, timed
 
@@ -37,8 +33,8 @@ MEMORY_STEPS = 3
 OURS = {"retnet": "transformer", "looped": "transformer", "bitnet": "transformer"}
 """Architectures of ours that stand beside another of ours."""
 
-Told = Callable[[str], None]
-"""Hears what is being measured."""
+Show = Callable[[str], None]
+"""Shows the user what is being measured."""
 
 
 @dataclass
@@ -66,7 +62,7 @@ class Measured:
     """the copy probe's, once a round"""
 
 
-def build(designs: Sequence[Design], setting: Setting, told: Told) -> tuple[dict[str, Contender], dict[str, str]]:
+def build(designs: Sequence[Design], setting: Setting, show: Show) -> tuple[dict[str, Contender], dict[str, str]]:
     """The contenders, each after its first step and answer; peers that fail: name -> the reason.
 
     Raises:
@@ -76,7 +72,7 @@ def build(designs: Sequence[Design], setting: Setting, told: Told) -> tuple[dict
     left_out = {}
     few = random_problems(setting.decoded_spec, 2)
     for design in designs:
-        told(f"{design.name}: first step")
+        show(f"{design.name}: first step")
         torch.manual_seed(0)
         try:
             contender = design.build(setting)
@@ -94,7 +90,7 @@ def build(designs: Sequence[Design], setting: Setting, told: Told) -> tuple[dict
     return found, left_out
 
 
-def measure(contenders: dict[str, Contender], setting: Setting, rounds: int, told: Told) -> Measured:
+def measure(contenders: dict[str, Contender], setting: Setting, rounds: int, show: Show) -> Measured:
     """Time all contenders, interleaved, over so many rounds after warm-up."""
     device = torch.device(setting.device)
     matrix, copy = MatrixProbe(device, setting.precision), CopyProbe(device)
@@ -103,7 +99,7 @@ def measure(contenders: dict[str, Contender], setting: Setting, rounds: int, tol
     found = Measured({name: Samples() for name in contenders})
     names = list(contenders)
     for number in range(-WARMUP_ROUNDS, rounds):
-        told(f"round {number + 1} of {rounds}" if number >= 0 else "warm-up")
+        show(f"round {number + 1} of {rounds}" if number >= 0 else "warm-up")
         if number == 0:
             found = Measured({name: Samples() for name in contenders})
         found.bytes_per_second.append(copy.rate())
@@ -130,27 +126,16 @@ def peak_memory_mb(design: Design, setting: Setting) -> float | None:
     """Peak memory of a training step in a process of its own, above what stood before the model was built, in MB (10^6
     bytes); None where the system does not say, or the process died.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    child = context.Process(target=_memory, args=(theirs, design, setting), daemon=True)
-    start_deaf(child)
-    theirs.close()
-    try:
-        peak_mb: float | None = json.loads(ours.recv_bytes())
-    except EOFError:
-        return None
-    finally:
-        child.kill()
-        child.join()
-        ours.close()
+    with closing(Child(_memory, design, setting)) as child:
+        peak_mb: float | None = child.receive()
     return peak_mb
 
 
-def _memory(connection: Connection, design: Design, setting: Setting) -> None:
-    """The other process: sends its figure, or null."""
+def _memory(parent: Parent, design: Design, setting: Setting) -> None:
+    """What the process does: it sends its figure."""
     for module in setting.plugins:
         architectures.load_plugin(module)
-    with as_in_a_cell(setting.threads, setting.device):
+    with cell_numerics(setting.threads, setting.device):
         small = design.tiny().build(dataclasses.replace(setting, batch=1))
         with small.numerics():
             small.train()  # loads what torch and the library load on first use: it is not the model's
@@ -160,7 +145,7 @@ def _memory(connection: Connection, design: Design, setting: Setting) -> None:
         with contender.numerics():
             for _ in range(MEMORY_STEPS):
                 contender.train()
-    connection.send_bytes(json.dumps(memory.mb()).encode())
+    parent.send(memory.mb())
 
 
 def figures(name: str, values: Sequence[float]) -> dict[str, Any]:

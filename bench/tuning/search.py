@@ -1,14 +1,14 @@
-"""Equal tuning: for every architecture as many trials, in the same space, at the same budget, scored on validation.
+"""The search of `tune`: equally many trials for every architecture, at the same budget, scored on validation problems.
 
-A trial is one training run with settings of its own, in a process of its own, that never makes a test problem. Its
-settings are a function of the search's seed, its number and the trials before it: a search that was interrupted goes on
-exactly as if nothing had happened. The first trials are the same for all architectures: the defaults, then a design of
+A trial is one training run with settings of its own, in a process of its own; it never makes a test problem. Its
+settings depend on the search's seed, its number and the trials before it alone: an interrupted search continues exactly
+as if nothing had happened. The first trials are the same for all architectures: the defaults, then a design of
 depths, batches, rates and other choices of own options. From then on Optuna's TPE (Bergstra et al., "Algorithms for
 Hyper-Parameter Optimization", 2011; multivariate after Falkner et al., "BOHB", 2018) draws near the better ones. A
 trial that lies behind the median of the finished ones at the same share of the budget ends there, and counts; none does
-before half of the budget, since arithmetic is often learnt late and at once. What is best at a share of the budget need
-not be so at the whole: the best few are trained once more with all of it, and of those that lie within a standard error
-of the best, the shallowest is taken.
+before half of the budget, since arithmetic is often learnt late and suddenly. A trial has a quarter of the budget, and
+what is best there need not be best at the whole budget: the best few are trained once more with all of it (the finals),
+and of those within a standard error of the best, the shallowest is taken.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from bench.planning.options import RunOptions, TuneOptions
 from bench.planning.settings import Tuned, field_names
 from bench.results.records.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
 from bench.results.records.plan import PlannedArchitecture
-from bench.running.cell import PlannedCell, run_trial
-from bench.running.engine import Job, death, run_tasks
+from bench.running.cell import Job, PlannedCell, run_trial
+from bench.running.engine import death, run_tasks
 from bench.running.run_folder import make_folder
 from bench.running.training import curve_point
 from bench.tuning.space import DESIGN, designed, search_space, settings_of
@@ -61,18 +61,18 @@ if TYPE_CHECKING:
     from optuna.trial import Trial as OptunaTrial
 
 SCHEMA = 5
-"""Version of tune.json, and of all that makes a search what it is: space, sampler, pruner."""
+"""Version of tune.json, and of the space, sampler and pruner."""
 SEARCH, BEST = "tune.json", "tune.toml"
-"""Files of a search: what it is, and the best settings."""
+"""Files of a search: its settings, and the best settings that it found."""
 FINALISTS = 4
-"""Of each architecture, where the command does not say otherwise."""
+"""How many there are of each architecture, where the command does not say otherwise."""
 SHARE = 4
 """A trial has a quarter of the budget that the settings are searched for."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """A resolved search: what all of its trials share."""
+    """A resolved search: the settings that all of its trials share."""
 
     shared: Shared
     """its budget is that of a trial, its one seed that of the search and of each trial"""
@@ -94,18 +94,18 @@ class Search:
         return self.shared.classes
 
     def settings(self) -> dict[str, Any]:
-        """What two searches must share to lie in one folder: all but architectures and numbers of trials."""
+        """The settings that two searches in one folder must share: all but architectures and numbers of trials."""
         return self.shared.settings.model_dump() | {"for_budget": str(self.for_budget), "seed": self.seed}
 
     @property
     def directory(self) -> Path:
-        """Where the search goes when the command does not say: tune/SUITE-HASH."""
+        """The folder of the search where the command names none: tune/SUITE-HASH."""
         digest = hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()
         return Path("tune") / f"{self.shared.suite.name}-{digest[:10]}"
 
 
 class Watcher(Protocol):
-    """Whoever wants to see a search go on."""
+    """What follows the progress of a search, such as the view on the terminal."""
 
     def start(self, architecture: str, stage: str, number: int) -> None: ...
     def event(self, architecture: str, stage: str, number: int, event: dict[str, Any]) -> None: ...
@@ -113,7 +113,7 @@ class Watcher(Protocol):
 
 
 def decide_search(options: TuneOptions, command: str) -> Search:
-    """Check every option and decide everything; `command` is what the user typed.
+    """Check all options, and make a search of them; `command` is what the user typed.
 
     Raises:
         UserError: an option is unknown, impossible, or at odds with another; or Optuna is not installed.
@@ -161,7 +161,7 @@ def with_budget(shared: Shared, budget: Budget) -> Shared:
 
 
 def take_folder(search: Search, directory: Path) -> None:
-    """Make the folder of a search, or take over the one that lies there.
+    """Make the folder of a search, or check that it is one of the same search.
 
     Raises:
         UserError: the folder cannot be written, is not a search's, or holds one that differs in more than
@@ -190,10 +190,10 @@ def take_folder(search: Search, directory: Path) -> None:
 
 
 def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int = 1) -> dict[str, list[Trial]]:
-    """Run every trial that is missing and write the files of the search; all trials of each architecture asked for.
+    """Run every trial that is missing, and write the files of the search. Returns the trials of each architecture.
 
-    Trial by trial, architectures within, so that a drifting machine meets all architectures alike; so many at once,
-    each of another architecture.
+    Trial 0 of all architectures comes first, then trial 1 and so on, so that changes of the machine's speed affect all
+    architectures alike. `at_once` trials run at the same time, each of another architecture.
 
     Raises:
         Interrupted: by the user; finished trials are kept.
@@ -245,7 +245,7 @@ def best_architecture(search: Search, cls: type[Architecture], best: Trial) -> P
 
 @dataclass
 class _TrialTask:
-    """One trial: its settings are drawn, it trains with them, and its study is told how it went."""
+    """One trial: its settings are drawn, a process trains with them, and the study is told the outcome."""
 
     search: Search
     cls: type[Architecture]
@@ -311,7 +311,7 @@ class _TrialTask:
         self._tell()
 
     def _params(self) -> dict[str, Any] | None:
-        """What to enqueue: nothing where the sampler draws. None where there is no finalist of this rank."""
+        """The settings to enqueue: none where the sampler draws them. None where there is no finalist of this rank."""
         if self.stage == "search":
             space = self.search.spaces[self.cls.name]
             return designed(self.number, space, self.cls) if self.number < len(DESIGN) else {}

@@ -1,4 +1,4 @@
-"""What is searched: the common space, the options of an architecture's own, and the design of the first trials."""
+"""The space of a search: common settings, an architecture's own options, and the fixed design of the first trials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 DEPTHS = (1, 6)
-"""Fewest and most layers; an architecture that cannot have them all has those of them that it can."""
+"""Fewest and most layers; for some architectures only a part of this range is possible."""
 BATCHES = (64, 128, 256)
 """Choices of the batch size. A step of a smaller one takes nearly as long: its time would buy far fewer examples."""
 USUAL_LR = {"muon": 0.02, "adamw": 0.008, "sgd": 0.05}
@@ -31,15 +31,15 @@ DESIGN: tuple[dict[str, Any], ...] = (
     {"batch": 64, DEPTH: 3, "optimizer": "adamw"},
     {"batch": 64, DEPTH: 4, "weight_decay": 0.05, OWN: 1},
 )
-"""What the first trials change of the defaults: `lr` as a multiple of the usual one, depth as far as it is possible,
-and the own option with that number, where there is one: its first choice that is not the default. Of a dozen trials in
-eight dimensions, random ones would waste most (`docs/log.md`)."""
+"""What the first trials change of the defaults: `lr` is a multiple of the usual one, depth keeps its range, and OWN
+is the number of an own option, which takes its first choice other than the default. Of a dozen random trials in
+eight dimensions most would be wasted (`docs/log.md`)."""
 OWN_OPTIONS = 2
 """Most options that an architecture may have of its own."""
 
 
 def search_space(shared: Shared, cls: type[Architecture]) -> dict[str, BaseDistribution]:
-    """What is searched for an architecture: the common space, less what the suite settles, and its own options.
+    """The space of an architecture: the common settings, except those that the suite fixes, and its own options.
 
     Raises:
         UserError: depth or own options are not as `Config` asks, or no depth meets the size.
@@ -83,7 +83,7 @@ def _depths(shared: Shared, cls: type[Architecture]) -> tuple[int, int]:
     possible, why = [], ""
     depth = cls.Config.depth_field
     for layers in range(DEPTHS[0], DEPTHS[1] + 1):
-        # Where the suite settles the depth, or there is none, all turns are alike.
+        # Where the suite fixes the depth, or there is none, all turns are alike.
         values = {} if depth in shared.suite.defaults.settings else {depth: layers}
         try:
             planned_architecture(shared.settings, shared.suite, cls, ({}, ""), [(values, f"{depth} {layers}")], {})
@@ -103,7 +103,7 @@ def designed(number: int, space: dict[str, BaseDistribution], cls: type[Architec
     depth = cls.Config.depth_field
     changes = {depth if name == DEPTH else name: value for name, value in DESIGN[number].items() if name != OWN}
     values = asdict(cls.Config()) | asdict(TrainingSettings()) | {"lr": 1.0} | changes
-    possible = space.get(depth)  # none, where the suite settles the depth
+    possible = space.get(depth)  # None where the suite fixes the depth
     if isinstance(possible, IntDistribution):
         values[depth] = min(max(values[depth], possible.low), possible.high)
     if (place := DESIGN[number].get(OWN, OWN_OPTIONS)) < len(cls.Config.search):
@@ -113,7 +113,7 @@ def designed(number: int, space: dict[str, BaseDistribution], cls: type[Architec
 
 
 def settings_of(shared: Shared, params: dict[str, Any]) -> dict[str, Any]:
-    """What a trial trains with: as sampled, numbers to three digits, `lr` no longer relative."""
+    """The settings of a trial: those sampled, rounded to three digits, with `lr` as an absolute rate."""
     values = dict(params)
     if "lr" in values:
         optimizer = values.get("optimizer", shared.suite.defaults.settings.get("optimizer", TrainingSettings.optimizer))

@@ -1,4 +1,4 @@
-"""The trials of a search: Optuna's journal of them, what they say, and the table of them all."""
+"""The trials of a search: Optuna's journal, their ranking, and the table trials.csv."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 JOURNAL, TRIALS = "journal.log", "trials.csv"
 """Files of a search: Optuna's log, and all trials as a table."""
 FINALS = ", "
-"""Between an architecture and the word that tells the study of its finals from that of its search."""
+"""Separates an architecture from the word `final` in the name of the study of its finals."""
 FINISHED = 4
 """Finished trials before any is pruned."""
 UNPRUNED = 0.5
 """Share of the budget that every trial gets."""
 FEWEST_FOR_IMPORTANCES = 30
-"""Of a dozen, most are of the design, which changes several settings at once: their shares would mean nothing."""
+"""With fewer, most are of the design, which changes several settings at once: their shares would mean nothing."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial that counts."""
+    """One trial that ended by itself."""
 
     architecture: str
     stage: str
@@ -55,7 +55,7 @@ class Trial:
     flops: int
     train_seconds: float
     sooner: float
-    """Mean of exact match over the learning curve: what tells trials apart that all know everything in the end."""
+    """Mean of exact match over the learning curve: it ranks trials with equal scores at the end."""
 
     @property
     def score(self) -> float | None:
@@ -72,8 +72,8 @@ def ranked(trials: list[Trial], stage: str = "search") -> list[Trial]:
 def finalists(trials: list[Trial], depth: str) -> list[Trial]:
     """The trials of the search that were done, the best of each depth before the second of any; `depth` is the setting.
 
-    Part of the budget misjudges depth: recurrent models that led by it at 4 layers fell apart at the whole, where one
-    layer did not (`docs/log.md`).
+    A part of the budget misjudges depth: recurrent models of 4 layers led there and failed at the whole budget, where
+    those of one layer did not (`docs/log.md`).
     """
     best = ranked(trials)
     of_depth = {trial.settings.get(depth): trial for trial in reversed(best)}
@@ -97,10 +97,10 @@ def best_of(trials: list[Trial], depth: str) -> Trial | None:
 
 
 def importances(space: dict[str, BaseDistribution], trials: list[Trial]) -> dict[str, float] | None:
-    """How much each setting has to do with a trial's lying in the better half, as shares of 1, greatest first.
+    """How much each setting decides whether a trial is in the better half, as shares of 1, greatest first.
 
     PED-ANOVA (Watanabe et al., 2023) over done and pruned trials, the latter as worse than the former; None where they
-    are too few, or too much alike, to say anything.
+    are too few or too similar.
     """
     import optuna
 
@@ -122,7 +122,7 @@ def importances(space: dict[str, BaseDistribution], trials: list[Trial]) -> dict
 
 
 def open_journal(directory: Path) -> JournalStorage:
-    """The trials so far.
+    """Open the journal of the trials so far.
 
     Raises:
         UserError: the file is no journal of Optuna's.
@@ -149,7 +149,7 @@ def open_journal(directory: Path) -> JournalStorage:
 
 
 def study_of(storage: JournalStorage, architecture: str, stage: str) -> Study:
-    """The trials of one architecture and stage; none, where it is new."""
+    """The study of one architecture and stage; it is made where it is new."""
     import optuna
 
     pruner = optuna.pruners.MedianPruner(n_startup_trials=FINISHED, n_warmup_steps=int(UNPRUNED * CURVE_POINTS))
@@ -163,6 +163,7 @@ def study_of(storage: JournalStorage, architecture: str, stage: str) -> Study:
 
 
 def tell(study: Study, number: int, outcome: dict[str, Any]) -> None:
+    """Tell a study how a trial ended."""
     from optuna.trial import TrialState
 
     match outcome["status"]:
@@ -177,8 +178,8 @@ def tell(study: Study, number: int, outcome: dict[str, Any]) -> None:
 def settle_interrupted(study: Study) -> None:
     """Close the trials that were running when a process ended.
 
-    One whose outcome was known is told after all. Any other counts for nothing and is drawn and run again: the same
-    number after the same trials gives the same settings.
+    Where the outcome was known, the study is told now. Any other trial is dropped and run again: the same number after
+    the same trials gives the same settings.
     """
     from optuna.trial import TrialState
 
@@ -189,7 +190,7 @@ def settle_interrupted(study: Study) -> None:
 def drawn_from(trial: FrozenTrial, space: dict[str, Any]) -> bool:
     """Whether a trial's settings were drawn from these choices; a final's are not drawn.
 
-    One whose process ended while they were drawn has some of them.
+    A trial whose process ended meanwhile has only some of them.
     """
     if "outcome" in trial.user_attrs:
         return trial.distributions in ({}, space)
@@ -231,7 +232,7 @@ def all_trials(storage: JournalStorage) -> dict[str, list[Trial]]:
 
 
 def write_trials(storage: JournalStorage, directory: Path) -> None:
-    """trials.csv: a row a trial, what it was and cost, then its settings."""
+    """Write trials.csv: a row for each trial, with its outcome, its cost and its settings."""
     rows = []
     for trials in all_trials(storage).values():
         for trial in trials:

@@ -25,8 +25,8 @@ from bench.results.records.predictions import PREDICTIONS
 from bench.results.records.record import RECORD, Record, read_record
 from bench.results.records.run import cell_directory
 from bench.running.baselines import baseline_frame
-from bench.running.cell import PlannedCell, run_cell
-from bench.running.engine import Job, run_tasks
+from bench.running.cell import Job, PlannedCell, run_cell
+from bench.running.engine import run_tasks
 from bench.verifying.cell import Cell, Check, Wrong, outcome, short
 from bench.verifying.checks import audit
 from bench.verifying.expected import Expected

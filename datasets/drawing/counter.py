@@ -1,4 +1,4 @@
-"""Random numbers as a function of a key and a counter, whatever was drawn before or elsewhere.
+"""Random numbers that depend on a key and a counter alone, not on what was drawn before.
 
 Philox (Salmon et al. 2011) supplies the words. They are turned into integers here, not by `numpy.random.Generator`,
 whose methods may change between numpy versions (NEP 19).

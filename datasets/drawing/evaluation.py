@@ -1,4 +1,4 @@
-"""The fixed evaluation set of a suite: stratified, the same for every run of a suite version, hashed."""
+"""The evaluation set of a suite: fixed problems from every stratum, the same for all runs of a suite version."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bench.datasets.drawing.counter import Counter, key_of
 from bench.datasets.drawing.sampling import Sampler, list_split
 from bench.datasets.problems import NO_PROBLEMS, Division, Problems
-from bench.datasets.split import fingerprint
+from bench.datasets.split import distinct, fingerprint
 from bench.datasets.strata import Stratum, dtype_for
 
 MOST_BARREN_DRAWS = 20
@@ -26,7 +26,7 @@ class EvaluationSet:
     counts: list[int]
     """problems of each stratum"""
     exhaustive: list[bool]
-    """whether that is every problem the stratum has in this split, so that nothing was sampled"""
+    """whether these are all problems that the stratum has in this split"""
     hash: str
     """SHA-256 over all problems in order"""
 
@@ -34,7 +34,7 @@ class EvaluationSet:
         return len(self.problems)
 
     def sample(self, most: int, key: str) -> NDArray[np.int64]:
-        """Positions of at most `most` problems, chosen once for all by `key`, in order."""
+        """Positions of at most `most` problems, in order; `key` alone decides which."""
         if len(self) <= most:
             return np.arange(len(self))
         return np.sort(Counter(key_of("sample", key)).permutation(len(self))[:most])
@@ -43,7 +43,7 @@ class EvaluationSet:
 def evaluation_set(
     strata: list[Stratum], division: Division, split: str, per_stratum: int, problem_key: str
 ) -> EvaluationSet:
-    """Up to `per_stratum` distinct problems of `split` from each stratum; a stratum with fewer is used whole."""
+    """Up to `per_stratum` distinct problems of `split` from each stratum; of a stratum with fewer, all of them."""
     dtype = dtype_for(strata, division)
     drawn = [s for s in strata if not s.is_listed(division)]
     sampler = Sampler(drawn, division, split)
@@ -67,11 +67,10 @@ def evaluation_set(
 
 
 def _distinct(sampler: Sampler, stratum: int, n: int, counter: Counter) -> Problems:
-    """n distinct problems of a stratum, or as many as are found before draws bring nothing new."""
+    """n distinct problems of a stratum, or fewer where 20 draws in a row bring no new one."""
     problems, barren = NO_PROBLEMS, 0
     while len(problems) < n and barren < MOST_BARREN_DRAWS:
-        drawn = Problems.join([problems, sampler.draw(np.full(n, stratum), counter)])
-        _, first = np.unique(fingerprint(drawn), return_index=True)
-        barren = barren + 1 if len(first) == len(problems) else 0
-        problems = drawn.rows(np.sort(first))
+        found = distinct(Problems.join([problems, sampler.draw(np.full(n, stratum), counter)]))
+        barren = barren + 1 if len(found) == len(problems) else 0
+        problems = found
     return problems.rows(slice(n))

@@ -1,4 +1,4 @@
-"""Uniform draws from many strata at once, restricted to one split."""
+"""Random problems of one split, drawn uniformly within each of many strata."""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -29,7 +29,7 @@ class Sampler:
 
     def __init__(self, strata: list[Stratum], division: Division, split: str) -> None:
         self.strata, self._division, self._split = strata, division, SPLITS.index(split)
-        self._tries = 1 if split == "train" else 10  # at once: one draw in ten is of validation or test
+        self._tries = 1 if split == "train" else 10  # draws at once: one in ten is of validation or test
         self.dtype = dtype_for(strata, division)
         self._operation = np.array([OPERATIONS.index(s.operation) for s in strata], dtype=np.uint8)
         self._places = np.array([s.places for s in strata], dtype=np.int64)
@@ -98,11 +98,11 @@ class Sampler:
     def _exact_pair(
         self, octaves: "_Octaves", chosen: NDArray[np.int64], counter: Counter
     ) -> tuple[Integers, Integers, NDArray[np.bool_]]:
-        """Dividends and divisors whose quotient terminates, and whether that came out.
+        """Dividends and divisors, and whether each pair is kept: all that terminate are equally likely.
 
         What 10**places and b have in common decides: b = 40 divides with two places every a that is a multiple of 2, as
-        gcd(40, 100) is 20. The common factor and an octave of b are drawn first, then b, then a; the fewer a there were
-        to choose from, the more seldom the pair is kept, so that all pairs are kept equally often.
+        gcd(40, 100) is 20. The common factor and an octave of b are drawn first, then b, then a; the fewer values of
+        a were possible, the more seldom the pair is kept, so that all pairs are kept equally often.
         """
         first_a, span_a = self._first[0, chosen], self._span[0, chosen]
         octave = octaves.draw(chosen, counter)
@@ -115,10 +115,10 @@ class Sampler:
 
 
 class _Octaves:
-    """The divisors of exact division, stratum by stratum, common factor by common factor, in octaves: of those between
-    one and twice as large, the one with most dividends has about twice as many as that with fewest.
+    """The divisors of exact division, grouped by stratum, common factor, and octave (a number up to its double).
 
-    A divisor is common factor x unit, and each multiple of the unit is a dividend.
+    A divisor is common factor x unit, and each multiple of the unit is a dividend. Within an octave the divisor with
+    most dividends has about twice as many as the one with fewest.
     """
 
     def __init__(self, strata: list[Stratum], division: Division, dtype: Any) -> None:
@@ -136,7 +136,7 @@ class _Octaves:
         self._ends, self._last = np.array(ends), np.array(last)
 
     def draw(self, chosen: NDArray[np.int64], counter: Counter) -> NDArray[np.int64]:
-        """An octave of each stratum, in proportion to a bound on its pairs: (n,) -> n rows of the columns."""
+        """A random octave of each stratum, in proportion to a bound on its pairs: (n,) -> n rows of the columns."""
         rows = np.searchsorted(self._ends, chosen + counter.shares(len(chosen)), side="right")
         # The sum may be rounded up to the next stratum.
         within: NDArray[np.int64] = np.minimum(rows, self._last[chosen])

@@ -1,7 +1,7 @@
-"""Training examples: example number i of seed s is a function of (problems of the suite, s, i) alone.
+"""The stream of training examples: example i of seed s depends on the suite's problems, s and i alone.
 
 Examples are made in blocks of 1,024, each from its own place of a counter-based generator, so that no global seed,
-batch size, tokenizer or restart changes them. A chained hash proves it: after each block, and at the last example.
+batch size, tokenizer or restart changes them. A chained hash over the blocks identifies the examples of a training.
 """
 
 import hashlib
@@ -13,23 +13,22 @@ from numpy.typing import NDArray
 from bench.datasets.drawing.counter import Counter, key_of
 from bench.datasets.drawing.sampling import Sampler
 from bench.datasets.problems import Problems
-from bench.datasets.split import fingerprint
+from bench.datasets.split import distinct, fingerprint
 from bench.datasets.writing.encoding import Encoded, Encoding
 
 BLOCK = 1024
 MOST_BARREN_BLOCKS = 10_000
 MOST_TRAINING_PROBLEMS = 10_000_000
-"""of a finite training set: it is held in memory"""
+"""Of a finite training set, which is held in memory."""
 MOST_ENCODED = 2**18
-"""problems that are kept as token ids, which takes 150 bytes and more each"""
+"""Problems that are kept as token ids, which takes 150 bytes and more each."""
 
 
 class ProblemStream:
     """The endless sequence of training problems of one seed, block by block.
 
-    Strata are drawn evenly: a block holds each equally often (to within one), in random order.
-
-    `limit` keeps the sequence to the first `limit` distinct problems, shuffled anew each epoch.
+    A block holds problems of all strata equally often (to within one), in random order. With `limit` the sequence
+    consists of its first `limit` distinct problems, shuffled anew in each epoch.
 
     Raises:
         ValueError: `limit` is larger than `MOST_TRAINING_PROBLEMS` or the number of distinct training problems.
@@ -40,14 +39,14 @@ class ProblemStream:
         self._epoch_key = key_of("epoch", problem_key, seed)
         self._finite = limit is not None
         self.pool = None if sampler.listed_problems is None else sampler.table
-        """all distinct problems, or None where they are too many to list"""
+        """all distinct problems; None where there are too many to list"""
         if limit is not None:
             self.pool = self._first_distinct(limit)
         self._epoch: tuple[int, NDArray[np.int64]] = (-1, np.empty(0, np.int64))
 
     @property
     def distinct_problems(self) -> int | None:
-        """How many distinct problems the sequence has, or None where they are too many to list."""
+        """How many distinct problems the sequence has; None where there are too many to list."""
         return None if self.pool is None else len(self.pool)
 
     def block(self, number: int) -> Problems:
@@ -55,7 +54,7 @@ class ProblemStream:
         return self._fresh(number) if self.pool is None else self.pool.rows(self.picks(number))
 
     def picks(self, number: int) -> NDArray[np.int64]:
-        """The same as rows of `pool`, where there is one: (1,024,)."""
+        """The block as indices into `pool`, where there is one: (1,024,)."""
         assert self.pool is not None
         if not self._finite:
             return self._sampler.pick(*self._strata(number))
@@ -67,7 +66,7 @@ class ProblemStream:
         return picks
 
     def _strata(self, number: int) -> tuple[NDArray[np.int64], Counter]:
-        """The stratum of each example of a block, and the source of what else is drawn for it."""
+        """The stratum of each example of a block, and the generator for its other draws."""
         counter = Counter(self._key, number)
         strata = (np.arange(BLOCK) + number * BLOCK) % len(self._sampler.strata)
         return strata[counter.permutation(BLOCK)], counter
@@ -92,24 +91,20 @@ class ProblemStream:
             raise ValueError(f"training_problems {limit:,}: there are only {available:,} distinct training problems")
         parts: list[Problems] = []
         seen: set[int] = set()
-        number, barren = 0, 0
+        barren = 0
         while len(seen) < limit:
-            block = self._fresh(number)
-            keep = np.zeros(BLOCK, dtype=bool)
-            for row, mark in enumerate(fingerprint(block).tolist()):
-                if mark not in seen and len(seen) < limit:
-                    seen.add(mark)
-                    keep[row] = True
-            parts.append(block.rows(keep))
-            number += 1
-            barren = 0 if keep.any() else barren + 1
+            block = distinct(self._fresh(len(parts)))
+            new = np.array([mark not in seen for mark in fingerprint(block).tolist()])
+            parts.append(block.rows(new).rows(slice(limit - len(seen))))
+            seen.update(fingerprint(parts[-1]).tolist())
+            barren = 0 if len(parts[-1]) else barren + 1
             if barren == MOST_BARREN_BLOCKS:
                 raise ValueError(f"training_problems {limit:,}: no more than {len(seen):,} distinct ones were found")
         return Problems.join(parts)
 
 
 class Stream:
-    """The training examples of one cell: a moving place in a `ProblemStream`, encoded, with the chained hash."""
+    """The training examples of one cell: the next ones of a `ProblemStream`, encoded, and their chained hash."""
 
     def __init__(self, problems: ProblemStream, encoding: Encoding) -> None:
         self._problems, self._encoding = problems, encoding
@@ -151,7 +146,7 @@ class Stream:
         return Encoded(_joined(prompts), _joined(answers), self._encoding.workings_end)
 
     def forward(self, position: int, data_hash: str) -> None:
-        """Go on to a later position, making all examples on the way as `take` does.
+        """Advance to a later position, making all examples on the way as `take` does.
 
         Raises:
             ValueError: the examples up to there are not those of `data_hash`.
@@ -178,8 +173,8 @@ class Stream:
     def _block(self, number: int) -> tuple[Encoded, NDArray[np.uint64]]:
         """A block as token ids, and the fingerprints of its problems.
 
-        Once a cell has taken as many examples as there are problems, all problems are encoded, and looked up from then
-        on: five times as fast, and no cell encodes more than twice as many as it takes.
+        Once a cell has taken as many examples as there are problems, all problems are encoded once and looked up from
+        then on. That is five times as fast, and encodes at most twice as many as the cell takes.
         """
         pool = self._problems.pool
         if pool is None or len(pool) > MOST_ENCODED or number * BLOCK < len(pool):

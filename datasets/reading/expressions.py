@@ -1,4 +1,4 @@
-"""One operation on two numbers, read from the ways that people write it.
+"""Reads an operation on two numbers, such as `-12 * 7`, from the ways in which people write it.
 
 | way   | examples                                                                         |
 |-------|----------------------------------------------------------------------------------|
@@ -21,7 +21,7 @@ from bench.datasets.suites import MOST_DIGITS
 
 MOST_PLACES = 20
 MOST_SYMBOLS = 1000
-"""of one expression; numbers at their longest and the words around them need less"""
+"""Of one expression; the longest numbers and the words around them need fewer."""
 
 _UNSIGNED = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)"
 _SIGN = r"[+-]\s*"

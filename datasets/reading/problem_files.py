@@ -1,4 +1,4 @@
-"""Problems from elsewhere: files that others wrote, in the layouts of this field.
+"""Reads files of problems that others wrote, in the layouts that are common in this field.
 
 | layout      | what it is                                                                                      |
 |-------------|-------------------------------------------------------------------------------------------------|
@@ -10,7 +10,7 @@
 | mathematics | text of DeepMind's mathematics dataset (Saxton et al. 2019): a line a question, the next its     |
 |             | answer                                                                                           |
 
-What cannot be read as one operation on two numbers is kept with the reason: nothing is dropped in silence.
+An entry that cannot be read as one operation on two numbers is returned with the reason.
 """
 
 import csv
@@ -40,7 +40,7 @@ NEEDED = ("a", "op", "b")
 
 @dataclass(frozen=True)
 class Unused:
-    """An entry of a file that is in no figure."""
+    """An entry of a file that is not used, and why."""
 
     position: int
     """its line in the file, or its number among the examples of `big-bench`, from 1"""
@@ -52,7 +52,7 @@ class Unused:
 
 @dataclass(frozen=True)
 class Outside:
-    """What a file holds: n problems in its order, and what is none."""
+    """The content of a file: n problems in its order, and the entries that could not be read."""
 
     layout: str
     problems: Problems
@@ -76,7 +76,7 @@ class _Entry:
 
 
 def read_outside(path: Path, layout: str | None = None, needed: tuple[str, ...] = NEEDED) -> Outside:
-    """The problems of a file, which may be gzipped. Without `layout`, its content tells which it is.
+    """The problems of a file, which may be gzipped. Where `layout` is None, the content decides.
 
     Raises:
         ValueError: the file cannot be read, is of no known layout or another than `layout`, holds no entry, or is a CSV
@@ -131,7 +131,7 @@ def detect(text: str) -> str:
 
 
 def shown(text: str) -> str:
-    """A text as a table shows it: one line of nothing that a terminal would obey, cut at 60 symbols."""
+    """A text for a table: one line of printable symbols, cut at 60."""
     line = "".join(symbol if symbol.isprintable() else "?" for symbol in " ".join(text.split()))
     return line if len(line) <= 60 else line[:57] + "..."
 
@@ -161,7 +161,7 @@ def _csv(text: str, needed: tuple[str, ...] = NEEDED) -> Iterator[_Entry]:
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
-    """(line where it ends, fields) of each row. Raises ValueError where one is none."""
+    """(line where it ends, fields) of each row. Raises ValueError where a row is no CSV."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     while True:
         try:
@@ -174,7 +174,7 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _lines(text: str) -> list[str]:
-    """What stands between line ends; other separators of Unicode, which JSON may hold, are none."""
+    """The lines of a text; Unicode's other line separators, which JSON may hold, do not end a line."""
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 

@@ -1,7 +1,7 @@
-"""Problems as arrays that a model reads: text form and tokenizer together, at the suite's fixed widths.
+"""Problems as arrays of token ids, of the fixed widths of a suite: text form and tokenizer together.
 
-Prompts are padded on the left and answers on the right, so in each row the answer starts at the same column. Widths
-come from the suite, never from a batch: otherwise a model that sees the whole canvas would be told the answer's length.
+Prompts are padded on the left and answers on the right, so that in each row the answer starts at the same column. The
+widths depend on the suite, never on a batch: otherwise a model that sees all places could infer the answer's length.
 """
 
 import dataclasses
@@ -35,20 +35,20 @@ class Encoded:
     prompt: Ids
     """(n, prompt width), padded on the left, ends in '='"""
     answer: Ids
-    """(n, answer width), workings and answer as the form has them, ends in the end token, padded on the right"""
+    """(n, answer width), workings (if any), answer and end token, padded on the right"""
     workings_end: int = PAD
     """the token that ends the workings; pad where there are none"""
     tokenizer: Tokenizer | None = None
-    """of tokens of several symbols, with which a text can be written in several ways; None where each token is one"""
+    """set where tokens have several symbols, so that a text can be cut in several ways; else None"""
 
     def rows(self, index: slice | NDArray[np.int64]) -> "Encoded":
         return dataclasses.replace(self, prompt=self.prompt[index], answer=self.answer[index])
 
     def right(self, generated: Ids) -> NDArray[np.bool_]:
-        """Exact match: whether all symbols generated, (n, answer width), are those of the answer up to its end: (n,).
+        """Exact match: whether the generated ids (n, answer width) are the answer up to its end token: (n,).
 
-        Of a text with workings, the answer is what stands behind the first end of workings: wrong workings before a
-        right answer are forgiven, a second answer is not.
+        In a text with workings, the answer is what follows the first end of workings: wrong workings before a right
+        answer are ignored, a second answer is not.
         """
         wanted = self.answer
         if self.workings_end != PAD:
@@ -67,7 +67,7 @@ class Encoded:
 
 
 class Encoding:
-    """Writes problems of the given strata in one form, with the tokenizer that is made of their alphabet."""
+    """Writes problems of the given strata in one form, with a tokenizer for their alphabet."""
 
     def __init__(
         self, strata: list[Stratum], division: Division, form: Form, make_tokenizer: Callable[[str], Tokenizer]
@@ -80,7 +80,7 @@ class Encoding:
         self.answer_width = self.tokenizer.widest(max(_target_symbols(s, division, form) for s in strata)) + 1
 
     def tokenize(self, text: str) -> list[int]:
-        """Token ids of a text such as `decode` gives; symbols that are not in the alphabet are left out."""
+        """Token ids of a text as `decode` returns it; symbols that are not in the alphabet are left out."""
         [ids] = self.tokenizer.encode(as_codes(text))
         return [int(number) for number in ids if number != PAD]
 
@@ -98,8 +98,9 @@ class Encoding:
         return Encoded(prompts, answers, self.workings_end, several)
 
     def unwritable(self, problems: Problems) -> list[str]:
-        """Why each problem, of any kind, cannot be asked here, as the end of a sentence about it; '' where it can be:
-        all symbols are known, it has an answer under the division rule, and both fit their widths.
+        """Why each problem cannot be written here, as the end of a sentence about it; '' where it can.
+
+        All its symbols must be known, it must have an answer under the division rule, and both must fit their widths.
         """
         reasons = self._misfits("a prompt", self.form.prompts(problems), self.prompt_width)
         for row, reason in enumerate(no_answer(problems, self._division)):
@@ -128,7 +129,7 @@ class Encoding:
 
 
 def _behind(rows: Ids, token: int) -> Ids:
-    """What stands in each row behind the first `token`, moved to the left, pads after it: [1 9 2 3] -> [2 3 0 0]."""
+    """The part of each row after the first `token`, moved to the left and padded: [1 9 2 3] -> [2 3 0 0] for 9."""
     behind = np.zeros(rows.shape, dtype=bool)
     behind[:, 1:] = np.logical_or.accumulate(rows == token, axis=1)[:, :-1]
     columns = np.arange(rows.shape[1]) + rows.shape[1] - behind.sum(axis=1).reshape(-1, 1)
@@ -137,7 +138,7 @@ def _behind(rows: Ids, token: int) -> Ids:
 
 
 def alphabet(strata: list[Stratum], division: Division, form: Form) -> str:
-    """Every symbol that problems of these strata and their answers are written with, as characters of its code."""
+    """All symbols of problems of these strata and their answers, each as the character of its code."""
     operations = {s.operation for s in strata}
     divides, latex = "/" in operations, form.notation == "latex"
     decimals = any(s.places for s in strata) or (divides and division.rule in ("exact", "rounded") and division.places)
@@ -179,7 +180,7 @@ def _target_symbols(stratum: Stratum, division: Division, form: Form) -> int:
 
 
 def _answer_symbols(stratum: Stratum, division: Division, form: Form) -> int:
-    """A bound on the longest answer of a stratum, without the end token; reached but in corners."""
+    """A bound on the longest answer of a stratum, without the end token; most strata reach it."""
     b, places = stratum.b_digits, stratum.places
     digits = max(integer_digits(stratum, division), form.answer_digits)
     negative_a, same_signs = stratum.signs[0] == "-", stratum.signs in ("++", "--")

@@ -1,11 +1,10 @@
-r"""Text forms: how a problem and its answer are written, symbol by symbol.
+r"""Text forms: how a problem and its answer are written as symbols.
 
-Everything is rendered as matrices of symbol codes (uint8, 0 where nothing stands), prompts pushed to the right and
-targets to the left, so that whole columns of problems are written at once. A code below 128 is the ASCII code of its
+Texts are matrices of symbol codes (uint8, 0 for a gap), prompts pushed to the right and targets to the left, so that
+many problems are written at once. A code below 128 is the ASCII code of its
 symbol; a command of LaTeX is one symbol too, whose code is from 128 on.
 
-`-12.5 * 7 = -87.5`, prompt and target. The first row is what suites have where they say nothing; each other row changes
-what it names:
+`-12.5 * 7 = -87.5`, prompt and target. The first row is the default of suites; each other row changes what it names:
 
 | form                             | prompt             | target      |
 |----------------------------------|--------------------|-------------|
@@ -52,7 +51,7 @@ TEXTS = tuple(
 """The text of each code."""
 _CODES = {text: code for code, text in enumerate(TEXTS) if code}
 WORKINGS_END = ":"
-"""Stands between workings and answer, and nowhere else."""
+"""Ends the workings; no other symbol is written like it."""
 
 _OPERATION_CODES = {
     "ascii": np.frombuffer(OPERATIONS.encode(), dtype=np.uint8),
@@ -136,16 +135,16 @@ class Form:
         return sign + (whole.lstrip("0").rjust(1, "0") if self.answer_digits > 1 else whole) + rest
 
     def answer_symbols(self, written: str) -> list[str]:
-        """The symbols of a generated text that are its answer, a special token as one of them.
+        """The symbols of a generated text that are its answer; a special token counts as one symbol.
 
-        Where the form has workings, that is what stands behind their end; nothing where they never end.
+        With workings, the answer is what follows their end; it is empty where they never end.
         """
         if self.workings != "none":
             written = written.partition(WORKINGS_END)[2]
         return _SYMBOL.findall(written)
 
     def as_read(self, token: str) -> str:
-        """The text of one token of an answer with its symbols in the order in which a person reads them."""
+        """The text of one token of an answer, its symbols in reading order."""
         symbols = _SYMBOL.findall(token)
         return "".join(symbols[::-1] if self.answer == "reversed" else symbols)
 

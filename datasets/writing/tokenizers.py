@@ -1,7 +1,7 @@
-"""Tokenizers: symbols to token ids and back.
+"""Tokenizers: they turn symbols into token ids and back.
 
-Each has four special ids, then its own: 0 pad, 1 bos, 2 eos, 3 mask. The suite's text forms decide which symbols there
-are, so every problem that can be asked can be encoded.
+Each has four special ids (0 pad, 1 bos, 2 eos, 3 mask), then its own. The text form of a suite decides which symbols
+there are, so that every problem of the suite can be encoded.
 """
 
 import importlib.util
@@ -32,11 +32,11 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def encode(self, symbols: Symbols) -> Ids:
-        """Ids in the order of the text, 0s between or behind them: (n, width) -> (n, width)."""
+        """Ids in the order of the text, with zeros between or after them: (n, width) -> (n, width)."""
 
     @abstractmethod
     def widest(self, symbols: int) -> int:
-        """The most tokens that a text of so many symbols can have."""
+        """The most tokens that a text of this many symbols can have."""
 
     @property
     def digit_ids(self) -> tuple[int, ...]:
@@ -123,7 +123,7 @@ class BytePair(Tokenizer):
     def __init__(self, alphabet: str, texts: Iterable[Symbols], size: int) -> None:
         if size < len(SPECIAL) + len(alphabet):
             raise ValueError(f"{size} tokens: the alphabet and the special ones are {len(SPECIAL) + len(alphabet)}")
-        # Its threads are none of the cell's, and gain nothing on short texts.
+        # Its threads are not counted among the cell's, and gain nothing on short texts.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
         from tokenizers import Regex, models, pre_tokenizers, trainers
         from tokenizers import Tokenizer as Model
@@ -172,4 +172,4 @@ def _lines(symbols: Symbols) -> list[str]:
 
 
 TOKENIZERS: dict[str, Callable[[str], Tokenizer]] = {"characters": Characters, "digit-chunks": DigitChunks}
-"""Those that follow from the alphabet alone."""
+"""The tokenizers that depend on the alphabet alone."""

@@ -1,8 +1,13 @@
-"""What a cell's process does where the system takes it away: in a module of its own, so that it imports in no time."""
+"""What a child process does in tests: in a module of its own, so that it is imported in no time."""
 
 import os
 import signal
+import time
 
 
 def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def stay(*_: object) -> None:
+    time.sleep(60)

@@ -122,7 +122,7 @@ def test_training_time_and_rates_leave_validation_out(tiny: Suite) -> None:
         precision="32",
         stop_when_flat=None,
         validate=validate,
-        report=lambda event: None,
+        send=lambda event: None,
     )
     wall_seconds = time.perf_counter() - started
     assert len(asked) == 20

@@ -28,7 +28,7 @@ from bench.results.records.record import RECORD, read_record
 from bench.running.cell import ERROR, LOCK, PlannedCell, run_cell, write_outcome
 from bench.running.checkpoints import PATTERN, Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
 from bench.running.engine import Watcher, _CellTask, death, planned_cell
-from bench.running.training import Diverged, Trained, _refuse_rise
+from bench.running.training import Diverged, Trained, _raise_if_diverged
 
 SAME = ("model.safetensors", "predictions.csv.gz")
 STEPS = 20
@@ -209,9 +209,9 @@ def test_a_loss_above_its_start_for_long_has_diverged(losses: list[float], diver
     trained = Trained(start_loss=3.0, curve=[{"train_loss": loss} for loss in losses])
     if diverged:
         with pytest.raises(Diverged, match="the loss lay above 4 over 5 validations, and started at 3"):
-            _refuse_rise(trained)
+            _raise_if_diverged(trained)
     else:
-        _refuse_rise(trained)
+        _raise_if_diverged(trained)
 
 
 def test_a_cell_that_another_process_ended_is_let_alone(straight: Path, tiny_path: Path, tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ from bench.results.records.collect import collect
 from bench.results.records.files import write_bytes, write_checked_json
 from bench.results.records.plan import PLAN, Plan
 from bench.results.records.run import cell_directory, open_run
-from bench.running.cell import LOCK, PlannedCell, run_cell
-from bench.running.engine import Interrupted, Job, death, planned_cell, run_plan, run_tasks
+from bench.running.cell import LOCK, Job, PlannedCell, run_cell
+from bench.running.engine import Interrupted, death, planned_cell, run_plan, run_tasks
 from bench.running.run_folder import take_folder
 
 SETTINGS = ("--threads", "1", "--set", "batch=30")

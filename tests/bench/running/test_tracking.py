@@ -213,8 +213,8 @@ def test_a_tracker_that_cannot_write_never_reaches_the_run(
 def test_a_tracker_that_dies_is_named_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with TrackerProcess("tensorboard", tmp_path / "tensorboard") as tracker:
         tracker.tell({"begin": "lstm-s0", "facts": {}})
-        tracker._process.kill()
-        tracker._process.join()
+        tracker._child._process.kill()
+        tracker._child._process.join()
         for examples in range(3):
             tracker.tell({"log": "lstm-s0", "examples": examples, "figures": {"x": 1.0}})
     lines = capsys.readouterr().err.splitlines()
@@ -226,14 +226,14 @@ def test_a_tracker_that_hangs_takes_no_time(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], quick_end: None
 ) -> None:
     with TrackerProcess("tensorboard", tmp_path / "tensorboard") as tracker:
-        assert tracker._process.pid is not None
-        os.kill(tracker._process.pid, signal.SIGSTOP)
+        assert tracker._child._process.pid is not None
+        os.kill(tracker._child._process.pid, signal.SIGSTOP)
         began = time.monotonic()
         for examples in range(10_000):
             tracker.tell({"log": "lstm-s0", "examples": examples, "figures": {"x": 1.0}})
         assert time.monotonic() - began < 1
     assert time.monotonic() - began < 10
-    assert not tracker._process.is_alive()
+    assert not tracker._child._process.is_alive()
     said = capsys.readouterr().err.splitlines()[1:]
     assert len(said) == 1
     assert said[0].endswith("the run goes on without it")

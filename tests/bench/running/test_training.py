@@ -22,7 +22,7 @@ from bench.running import training
 from bench.running.checkpoints import Checkpoint
 from bench.running.evaluation import answer
 from bench.running.optimizers import build_optimizers
-from bench.running.training import CURVE_POINTS, LOOK_STEPS, Diverged, Keeping, Trained, train, update
+from bench.running.training import CURVE_POINTS, READING_STEPS, Checkpointing, Diverged, Trained, train, update
 
 
 def build(suite: Suite, name: str = "transformer", seed: int = 0) -> Architecture:
@@ -37,7 +37,7 @@ def run(
     model: Architecture | None = None,
     stop_when_flat: int | None = None,
     validate: Callable[[], tuple[int, int]] = lambda: (1, 4),
-    keeping: Keeping | None = None,
+    checkpointing: Checkpointing | None = None,
     **settings: Any,
 ) -> tuple[Trained, Stream]:
     model = model or build(suite)
@@ -53,8 +53,8 @@ def run(
         precision="32",
         stop_when_flat=stop_when_flat,
         validate=validate,
-        report=lambda event: None,
-        keeping=keeping,
+        send=lambda event: None,
+        checkpointing=checkpointing,
     )
     return trained, stream
 
@@ -77,7 +77,7 @@ def test_checkpoints_come_every_20_seconds_and_take_a_fiftieth_at_most(
         kept.append(step)
 
     monkeypatch.setattr(training, "time", SimpleNamespace(monotonic=lambda: now, perf_counter=time.perf_counter))
-    run(tiny, "steps=25", keeping=Keeping(save=save, stop=stop))
+    run(tiny, "steps=25", checkpointing=Checkpointing(save=save, stop=stop))
     assert kept == [*steps, 25]
 
 
@@ -112,13 +112,13 @@ def test_a_gpu_is_waited_for_after_many_steps_and_no_second_is_lost(monkeypatch:
 
     monkeypatch.setattr(training, "synchronize", wait)
     monkeypatch.setattr(training.time, "perf_counter", lambda: now)
-    clock = training._Clock(torch.device("cuda"), done := Trained(), LOOK_STEPS)
-    for _ in range(2 * LOOK_STEPS + 10):
+    clock = training._Clock(torch.device("cuda"), done := Trained(), READING_STEPS)
+    for _ in range(2 * READING_STEPS + 10):
         clock.begin()
         now += 2
         clock.end(10)
-    clock.look()
-    assert done.train_seconds == 2 * (2 * LOOK_STEPS + 10)
+    clock.read()
+    assert done.train_seconds == 2 * (2 * READING_STEPS + 10)
     assert waits == len(done.rates) == 4  # the first step alone, two full ones, the rest
     assert set(done.rates) == {5}
 

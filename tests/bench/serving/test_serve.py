@@ -272,10 +272,10 @@ def test_who_comes_second_to_a_port_is_told_so(site: Site) -> None:
     with (
         serving.bound("127.0.0.1", 0) as first,
         serving.bound("127.0.0.1", first.port) as second,
-        closing(serving.server_of(site, first)),
+        closing(serving.make_server(site, first)),
         pytest.raises(UserError) as refused,
     ):
-        serving.server_of(site, second)
+        serving.make_server(site, second)
     assert str(refused.value) == f"--port {first.port}: Address already in use; name another with --port"
 
 
@@ -509,14 +509,14 @@ def test_whoever_opens_it_to_others_is_warned(
 ) -> None:
     served: list[Site] = []
 
-    def server_of(site: Site, place: serving.Place) -> Brief:
+    def make_server(site: Site, place: serving.Place) -> Brief:
         served.append(site)
         return Brief()
 
-    monkeypatch.setattr(serving, "server_of", server_of)
+    monkeypatch.setattr(serving, "make_server", make_server)
     status, out, err = call(capsys, monkeypatch, "serve", str(trained_run), "--host", host, "--port", "0")
     assert status == 0
     assert out.startswith(f"http://{host}:")
     assert ("there is no password" in err) is warns
     assert (served[0].hosts is None) is warns
-    assert not served[0].asker.answers  # all is ended
+    assert not served[0].asker.is_alive  # all is ended
