@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from math import prod
 
 from bench.asking.models import TrainedModel
+from bench.datasets.expressions import as_problems, read_expression
+from bench.datasets.problem_files import shown
 from bench.datasets.problems import Problems
 from bench.datasets.properties import properties_of
-from bench.datasets.reading.expressions import as_problems, read_expression
-from bench.datasets.reading.problem_files import shown
 from bench.datasets.split import SPLITS, split_of
 from bench.datasets.writing.tokenizers import EOS, PAD
 from bench.errors import UserError

@@ -17,13 +17,13 @@ from bench.architectures import Architecture
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.errors import UserError, suggest
-from bench.planning.objects import sequence_spec, suite_of
+from bench.numerics import as_in_a_cell
+from bench.plan import sequence_spec, suite_of
 from bench.results.records.files import BadFile
 from bench.results.records.plan import PLAN
 from bench.results.records.record import RECORD, Record, verify_files
 from bench.results.records.run import Run, cell_directory, open_run
 from bench.running.evaluation import Answered, answer
-from bench.running.numerics import cell_numerics
 from bench.running.training import autocast
 
 WEIGHTS = "model.safetensors"
@@ -135,7 +135,7 @@ def as_in_its_cell(record: Record) -> Iterator[str]:
 
     With its threads as far as there are cores: the order of sums depends on them.
     """
-    with cell_numerics(min(record.threads, machine.cores()), "cpu"):
+    with as_in_a_cell(min(record.threads, machine.cores()), "cpu"):
         yield "32" if record.precision == "16" else record.precision  # half precision is for GPUs
 
 

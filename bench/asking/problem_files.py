@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from bench.datasets.expressions import read_value
+from bench.datasets.problem_files import Outside, Unused, shown
 from bench.datasets.problems import no_answer, solve
 from bench.datasets.properties import properties_of
-from bench.datasets.reading.expressions import read_value
-from bench.datasets.reading.problem_files import Outside, Unused, shown
 from bench.datasets.split import SPLITS, split_of
 from bench.datasets.suites import Suite
 

@@ -43,7 +43,7 @@ def eval_command(
     from bench.asking.models import trained_models
     from bench.asking.problem_files import evaluate
     from bench.cli.scored import print_scored
-    from bench.datasets.reading.problem_files import read_outside
+    from bench.datasets.problem_files import read_outside
     from bench.errors import UserError
     from bench.planning.amounts import parse_chosen_seeds, parse_names
     from bench.results.statistics.pretrained import is_pretrained

@@ -137,7 +137,7 @@ def _progress() -> Iterator[Show]:
 
 def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, show: Show) -> list[dict[str, Any]]:
     """The rows of ours and of the peers; those left out last."""
-    from bench.running.numerics import cell_numerics
+    from bench.numerics import as_in_a_cell
     from bench.speed import perf
     from bench.speed.contenders import Design, own_designs, peer_designs
     from bench.speed.probes import bytes_moved
@@ -145,7 +145,7 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, show: Show) 
     ours = own_designs(plan)
     designs: list[Design] = [*ours]
     left_out: dict[str, str] = {}
-    with cell_numerics(setting.threads, setting.device):
+    with as_in_a_cell(setting.threads, setting.device):
         if peers:
             found, left_out = peer_designs(ours, setting)
             designs += found
@@ -168,12 +168,12 @@ def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, show: Show) 
 
 def _growth(plan: Plan, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
     from bench.errors import UserError, reason_of
-    from bench.running.numerics import cell_numerics
+    from bench.numerics import as_in_a_cell
     from bench.speed.contenders import own_designs
     from bench.speed.growth import grow
 
     curves = []
-    with cell_numerics(setting.threads, setting.device):
+    with as_in_a_cell(setting.threads, setting.device):
         for design in own_designs(plan):
             try:
                 curves += grow(design, setting, rounds, show)

@@ -25,7 +25,7 @@ def score_command(
     """
     from bench.asking.problem_files import score, spelled_otherwise
     from bench.cli.scored import print_scored
-    from bench.datasets.reading.problem_files import NEEDED, read_outside
+    from bench.datasets.problem_files import NEEDED, read_outside
     from bench.datasets.suites import load_suite
     from bench.errors import UserError
 

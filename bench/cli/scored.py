@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.asking.problem_files import Scored
-    from bench.datasets.reading.problem_files import Outside, Unused
+    from bench.datasets.problem_files import Outside, Unused
     from bench.datasets.suites import Suite
     from bench.results.report.table import Table
 

@@ -12,8 +12,8 @@ from bench.architectures import Architecture, Config
 from bench.datasets.drawing.evaluation import EvaluationSet
 from bench.datasets.suites import Suite, load_suite
 from bench.errors import UserError, suggest
+from bench.plan import sequence_spec
 from bench.planning.amounts import Budget, parse_budget, parse_count, parse_names, parse_seeds
-from bench.planning.objects import sequence_spec
 from bench.planning.options import RunOptions
 from bench.planning.settings import (
     SetFile,

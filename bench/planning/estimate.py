@@ -7,10 +7,10 @@ import torch
 from bench import architectures, machine
 from bench.architectures import Batch
 from bench.datasets.drawing.stream import Stream
+from bench.numerics import as_in_a_cell
+from bench.plan import config_of, sequence_spec, suite_of, training_of
 from bench.planning.amounts import parse_budget
-from bench.planning.objects import config_of, sequence_spec, suite_of, training_of
 from bench.results.records.plan import Plan
-from bench.running.numerics import cell_numerics
 from bench.running.optimizers import build_optimizers
 from bench.running.training import autocast, on_device, update
 from bench.timing import synchronize
@@ -36,7 +36,7 @@ def training_seconds(plan: Plan, architecture: str) -> float:
         )
     if budget.unit == "seconds":
         return float(budget.amount)
-    with cell_numerics(settings.threads, settings.device):
+    with as_in_a_cell(settings.threads, settings.device):
         seconds, tokens = _steps(plan, architecture)
     examples = budget.examples(planned.training["batch"], planned.flops_per_example, tokens)
     assert examples is not None

@@ -10,7 +10,7 @@ from bench.datasets.nearest import first_distinct, nearest
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.locks import writing_tables
-from bench.planning.objects import suite_of
+from bench.plan import suite_of
 from bench.results.records.baselines import CALCULATOR, NEAREST, read_baselines, write_baselines
 from bench.results.records.collect import results_frame
 from bench.results.records.plan import Plan

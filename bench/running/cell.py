@@ -127,12 +127,12 @@ def _outcome(
     """
     import torch
 
+    from bench.numerics import as_in_a_cell
     from bench.results.records.files import write_text
-    from bench.running.numerics import cell_numerics
     from bench.running.training import Diverged, Stopped
 
     try:
-        with cell_numerics(cell.plan.settings.threads, cell.plan.settings.device):
+        with as_in_a_cell(cell.plan.settings.threads, cell.plan.settings.device):
             return job(cell, send, stop)
     except Stopped:
         raise
@@ -152,10 +152,10 @@ def _outcome(
 def write_outcome(cell: PlannedCell, outcome: dict[str, Any]) -> None:
     """Write the record of a cell; figures that `outcome` lacks are None."""
     from bench import machine
+    from bench.numerics import repeats
     from bench.results.records import record as records
     from bench.results.records.files import sha256_of
     from bench.running.checkpoints import PATTERN
-    from bench.running.numerics import repeats
 
     settings, directory = cell.plan.settings, cell.directory
     content: dict[str, Any] = dict.fromkeys(field.name for field in fields(records.Record))
@@ -226,8 +226,8 @@ def _learn(cell: PlannedCell, send: Send, stop: Stop, kept_in: Path | None) -> _
 
     from bench import architectures, machine
     from bench.datasets.drawing.stream import Stream
+    from bench.plan import config_of, sequence_spec, suite_of, training_of
     from bench.planning.amounts import parse_budget
-    from bench.planning.objects import config_of, sequence_spec, suite_of, training_of
     from bench.running.checkpoints import newest_checkpoint, write_checkpoint
     from bench.running.evaluation import answer
     from bench.running.training import Checkpointing, train

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench import architectures
 from bench.asking.expression import read_problem, reply_table, whether_seen
+from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
-from bench.datasets.reading.expressions import MOST_SYMBOLS
 from bench.errors import UserError
 from bench.results.report.terminal import tables_text
 from bench.serving.asker import Asker

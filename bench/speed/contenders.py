@@ -24,13 +24,13 @@ from bench.architectures import Architecture, Batch, Config, SequenceSpec
 from bench.datasets.writing.encoding import Encoded
 from bench.datasets.writing.tokenizers import BOS, EOS, MASK, PAD
 from bench.errors import reason_of
-from bench.planning.objects import config_of, sequence_spec, suite_of, training_of
+from bench.numerics import deterministic
+from bench.plan import config_of, sequence_spec, suite_of, training_of
 from bench.planning.settings import TrainingSettings
 from bench.planning.sizing import count_flops, count_parameters
 from bench.results.records.plan import Plan
 from bench.running.evaluation import BATCH as ANSWERED_AT_ONCE
 from bench.running.evaluation import answer
-from bench.running.numerics import deterministic
 from bench.running.optimizers import build_optimizers
 from bench.running.training import autocast, update
 from bench.speed.peers import (

@@ -20,7 +20,7 @@ from bench import architectures, machine
 from bench.child import Child, Parent
 from bench.datasets.writing.encoding import Encoded
 from bench.errors import UserError, reason_of
-from bench.running.numerics import cell_numerics
+from bench.numerics import as_in_a_cell
 from bench.speed.contenders import Contender, Design, Setting, random_problems
 from bench.speed.peers import get_peer
 from bench.speed.probes import CopyProbe, MatrixProbe
@@ -135,7 +135,7 @@ def _memory(parent: Parent, design: Design, setting: Setting) -> None:
     """What the process does: it sends its figure."""
     for module in setting.plugins:
         architectures.load_plugin(module)
-    with cell_numerics(setting.threads, setting.device):
+    with as_in_a_cell(setting.threads, setting.device):
         small = design.tiny().build(dataclasses.replace(setting, batch=1))
         with small.numerics():
             small.train()  # loads what torch and the library load on first use: it is not the model's

@@ -19,7 +19,7 @@ from bench.datasets.drawing.stream import BLOCK, ProblemStream, Stream
 from bench.datasets.problems import Problems
 from bench.datasets.split import SPLITS, split_of
 from bench.datasets.writing.encoding import Encoded
-from bench.planning.objects import sequence_spec, suite_of
+from bench.plan import sequence_spec, suite_of
 from bench.planning.sizing import count_flops, count_parameters
 from bench.results.records.plan import Plan
 from bench.running.evaluation import Answered, predictions

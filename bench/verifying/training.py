@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.asking.models import WEIGHTS
+from bench.plan import sequence_spec
 from bench.planning.amounts import Budget, parse_budget
-from bench.planning.objects import sequence_spec
 from bench.planning.settings import TrainingSettings, tuned_for
 from bench.planning.sizing import TOLERANCE
 from bench.results.records.record import BUDGET_UNITS, had_the_machine

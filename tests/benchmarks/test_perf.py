@@ -17,9 +17,9 @@ import torch
 
 from bench import machine
 from bench.architectures import from_scratch
+from bench.numerics import as_in_a_cell
 from bench.planning.decide import Plan, resolve
 from bench.planning.options import RunOptions
-from bench.running.numerics import cell_numerics
 from bench.speed.contenders import Design, OwnDesign, Setting, peer_designs, random_problems, setting_of
 from bench.speed.peers import PEERS, Peer, get_peer
 from bench.speed.perf import WARMUP_ROUNDS, peak_memory_mb
@@ -48,7 +48,7 @@ def built(name: str) -> tuple[Design, Setting]:
 @pytest.mark.parametrize("name", [*from_scratch(), *(peer.name for peer in PEERS)])
 def test_training_step(benchmark: Any, name: str) -> None:
     design, setting = built(name)
-    with cell_numerics(setting.threads, setting.device):
+    with as_in_a_cell(setting.threads, setting.device):
         contender = design.build(setting)
         with contender.numerics():
             loss = benchmark.pedantic(contender.train, rounds=ROUNDS, warmup_rounds=WARMUP_ROUNDS)
@@ -67,7 +67,7 @@ def test_training_step(benchmark: Any, name: str) -> None:
 def test_answers(benchmark: Any, name: str, alone: bool) -> None:
     design, setting = built(name)
     problems = random_problems(setting.decoded_spec, 1 if alone else setting.problems)
-    with cell_numerics(setting.threads, setting.device):
+    with as_in_a_cell(setting.threads, setting.device):
         contender = design.build(setting)
         with contender.numerics():
             benchmark.pedantic(contender.decode, (problems,), rounds=ROUNDS, warmup_rounds=1)
@@ -77,7 +77,7 @@ def test_answers(benchmark: Any, name: str, alone: bool) -> None:
 @pytest.mark.benchmark(group="probe")
 @pytest.mark.parametrize("probe", [MatrixProbe, CopyProbe])
 def test_probe(benchmark: Any, probe: Any) -> None:
-    with cell_numerics(machine.cores(), "cpu"):
+    with as_in_a_cell(machine.cores(), "cpu"):
         rate = benchmark.pedantic(probe(torch.device("cpu")).rate, rounds=ROUNDS, warmup_rounds=2)
     benchmark.extra_info["rate"] = rate
     assert rate > 0

@@ -12,9 +12,9 @@ from bench.asking.models import load_model
 from bench.datasets.drawing.stream import Stream
 from bench.datasets.suites import Suite
 from bench.datasets.writing.encoding import Encoded
+from bench.plan import config_of, sequence_spec, suite_of
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import decide
-from bench.planning.objects import config_of, sequence_spec, suite_of
 from bench.planning.options import RunOptions
 from bench.planning.settings import TrainingSettings
 from bench.results.records.collect import CELL_COLUMNS

@@ -5,7 +5,7 @@ from bench.architectures import get
 from bench.datasets.suites import Suite
 from bench.datasets.writing.encoding import Encoded
 from bench.datasets.writing.forms import Form
-from bench.planning.objects import sequence_spec
+from bench.plan import sequence_spec
 from bench.running.evaluation import Answered, answer, digits_right, predictions, state_bytes
 
 

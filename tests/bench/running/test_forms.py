@@ -14,7 +14,7 @@ from tiny import suite_of
 from bench.architectures import Batch, from_scratch, get
 from bench.datasets.suites import Suite
 from bench.datasets.writing.tokenizers import EOS, PAD
-from bench.planning.objects import sequence_spec
+from bench.plan import sequence_spec
 from bench.results.records.predictions import read_predictions, write_predictions
 from bench.results.statistics.anatomy import classify
 from bench.running.baselines import baseline_frame

@@ -27,8 +27,8 @@ from werkzeug.test import TestResponse
 from bench import __version__
 from bench.asking.expression import Reply, Symbol, ask, read_problem
 from bench.asking.models import WEIGHTS, TrainedModel, trained_models
+from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
-from bench.datasets.reading.expressions import MOST_SYMBOLS
 from bench.errors import UserError
 from bench.serving import server as serving
 from bench.serving.asker import Asker

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from bench.__main__ import main
+from bench.numerics import as_in_a_cell, deterministic
 from bench.planning.decide import Plan, resolve
 from bench.planning.options import RunOptions
 from bench.planning.sizing import count_flops, count_parameters
-from bench.running.numerics import cell_numerics, deterministic
 from bench.speed import contenders, perf, probes
 from bench.timing import quartiles
 
@@ -148,7 +148,7 @@ def test_torch_is_put_back_as_it_was(setting: contenders.Setting) -> None:
         return torch.get_num_threads(), tf32, deterministic, options.fill_uninitialized_memory
 
     before = state()
-    with cell_numerics(2, setting.device), deterministic(False):
+    with as_in_a_cell(2, setting.device), deterministic(False):
         assert torch.get_num_threads() == 2
         assert not torch.backends.cudnn.allow_tf32
     assert state() == before

@@ -22,8 +22,8 @@ from bench.architectures import Config, get
 from bench.datasets.suites import Suite
 from bench.errors import UserError
 from bench.locks import holding
+from bench.plan import suite_of
 from bench.planning.decide import decide, left_out, planned_architecture
-from bench.planning.objects import suite_of
 from bench.planning.options import RunOptions, TuneOptions
 from bench.results.records.record import read_record
 from bench.running.cell import PlannedCell, run_cell, run_trial

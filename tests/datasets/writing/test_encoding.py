@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.datasets.expressions import as_problems, read_expression
 from bench.datasets.problems import NO_PROBLEMS, SIGNS, Division, solve
-from bench.datasets.reading.expressions import as_problems, read_expression
 from bench.datasets.strata import Stratum, dtype_for
 from bench.datasets.suites import load_suite
 from bench.datasets.writing.encoding import Encoded, Encoding

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.datasets.decimals import write_decimal
-from bench.datasets.reading.expressions import as_problems, read_expression, read_number, read_operation, read_value
+from bench.datasets.expressions import as_problems, read_expression, read_number, read_operation, read_value
 
 NUMBERS = st.builds(
     lambda mantissa, places: write_decimal(mantissa, places), st.integers(-(10**30), 10**30), st.integers(0, 5)

@@ -23,8 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.datasets.problems import Problems
-from bench.datasets.reading.expressions import (
+from bench.datasets.expressions import (
     Expression,
     as_problems,
     operate,
@@ -33,6 +32,7 @@ from bench.datasets.reading.expressions import (
     read_operation,
     read_value,
 )
+from bench.datasets.problems import Problems
 
 NEEDED = ("a", "op", "b")
 """Columns without which a CSV file has no problems."""

@@ -19,7 +19,7 @@ def repeats(device: str) -> bool:
 
 
 @contextmanager
-def cell_numerics(threads: int, device: str) -> Iterator[None]:
+def as_in_a_cell(threads: int, device: str) -> Iterator[None]:
     """A context with the settings of a cell: a number of threads, and on a CPU deterministic algorithms.
 
     Denormals are flushed to zero, since arithmetic with them is slow. GPUs compute float32 in full precision (no TF32).

@@ -10,7 +10,7 @@ PROGRAM = """
 import ctypes
 import resource
 from contextlib import nullcontext
-from bench.running.numerics import cell_numerics
+from bench.numerics import as_in_a_cell
 
 libc, size = ctypes.CDLL(None), 20 * 2**20
 libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
@@ -34,5 +34,5 @@ with {}:
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that gives memory back, and is told not to")
 def test_steps_find_the_memory_that_earlier_ones_freed() -> None:
-    faults = {context: printed(PROGRAM.format(context)) for context in ("cell_numerics(1, 'cpu')", "nullcontext()")}
-    assert faults["cell_numerics(1, 'cpu')"] < 1000 < faults["nullcontext()"]
+    faults = {context: printed(PROGRAM.format(context)) for context in ("as_in_a_cell(1, 'cpu')", "nullcontext()")}
+    assert faults["as_in_a_cell(1, 'cpu')"] < 1000 < faults["nullcontext()"]

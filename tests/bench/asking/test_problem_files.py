@@ -10,8 +10,8 @@ from calling import call
 
 from bench.asking.models import trained_models
 from bench.asking.problem_files import evaluate, score, spelled_otherwise
-from bench.datasets.reading.expressions import as_problems, read_expression
-from bench.datasets.reading.problem_files import read_outside
+from bench.datasets.expressions import as_problems, read_expression
+from bench.datasets.problem_files import read_outside
 from bench.datasets.split import SPLITS, split_of
 from bench.datasets.suites import load_suite
 from bench.results.records.predictions import read_predictions

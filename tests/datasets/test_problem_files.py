@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.datasets.reading.problem_files import LAYOUTS, NEEDED, detect, read_outside
+from bench.datasets.problem_files import LAYOUTS, NEEDED, detect, read_outside
 
 Row = tuple[int, str, int, str]
 WORDS = {"+": "plus", "-": "minus", "*": "times", "/": "divided by"}

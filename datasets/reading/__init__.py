@@ -1,1 +1,0 @@
-"""Problems that other people wrote: expressions as typed, and files of problems."""
