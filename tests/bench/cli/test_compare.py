@@ -49,15 +49,8 @@ def _write_cell(directory: Path, name: str, seed: int, share: float) -> None:
     facts = dict.fromkeys(field.name for field in fields(Record))
     facts |= {"schema": SCHEMA_VERSION, "architecture": name, "seed": seed, "status": "done", "reason": ""}
     facts |= {"suite": "tiny", "suite_version": 1, "suite_hash": "5" * 64, "budget": "examples=9"}
-    planned = make_plan(architectures=[name]).entries[name]
-    facts |= {
-        "config": planned.config,
-        "training": planned.training,
-        "preset": "other",
-        "tuned": name != "lstm",
-        "match": "total",
-        "device": "cpu",
-    }
+    facts |= {"config": {"width": 8}, "training": {"optimizer": "adamw"}, "preset": "other", "tuned": name != "lstm"}
+    facts |= {"match": "total", "device": "cpu"}
     facts |= dict.fromkeys(("parameters", "active_parameters", "examples", "tokens", "steps", "flops"), 9)
     facts |= {"train_seconds": 1.0, "precision": "32", "threads": 1, "exclusive": True, "data_hash": f"d{seed}"}
     facts |= {"data_chain": [], "test_hash": "e", "versions": {}, "machine": {}, "correct": correct}
