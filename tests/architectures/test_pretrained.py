@@ -20,7 +20,7 @@ from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 from bench.architectures import Batch, SequenceSpec, pretrained_files
 from bench.architectures.pretrained import Pretrained, PretrainedConfig, Translator
 from bench.datasets.suites import Suite, load_suite
-from bench.planning.decide import sequence_spec
+from bench.plan import sequence_spec
 from bench.planning.sizing import count_flops, count_parameters
 
 QUICK = load_suite("quick")

@@ -14,11 +14,10 @@ from typing import Any
 import pytest
 
 from bench import machine
-from bench.planning.decide import resolve
+from bench.planning.decide import decide
 from bench.planning.options import RunOptions
 from bench.running import evaluation
-from bench.running.cell import run_cell
-from bench.running.engine import work_of
+from bench.running.cell import PlannedCell, run_cell
 
 
 @pytest.mark.benchmark(group="harness")
@@ -30,8 +29,8 @@ def test_cell_of_quick(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    plan = resolve(RunOptions(arch=architecture, device="cpu", threads=machine.cores(), seeds="0,"))
-    work = work_of(plan, plan.entries[0], 0, tmp_path)
+    options = RunOptions(arch=architecture, device="cpu", threads=machine.cores(), seeds="0,")
+    cell = PlannedCell(decide(options, command="test"), architecture, 0, tmp_path)
     spent = {"answering": 0.0}
     answer = evaluation.answer
 
@@ -43,7 +42,7 @@ def test_cell_of_quick(
             spent["answering"] += time.perf_counter() - started
 
     monkeypatch.setattr(evaluation, "answer", watched)
-    benchmark.pedantic(run_cell, (work, lambda event: json.dumps(event)), rounds=1)
+    benchmark.pedantic(run_cell, (cell, lambda event: json.dumps(event)), rounds=1)
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["status"] == "done"
     whole, training = benchmark.stats.stats.max, record["train_seconds"]

@@ -18,9 +18,10 @@ import torch
 from bench import machine
 from bench.architectures import from_scratch
 from bench.numerics import as_in_a_cell
-from bench.planning.decide import Plan, resolve
+from bench.planning.decide import decide
 from bench.planning.options import RunOptions
-from bench.speed.contenders import Design, OwnDesign, Setting, peer_designs, random_problems, setting_of
+from bench.results.records.plan import Plan
+from bench.speed.contenders import Design, Setting, own_designs, peer_designs, random_problems, setting_of
 from bench.speed.peers import PEERS, Peer, get_peer
 from bench.speed.perf import WARMUP_ROUNDS, peak_memory_mb
 from bench.speed.probes import CopyProbe, MatrixProbe
@@ -31,16 +32,17 @@ DECODING = tuple(peer.name for peer in PEERS if peer.generate is not Peer.genera
 
 @functools.cache
 def plan(architecture: str) -> Plan:
-    return resolve(RunOptions(arch=architecture, device="cpu", threads=machine.cores(), set=("optimizer=adamw",)))
+    options = RunOptions(arch=architecture, device="cpu", threads=machine.cores(), set=("optimizer=adamw",))
+    return decide(options, command="test")
 
 
 def built(name: str) -> tuple[Design, Setting]:
     """An architecture or a peer by name, and the default work."""
     if name in from_scratch():
-        return OwnDesign(plan(name).entries[0]), setting_of(plan(name), 256)
+        return own_designs(plan(name))[0], setting_of(plan(name), 256)
     mine = plan(get_peer(name).counterpart)
     setting = setting_of(mine, 256)
-    designs, _ = peer_designs(mine.entries, setting)
+    designs, _ = peer_designs(own_designs(mine), setting)
     return next(design for design in designs if design.name == name), setting
 
 

@@ -20,6 +20,7 @@ import torch
 from bench.results.records.baselines import read_baselines
 from bench.results.records.curves import read_curve
 from bench.results.records.files import BadFile, checksum
+from bench.results.records.plan import PLAN, parse_plan, read_plan_content
 from bench.results.records.predictions import read_predictions
 from bench.results.records.record import read_record
 from bench.results.records.run import open_run
@@ -74,13 +75,13 @@ def run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def planned_once(run: Path, run_arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Resolving the plan takes most of the time of a `run` that has nothing to do, and reads no file of it."""
-    from bench.planning import decide as plan
+    """Deciding the plan takes most of the time of a `run` that has nothing to do, and reads no file of it."""
+    from bench.planning import decide as module
     from bench.planning.options import RunOptions
 
     options = dict(zip([flag[2:] for flag in run_arguments[::2]], run_arguments[1::2], strict=True))
-    resolved = plan.resolve(RunOptions(**{**options, "threads": 1}))
-    monkeypatch.setattr(plan, "resolve", lambda options: resolved)
+    plan = module.decide(RunOptions(**{**options, "threads": 1}), command="test")
+    monkeypatch.setattr(module, "decide", lambda options, command: plan.model_copy(update={"command": command}))
 
 
 def mutated(kind: Kind, run: Path, number: int) -> Iterator[str]:
@@ -194,7 +195,12 @@ def test_no_model_of_a_damaged_cell_is_handed_on(name: str, run: Path, call: Cal
 def test_readers_return_what_can_be_scored_or_say_which_file_is_bad(number: int, run: Path) -> None:
     """Deeper than commands reach, which compare a checksum first: whoever signs a file anew gets no further."""
     baselines = Kind(Path("baselines.csv"), mutations.CSV, ())
+
+    def parse_signed_plan() -> object:
+        return parse_plan(run / PLAN, {k: v for k, v in read_plan_content(run).items() if k != "checksum"})
+
     readers: list[tuple[Kind, Callable[[], object]]] = [
+        (KINDS["plan"], parse_signed_plan),
         (KINDS["predictions"], lambda: slice_predictions(read_predictions(run / CELL))),
         (KINDS["curve"], lambda: read_curve(run / CELL)),
         (KINDS["record"], lambda: read_record(run / CELL)),
@@ -210,7 +216,7 @@ def test_readers_return_what_can_be_scored_or_say_which_file_is_bad(number: int,
 @pytest.mark.parametrize("number", [pytest.param(50, id="some"), MANY])
 def test_damaged_weights_are_none_and_never_the_ones_of_the_record(number: int, run: Path) -> None:
     opened = open_run(run)
-    record, entry = opened.records[0], opened.plan["entries"]["lstm"]
+    record, entry = opened.records[0], opened.plan.entries["lstm"]
     expected = Expected(opened.plan)
     for what in mutated(KINDS["weights"], run, number):
         cell = Cell(run / CELL, record, entry, expected)

@@ -15,15 +15,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from calling import train
 
-from bench.planning.decide import resolve
+from bench.planning.decide import decide
 from bench.planning.options import RunOptions
 from bench.results.records.collect import collect
-from bench.results.records.run import cell_directory
-from bench.running.cell import run_cell
 from bench.running.checkpoints import PATTERN
-from bench.running.engine import work_of
-from bench.running.run_folder import prepare
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = """
@@ -116,10 +113,8 @@ def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
 ) -> None:
     suite, straight = tmp_path / "short.toml", tmp_path / "straight"
     suite.write_text(SUITE % examples, encoding="utf-8")
-    plan = resolve(RunOptions(arch="lstm,transformer", suite=str(suite), threads=1, set=(SETTINGS,)))
-    prepare(plan, straight, "test")
-    for entry in plan.entries:
-        run_cell(work_of(plan, entry, 0, cell_directory(straight, entry.name, 0)), lambda event: None)
+    options = RunOptions(arch="lstm,transformer", suite=str(suite), threads=1, set=(SETTINGS,))
+    train(decide(options, command="test"), straight)
     collect(straight)
     moments, killed, amid, rounds = random.Random(kills), 0, 0, 0
     started = time.monotonic()

@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from plans import make_plan
 
 from bench.__main__ import main
 from bench.results.records.curves import COLUMNS as CURVE_COLUMNS
 from bench.results.records.curves import CURVE, write_curve
 from bench.results.records.files import sha256_of
+from bench.results.records.plan import SCHEMA_VERSION, read_plan, write_plan
 from bench.results.records.predictions import COLUMNS, PREDICTIONS, write_predictions
-from bench.results.records.record import SCHEMA_VERSION, Record, write_record
-from bench.results.records.run import cell_directory, write_plan
+from bench.results.records.record import Record, write_record
+from bench.results.records.run import cell_directory
 
 RIGHT = {"lstm": (0.60, 0.61, 0.62), "transformer": (0.93, 0.91, 0.92), "gru": (0.97, 0.96, 0.02), "rnn": ()}
 """architecture -> share right of each seed"""
@@ -25,9 +27,7 @@ RIGHT = {"lstm": (0.60, 0.61, 0.62), "transformer": (0.93, 0.91, 0.92), "gru": (
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("runs") / "run"
-    suite = {"name": "tiny", "version": 1, "hash": "5" * 64, "summary": "sums"}
-    plan = {"schema": SCHEMA_VERSION, "suite": suite, "architectures": list(RIGHT), "seeds": [0, 1, 2]}
-    write_plan(directory, plan | {"budget": "examples=9", "command": "python -m bench run", "strata": []})
+    write_plan(directory, make_plan(architectures=list(RIGHT), budget="examples=9"))
     for (name, shares), seed in product(RIGHT.items(), range(3)):
         if seed < len(shares):
             _write_cell(directory, name, seed, shares[seed])
@@ -48,8 +48,9 @@ def _write_cell(directory: Path, name: str, seed: int, share: float) -> None:
     write_curve(cell, pd.DataFrame([dict.fromkeys(CURVE_COLUMNS, 9)]))
     facts = dict.fromkeys(field.name for field in fields(Record))
     facts |= {"schema": SCHEMA_VERSION, "architecture": name, "seed": seed, "status": "done", "reason": ""}
-    facts |= {"suite": "tiny", "suite_version": 1, "suite_hash": "5" * 64, "budget": "examples=9", "config": {}}
-    facts |= {"training": {}, "preset": "other", "tuned": name != "lstm", "match": "total", "device": "cpu"}
+    facts |= {"suite": "tiny", "suite_version": 1, "suite_hash": "5" * 64, "budget": "examples=9"}
+    facts |= {"config": {"width": 8}, "training": {"optimizer": "adamw"}, "preset": "other", "tuned": name != "lstm"}
+    facts |= {"match": "total", "device": "cpu"}
     facts |= dict.fromkeys(("parameters", "active_parameters", "examples", "tokens", "steps", "flops"), 9)
     facts |= {"train_seconds": 1.0, "precision": "32", "threads": 1, "exclusive": True, "data_hash": f"d{seed}"}
     facts |= {"data_chain": [], "test_hash": "e", "versions": {}, "machine": {}, "correct": correct}
@@ -159,10 +160,8 @@ def test_a_folder_that_is_no_run_is_refused(
 def test_architectures_of_two_runs_are_compared_where_the_runs_may_be_joined(
     run_directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = json.loads((run_directory / "run.json").read_text())
-    for folder, test_hash in (("joins", None), ("apart", "another")):
-        content = {key: value for key, value in plan.items() if key != "checksum"} | {"architectures": ["mine"]}
-        write_plan(tmp_path / folder, content | ({"test_hash": test_hash} if test_hash else {}))
+    for folder, test_hash in (("joins", read_plan(run_directory).test_hash), ("apart", "another")):
+        write_plan(tmp_path / folder, make_plan(architectures=["mine"], budget="examples=9", test_hash=test_hash))
         for seed in range(3):
             _write_cell(tmp_path / folder, "mine", seed, 0.3 + 0.01 * seed)
     arguments = (str(run_directory), str(tmp_path / "joins"), "--arch", "transformer,mine")

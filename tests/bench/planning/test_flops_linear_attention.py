@@ -4,7 +4,7 @@ import pytest
 
 from bench.architectures import get
 from bench.datasets.suites import load_suite
-from bench.planning.decide import sequence_spec
+from bench.plan import sequence_spec
 from bench.planning.sizing import count_flops
 
 QUICK = sequence_spec(load_suite("quick"))

@@ -11,13 +11,16 @@ from bench import architectures
 from bench.architectures import get
 from bench.datasets.suites import SUITES, load_suite
 from bench.errors import UserError
-from bench.planning.decide import Entry, resolve
+from bench.planning.amounts import parse_budget
+from bench.planning.decide import cells_at_once, decide
 from bench.planning.options import RunOptions
 from bench.planning.settings import PRESETS, SetFile, Tuned, presets
+from bench.results.records.plan import PlannedArchitecture
 
 
-def entry(**options: Any) -> Entry:
-    return resolve(RunOptions(threads=1, **({"arch": "lstm", "suite": "addition3"} | options))).entries[0]
+def entry(**options: Any) -> PlannedArchitecture:
+    chosen = RunOptions(threads=1, **({"arch": "lstm", "suite": "addition3"} | options))
+    return next(iter(decide(chosen, command="test").entries.values()))
 
 
 def preset(budget: str, suite: str = "addition3", parameters: int = 100_000, **settings: Any) -> SetFile:
@@ -45,8 +48,8 @@ def shipped(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_preset_is_taken_and_tuned_only_for_what_it_names() -> None:
     plain = entry()
     assert plain.tuned
-    assert (plain.training.batch, getattr(plain.config, "layers", None)) == (32, 2)
-    assert entry(budget="examples=1M").training.batch == 64
+    assert (plain.training["batch"], plain.config["layers"]) == (32, 2)
+    assert entry(budget="examples=1M").training["batch"] == 64
     for other in (
         {"budget": "examples=100k"},
         {"params": "50k"},
@@ -65,9 +68,9 @@ def test_a_suite_without_a_preset_takes_that_of_the_default_suite(monkeypatch: p
         preset("examples=300000", suite="standard", batch=16),
     )
     monkeypatch.setattr("bench.planning.decide.presets", lambda: files)
-    assert [entry(suite=suite).training.batch for suite in ("addition3", "addition2", "standard")] == [32, 64, 16]
+    assert [entry(suite=suite).training["batch"] for suite in ("addition3", "addition2", "standard")] == [32, 64, 16]
     monkeypatch.setattr("bench.planning.decide.presets", lambda: files[:1])
-    assert entry(suite="addition2").training.batch == 32
+    assert entry(suite="addition2").training["batch"] == 32
 
 
 @pytest.mark.usefixtures("shipped")
@@ -96,14 +99,14 @@ def test_the_shipped_presets_are_what_published_searches_wrote_of_all_and_of_the
     for path, file in zip(sorted(PRESETS.glob("*.toml")), presets(), strict=True):
         assert path.read_bytes() == (published / f"tuning-{path.stem}" / "tune.toml").read_bytes()
         assert sorted(file.tables) == sorted(ours)
-        plan = resolve(RunOptions(arch=",".join(ours), suite=path.stem, threads=1))
-        assert all(entry.tuned for entry in plan.entries)
+        plan = decide(RunOptions(arch=",".join(ours), suite=path.stem, threads=1), command="test")
+        assert all(entry.tuned for entry in plan.entries.values())
 
 
 def test_a_size_field_that_a_suite_sets_stays(tmp_path: Path) -> None:
     suite = tmp_path / "narrow.toml"
     suite.write_text(TINY + "[defaults.settings]\nwidth = 11\nlayers = 2\n", encoding="utf-8")
-    assert getattr(entry(suite=str(suite)).config, "width", None) == 11
+    assert entry(suite=str(suite)).config["width"] == 11
 
 
 def test_a_wrong_budget_of_a_suite_is_named_as_the_suites(tmp_path: Path) -> None:
@@ -129,11 +132,12 @@ def test_the_later_of_preset_suite_file_and_set_wins(tmp_path: Path, monkeypatch
     suite.write_text(TINY + "[defaults.settings]\nouter_lr = 0.2\nbatch = 20\nwarmup = 0.2\n", encoding="utf-8")
     file.write_text("[lstm]\nbatch = 30\nwarmup = 0.3\nwidth = 11\n", encoding="utf-8")
     found = entry(suite=str(suite), set_file=file, set=("warmup=0.4",))
-    settings = found.training
-    assert (settings.lr, settings.outer_lr, settings.batch, settings.warmup) == (0.1, 0.2, 30, 0.4)
-    assert getattr(found.config, "width", None) == 11  # a size field that the file sets stays
+    training = found.training
+    chosen = {name: training[name] for name in ("lr", "outer_lr", "batch", "warmup")}
+    assert chosen == {"lr": 0.1, "outer_lr": 0.2, "batch": 30, "warmup": 0.4}
+    assert found.config["width"] == 11  # a size field that the file sets stays
     assert not found.tuned
-    assert entry(suite=str(suite), set_file=file, budget="steps=5").training.batch == 32  # the suite's, for all
+    assert entry(suite=str(suite), set_file=file, budget="steps=5").training["batch"] == 32  # the suite's, for all
 
 
 @pytest.mark.parametrize(
@@ -163,7 +167,7 @@ def test_a_size_that_cannot_be_met_is_refused_with_the_nearest_or_marked_unequal
 
 def test_active_parameters_may_be_held_equal_instead_of_all() -> None:
     for match in ("total", "active"):
-        [found] = resolve(RunOptions(arch="switch", suite="addition3", threads=1, match=match)).entries
+        found = entry(arch="switch", match=match)
         assert found.match == match
         assert found.active_parameters < found.parameters
         held = found.parameters if match == "total" else found.active_parameters
@@ -171,8 +175,8 @@ def test_active_parameters_may_be_held_equal_instead_of_all() -> None:
 
 
 def test_an_early_end_is_part_of_the_plan() -> None:
-    plans = [resolve(RunOptions(arch="lstm", suite="addition3", threads=1, stop_when_flat=n)) for n in (None, 3, 4)]
-    assert len({plan.hash for plan in plans}) == 3
+    options = [RunOptions(arch="lstm", suite="addition3", threads=1, stop_when_flat=n) for n in (None, 3, 4)]
+    assert len({decide(some, command="test").plan_hash for some in options}) == 3
     with pytest.raises(UserError, match="--stop-when-flat 0: expected a number of validations from 1 on"):
         entry(stop_when_flat=0)
 
@@ -194,13 +198,15 @@ def test_cores_are_shared_out_among_cells(
     asked: dict[str, Any], threads: int, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bench.machine.cores", lambda: 6)
-    plan = resolve(RunOptions(arch="lstm", suite="addition3", **asked))
-    assert (plan.threads, plan.at_once) == (threads, at_once)
+    options = RunOptions(arch="lstm", suite="addition3", **asked)
+    plan = decide(options, command="test")
+    found = cells_at_once(options, plan.settings.device, parse_budget(plan.budget))
+    assert (plan.settings.threads, found) == (threads, at_once)
 
 
 def test_what_is_learnt_by_default_does_not_depend_on_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     hashes = set()
     for cores in (1, 2, 64):
         monkeypatch.setattr("bench.machine.cores", lambda cores=cores: cores)
-        hashes.add(resolve(RunOptions(arch="lstm", suite="addition3")).hash)
+        hashes.add(decide(RunOptions(arch="lstm", suite="addition3"), command="test").plan_hash)
     assert len(hashes) == 1

@@ -2,6 +2,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from plans import make_plan
 
 from bench.architectures import get
 from bench.errors import UserError
@@ -95,11 +96,13 @@ def test_settings_are_tuned_for_what_their_file_names_alone() -> None:
     names = ("suite", "suite_hash", "parameters", "match", "budget", "training_problems", "precision")
     these = dict(zip(names, ("quick", "abc", 1000, "total", "steps=9", None, "32"), strict=True))
     tuned = Tuned(trials=12, trial_budget="steps=3", **these)
-    assert tuned.is_for(these | {"threads": 4}, dense=False)
+    settings = make_plan(settings=these | {"threads": 4}).settings
+    assert tuned.is_for(settings, dense=False)
     for name in names:
-        assert not tuned.is_for(these | {name: "other"}, dense=False), name
+        other = settings.model_copy(update={name: "other"})
+        assert not tuned.is_for(other, dense=False), name
         # Which parameters are held equal makes no difference where all are active.
-        assert tuned.is_for(these | {name: "other"}, dense=True) == (name == "match"), name
+        assert tuned.is_for(other, dense=True) == (name == "match"), name
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.architectures import Batch, SequenceSpec, from_scratch, get
 from bench.datasets.suites import load_suite
-from bench.planning.decide import sequence_spec
+from bench.plan import sequence_spec
 from bench.planning.sizing import count_flops, count_parameters, fit, flop_counter
 
 QUICK = sequence_spec(load_suite("quick"))

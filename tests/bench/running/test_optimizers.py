@@ -6,7 +6,7 @@ import torch
 
 from bench.architectures import from_scratch
 from bench.datasets.suites import Suite
-from bench.planning.decide import sequence_spec
+from bench.plan import sequence_spec
 from bench.planning.settings import TrainingSettings
 from bench.running.optimizers import (
     POLAR_EXPRESS,

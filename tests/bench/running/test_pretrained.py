@@ -297,7 +297,8 @@ def test_tables_say_what_it_is_and_that_nothing_is_surely_unseen(runs: dict[str,
 
 def _opening_of_the_lstm(runs: dict[str, Path]) -> list[str]:
     run = open_run(runs["full"])
-    plan = run.plan | {"architectures": ["lstm"]}
+    only = {"architectures": ["lstm"], "entries": {"lstm": run.plan.entries["lstm"]}}
+    plan = run.plan.model_copy(update=only)
     alone = replace(run, plan=plan, records=[r for r in run.records if r.architecture == "lstm"])
     return contents([alone]).parts[0].opening
 

@@ -14,8 +14,8 @@ import torch
 from bench.architectures import Architecture, Batch, get
 from bench.datasets.drawing.stream import Stream
 from bench.datasets.suites import Suite
+from bench.plan import sequence_spec
 from bench.planning.amounts import parse_budget
-from bench.planning.decide import sequence_spec
 from bench.planning.settings import TrainingSettings
 from bench.planning.sizing import count_flops
 from bench.running import training

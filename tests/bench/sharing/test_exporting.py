@@ -26,11 +26,12 @@ from bench.asking.models import WEIGHTS, TrainedModel, trained_models
 from bench.datasets.drawing.stream import Stream
 from bench.datasets.suites import Suite
 from bench.errors import UserError
-from bench.planning.decide import sequence_spec
+from bench.plan import sequence_spec
 from bench.results.records.files import sha256_of
+from bench.results.records.plan import write_plan
 from bench.results.records.predictions import PREDICTIONS, write_predictions
 from bench.results.records.record import RECORD, write_record
-from bench.results.records.run import cell_directory, open_run, write_plan
+from bench.results.records.run import cell_directory, open_run
 from bench.sharing import exporting
 from bench.sharing.exporting import auto_class, chosen_model, export, sources
 
@@ -87,7 +88,7 @@ def run_of_all(trained_run: Path, directory: Path) -> Path:
     suite = trained_models(trained_run, ("lstm",), "lowest")[0].suite
     known = exportable()
     directory.mkdir()
-    write_plan(directory, run.plan | {"architectures": list(known), "seeds": [0], "entries": {}})
+    entries = {}
     for name, cls in known.items():
         cell = cell_directory(directory, name, 0)
         copytree(cell_directory(trained_run, like.architecture, like.seed), cell)
@@ -99,6 +100,8 @@ def run_of_all(trained_run: Path, directory: Path) -> Path:
         files = like.files | {file: sha256_of(cell / file) for file in (WEIGHTS, PREDICTIONS)}
         scored = replace(like, correct=correct, exact_match=correct / like.total)
         write_record(cell, replace(scored, architecture=name, config=config, files=files))
+        entries[name] = run.plan.entries[like.architecture].model_copy(update={"config": config})
+    write_plan(directory, run.plan.model_copy(update={"architectures": list(known), "seeds": [0], "entries": entries}))
     return directory
 
 
@@ -213,7 +216,7 @@ def test_the_card_holds_the_figures_of_the_run(exported: list[Exported], all_run
         for value, rows in asked.groupby(column):
             shown = f"| {kind} {value} | {len(rows):,} | {100 * rows['right'].mean():.1f} "
             assert shown in card.replace("\\", ""), shown
-    for fact in (record.data_hash, record.test_hash, plan["command"], f"{record.parameters:,} parameters"):
+    for fact in (record.data_hash, record.test_hash, plan.command, f"{record.parameters:,} parameters"):
         assert str(fact) in card
 
 

@@ -15,16 +15,18 @@ from torch import Tensor
 
 from bench.__main__ import main
 from bench.numerics import as_in_a_cell, deterministic
-from bench.planning.decide import Plan, resolve
+from bench.planning.decide import decide
 from bench.planning.options import RunOptions
 from bench.planning.sizing import count_flops, count_parameters
+from bench.results.records.plan import Plan
 from bench.speed import contenders, perf, probes
 from bench.timing import quartiles
 
 
 @pytest.fixture(scope="module")
 def plan(tiny_path: Path) -> Plan:
-    return resolve(RunOptions(arch="lstm,transformer", suite=str(tiny_path), params="5k", device="cpu", threads=1))
+    options = RunOptions(arch="lstm,transformer", suite=str(tiny_path), params="5k", device="cpu", threads=1)
+    return decide(options, command="test")
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,8 @@ def test_problems_are_full_and_without_special_symbols(setting: contenders.Setti
 
 def test_answers_are_at_full_width_for_no_symbol_ends_them(plan: Plan, setting: contenders.Setting) -> None:
     problems = contenders.random_problems(setting.decoded_spec, 20)
-    for entry in plan.entries:
-        model = entry.cls(entry.config, setting.decoded_spec)
+    for design in contenders.own_designs(plan):
+        model = design.cls(design.config, setting.decoded_spec)
         written = model.generate(torch.from_numpy(problems.prompt), contenders.DECODED_WIDTH)
         with torch.no_grad():
             assert torch.equal(model.logits(torch.from_numpy(problems.prompt), written).argmax(-1), written)
@@ -57,14 +59,14 @@ def test_answers_are_at_full_width_for_no_symbol_ends_them(plan: Plan, setting: 
 def test_a_training_step_moves_the_model_and_its_flops_are_those_of_sizing(
     plan: Plan, setting: contenders.Setting
 ) -> None:
-    for entry in plan.entries:
-        contender = contenders.OwnDesign(entry).build(setting)
+    for design in contenders.own_designs(plan):
+        contender = design.build(setting)
         first = float(contender.train())
         for _ in range(10):
             last = float(contender.train())
         assert last < first
-        assert contender.flops == 4 * count_flops(entry.cls, entry.config, setting.spec)
-        assert contender.parameters == count_parameters(entry.cls, entry.config, setting.spec)[0]
+        assert contender.flops == 4 * count_flops(design.cls, design.config, setting.spec)
+        assert contender.parameters == count_parameters(design.cls, design.config, setting.spec)[0]
 
 
 def test_quartiles() -> None:
@@ -156,12 +158,12 @@ def test_torch_is_put_back_as_it_was(setting: contenders.Setting) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="read from Linux's /proc")
 def test_peak_memory_is_that_of_the_model_in_a_process_of_its_own(plan: Plan, setting: contenders.Setting) -> None:
-    entry = plan.entries[1]
+    design = contenders.own_designs(plan)[1]
     large = dataclasses.replace(setting, batch=4096)
-    peak = perf.peak_memory_mb(contenders.OwnDesign(entry), large)
+    peak = perf.peak_memory_mb(design, large)
     assert peak is not None
     # What backward needs of each block at least: its inputs, queries, keys, values, and the feed-forward twice.
-    kept = entry.config.layers * (1 + 3 + 2 * 4) * entry.config.width * 4096 * 15 * 4 / 1e6
+    kept = design.config.layers * (1 + 3 + 2 * 4) * design.config.width * 4096 * 15 * 4 / 1e6
     assert 0.5 * kept < peak < 5 * kept
 
 

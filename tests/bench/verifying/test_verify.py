@@ -25,18 +25,20 @@ from bench.asking.models import WEIGHTS
 from bench.cli.verify import verify_command
 from bench.datasets.suites import Suite
 from bench.errors import UserError
-from bench.planning.decide import plan_hash, resolve, sequence_spec
+from bench.plan import config_of, sequence_spec
+from bench.planning.decide import decide
 from bench.planning.options import RunOptions
 from bench.planning.sizing import count_flops
 from bench.results.records.collect import collect
 from bench.results.records.curves import CURVE, read_curve, write_curve
 from bench.results.records.files import BadFile, sha256_of, write_checked_json
+from bench.results.records.plan import PLAN, Settings, hash_of_plan, read_plan
 from bench.results.records.predictions import PREDICTIONS, read_predictions, write_predictions
 from bench.results.records.record import RECORD, Record, read_record
-from bench.results.records.run import PLAN, cell_directory
+from bench.results.records.run import cell_directory
 from bench.running.engine import run_plan
 from bench.running.evaluation import answer
-from bench.running.run_folder import prepare
+from bench.running.run_folder import take_folder
 from bench.verifying import run as verify
 from bench.verifying.answers import MOST_EXCESS, answers_again, excess_on_test
 from bench.verifying.cell import Cell, Check, Wrong
@@ -61,8 +63,8 @@ def honest(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Path:
         arch="lstm", suite=str(tiny_path), seeds="1", budget=f"examples={EXAMPLES}", threads=1, set=("batch=20",)
     )
     directory = tmp_path_factory.mktemp("verify") / "run"
-    plan = resolve(options)
-    prepare(plan, directory, "test")
+    plan = decide(options, command="test")
+    take_folder(plan, directory)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bench.running.engine.run_tasks", one_by_one)
         run_plan(plan, directory, Silent())
@@ -102,6 +104,16 @@ def cell_of(run: Path) -> Path:
     return cell_directory(run, "lstm", 0)
 
 
+def expected_of(run: Path) -> Expected:
+    return Expected(read_plan(run))
+
+
+def seen_cell(run: Path, record: Record | None = None) -> Cell:
+    """The cell as `verify` sees it; with another record than its own, where there is one."""
+    plan = read_plan(run)
+    return Cell(cell_of(run), record or read_record(cell_of(run)), plan.entries["lstm"], Expected(plan))
+
+
 def sign(run: Path, **changes: Any) -> None:
     """Changes the record, and signs it, the files of its cell and the tables anew."""
     cell = cell_of(run)
@@ -119,7 +131,7 @@ def sign_plan(run: Path, change: Callable[[dict[str, Any]], None]) -> dict[str, 
     change(plan)
     suite = Suite.model_validate_json(json.dumps(plan["suite"]["content"]))
     plan["suite"]["hash"] = plan["settings"]["suite_hash"] = suite.hash
-    plan["plan_hash"] = plan_hash(plan["settings"], plan["entries"], plan["seeds"])
+    plan["plan_hash"] = hash_of_plan(Settings(**plan["settings"]), plan["entries"], plan["seeds"])
     write_checked_json(run / PLAN, plan)
     return plan
 
@@ -144,10 +156,9 @@ def first_wrong(predictions: pd.DataFrame) -> int:
 
 def larger(run: Path) -> tuple[dict[str, Any], int, int]:
     """The config of a model of twice the width, its parameters, and its FLOPs an example."""
-    plan = json.loads((run / PLAN).read_text())
-    config = plan["entries"]["lstm"]["config"]
+    config = read_plan(run).entries["lstm"].config
     config = config | {"width": 2 * config["width"]}
-    parameters, _, flops = Expected(plan).size("lstm", config)
+    parameters, _, flops = expected_of(run).size("lstm", config)
     return config, parameters, flops
 
 
@@ -155,14 +166,14 @@ def put_larger_model(run: Path) -> None:
     """Its weights, answers and files, as if it had been trained: only what a record says of it remains to be forged."""
     config, _, _ = larger(run)
     cls = architectures.get("lstm")
-    expected = Expected(json.loads((run / PLAN).read_text()))
+    expected = expected_of(run)
     torch.manual_seed(0)
     put_model(run, cls(cls.Config(**config), sequence_spec(expected.suite)))
 
 
 def put_model(run: Path, model: architectures.Architecture) -> None:
     """Weights and answers of a model, with every figure that is counted from its answers."""
-    expected = Expected(json.loads((run / PLAN).read_text()))
+    expected = expected_of(run)
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, cell_of(run) / WEIGHTS)
     device = torch.device("cpu")
     answered = answer(model, expected.asked, device, "32")
@@ -197,14 +208,14 @@ def more_parameters_in_the_weights_alone(run: Path) -> None:
 
 
 def other_data(run: Path) -> None:
-    expected = Expected(json.loads((run / PLAN).read_text()))
+    expected = expected_of(run)
     of_seed_1 = expected.training_data(1, EXAMPLES)
     facts = {"data_hash": of_seed_1.data_hash, "data_chain": of_seed_1.chain, "tokens": int(of_seed_1.tokens[-1])}
     sign(run, unique_problems=of_seed_1.unique_problems, **facts)
 
 
 def data_of_the_test_split(run: Path) -> None:
-    expected = Expected(json.loads((run / PLAN).read_text()))
+    expected = expected_of(run)
     sign(run, data_hash=expected.hash_of_split("test", 0, EXAMPLES))
 
 
@@ -214,11 +225,10 @@ def validation_on_the_test_problems(run: Path) -> None:
 
 def weights_that_know_the_test_problems(run: Path) -> None:
     """Trained on the test split, under the hashes of honest data."""
-    plan = json.loads((run / PLAN).read_text())
-    expected = Expected(plan)
+    plan, expected = read_plan(run), expected_of(run)
     torch.manual_seed(0)
-    cls = architectures.get("lstm")
-    model = cls(cls.Config(**plan["entries"]["lstm"]["config"]), sequence_spec(expected.suite))
+    config = config_of("lstm", plan.entries["lstm"])
+    model = architectures.get("lstm")(config, sequence_spec(expected.suite))
     asked = expected.suite.encoding.encode(expected.test.problems)
     batch = Batch(torch.from_numpy(asked.prompt), torch.from_numpy(asked.answer))
     optimizer = torch.optim.Adam(model.parameters(), lr=0.02)
@@ -300,7 +310,7 @@ def prediction_called_right(run: Path) -> None:
 
 def prediction_made_right(run: Path) -> None:
     """With all that follows from it: only the weights know better."""
-    expected = Expected(json.loads((run / PLAN).read_text()))
+    expected = expected_of(run)
 
     def edit(predictions: pd.DataFrame) -> pd.DataFrame:
         row = first_wrong(predictions)
@@ -522,13 +532,14 @@ def test_what_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda plan: plan.update(seeds=["0"]), "has seeds with '0'"),
-        (lambda plan: plan.update(architectures=[["lstm"]]), "has architectures with"),
-        (lambda plan: plan["settings"].pop("budget"), "has settings without budget"),
-        (lambda plan: plan["entries"]["lstm"].pop("config"), "has entry of lstm without config"),
-        (lambda plan: plan.update(entries={}), "has no entry of lstm"),
-        (lambda plan: plan.pop("entries"), "has no settings or no entries"),
-        (lambda plan: plan["suite"].pop("content"), "has no content of its suite"),
+        (lambda plan: plan.update(seeds=["0"]), "has seeds.0 '0' of type str: expected a valid integer"),
+        (lambda plan: plan.update(architectures=[["lstm"]]), "has architectures.0 ['lstm'] of type list: expected a "),
+        (lambda plan: plan["settings"].pop("budget"), "has no settings.budget"),
+        (lambda plan: plan["settings"].update(colour="red"), "has an unknown key settings.colour"),
+        (lambda plan: plan["entries"]["lstm"].pop("config"), "has no entries.lstm.config"),
+        (lambda plan: plan.update(entries={}), "its architectures are not those it has entries of"),
+        (lambda plan: plan.pop("entries"), "has no entries"),
+        (lambda plan: plan["suite"].pop("content"), "has no suite.content"),
         (lambda plan: plan["suite"]["content"].update(digits=[]), "the suite in run.json is none"),
     ],
 )
@@ -539,7 +550,10 @@ def test_a_plan_that_nobody_can_run_is_said_to_be_one(
     del plan["checksum"]
     change(plan)
     write_checked_json(run / PLAN, plan)
-    assert any(words in detail for detail in failures(run).values())
+    found = failures(run)
+    assert any(words in detail for detail in found.values())
+    assert all(detail.isprintable() for detail in found.values())
+    assert PLAN not in found  # its checksum is right
 
 
 def test_what_a_terminal_would_obey_is_not_printed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -618,15 +632,14 @@ def test_other_versions_are_a_note(run: Path) -> None:
 def test_a_tie_that_another_machine_decides_otherwise_is_no_edit(run: Path) -> None:
     """Two symbols with all but the same weights: which one wins is rounding. An answer with the other is believed."""
     weights = load_file(cell_of(run) / WEIGHTS)
-    expected = Expected(json.loads((run / PLAN).read_text()))
+    expected = expected_of(run)
     symbols = expected.suite.encoding.tokenizer.vocabulary
     one, other = symbols.index("1"), symbols.index("2")
     for name in ("head.weight", "head.bias"):
         if name in weights:
             weights[name][other] = weights[name][one] * (1 + 1e-7)
     save_file(weights, cell_of(run) / WEIGHTS)
-    cell = Cell(cell_of(run), read_record(cell_of(run)), {}, expected)
-    put_model(run, cell.model)
+    put_model(run, seen_cell(run).model)
 
     def otherwise(predictions: pd.DataFrame) -> pd.DataFrame:
         """The first wrong answer that ends in one of the two symbols, so that no more follows from it: in the other."""
@@ -644,8 +657,7 @@ def test_a_tie_that_another_machine_decides_otherwise_is_no_edit(run: Path) -> N
 
 @pytest.mark.parametrize("column", ["right", "ended"])
 def test_no_tie_excuses_an_answer_that_only_its_marks_tell_from_the_model_s(column: str, honest: Path) -> None:
-    expected = Expected(json.loads((honest / PLAN).read_text()))
-    cell = Cell(cell_of(honest), read_record(cell_of(honest)), {}, expected)
+    cell = seen_cell(honest)
     cell.predictions.loc[:0, column] = 1 - cell.predictions[column][0]
     with pytest.raises(Wrong, match="edited prediction: "):
         answers_again(cell)
@@ -673,21 +685,19 @@ def test_training_again_tells_an_honest_cell_from_one_trained_otherwise(honest: 
     assert "the same answers and weights to the last byte" in again.detail
     weights = load_file(cell_of(run) / WEIGHTS)
     save_file({name: tensor * 1.001 for name, tensor in weights.items()}, cell_of(run) / WEIGHTS)
-    expected = Expected(json.loads((run / PLAN).read_text()))
-    put_model(run, Cell(cell_of(run), read_record(cell_of(run)), {}, expected).model)
+    put_model(run, seen_cell(run).model)
     assert failures(run) == {}
-    plan = json.loads((run / PLAN).read_text())
-    record = read_record(cell_of(run))
-    cell = Cell(cell_of(run), record, plan["entries"]["lstm"], expected)
+    cell = seen_cell(run)
+    record = cell.record
     original = read_record(cell_of(honest))
     with pytest.raises(Wrong, match="other weights or answers, though machine, threads"):
         verify._compare(cell, original, [cell])
     elsewhere = replace(record, versions=record.versions | {"torch": "1.0"})
-    cell = Cell(cell_of(run), elsewhere, plan["entries"]["lstm"], expected)
+    cell = seen_cell(run, elsewhere)
     assert "points are allowed" in verify._compare(cell, original, [cell])
     assert original.machine["deterministic"]
     by_chance = replace(record, machine=record.machine | {"deterministic": False})
-    cell = Cell(cell_of(run), by_chance, plan["entries"]["lstm"], expected)
+    cell = seen_cell(run, by_chance)
     assert "gives other bits each time" in verify._compare(cell, original, [cell])
     far = replace(original, correct=original.total, exact_match=1.0)
     with pytest.raises(Wrong, match="points are allowed"):
@@ -696,7 +706,7 @@ def test_training_again_tells_an_honest_cell_from_one_trained_otherwise(honest: 
 
 def test_test_and_validation_answers_of_equal_quality_are_no_peeking(honest: Path) -> None:
     """By simulation: chance alone stays far below the limit, and knowing the test problems goes far beyond it."""
-    expected = Expected(json.loads((honest / PLAN).read_text()))
+    expected = expected_of(honest)
     generator = np.random.default_rng(0)
     sizes = len(expected.test), len(expected.validation)
     excesses = [excess_on_test(expected, *(generator.random(n) < 0.6 for n in sizes)) for _ in range(200)]
