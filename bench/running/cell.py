@@ -151,10 +151,7 @@ def _outcome(job: Callable[[Work, Send, Stop], dict[str, Any]], work: Work, send
     except Exception as error:
         write_text(Path(work.directory) / ERROR, traceback.format_exc())
         out_of_memory = "can't allocate memory" in str(error)  # what torch's CPU allocator raises, as RuntimeError
-        return {
-            "status": "out-of-memory" if out_of_memory else "failed",
-            "reason": reason_of(error),
-        }
+        return {"status": "out-of-memory" if out_of_memory else "failed", "reason": reason_of(error)}
 
 
 def write_outcome(work: Work, outcome: dict[str, Any]) -> None:
