@@ -143,10 +143,7 @@ def _outcome(
     except Exception as error:
         write_text(cell.directory / ERROR, traceback.format_exc())
         out_of_memory = "can't allocate memory" in str(error)  # what torch's CPU allocator raises, as RuntimeError
-        return {
-            "status": "out-of-memory" if out_of_memory else "failed",
-            "reason": reason_of(error),
-        }
+        return {"status": "out-of-memory" if out_of_memory else "failed", "reason": reason_of(error)}
 
 
 def write_outcome(cell: PlannedCell, outcome: dict[str, Any]) -> None:

@@ -98,7 +98,7 @@ def train(
     send: Send,
     checkpointing: Checkpointing | None = None,
 ) -> Trained:
-    """Train until the budget is used up, to within one example. Unless `stop_when_flat` is None, training ends early if
+    """Train until the budget is used up, to within one example. Unless `stop_when_flat` is None, it ends sooner where
     the last so many validations brought no more right answers than the best before them. With a budget of 0 nothing is
     trained, and the curve has one point.
 
