@@ -3,8 +3,7 @@
 import re
 import shlex
 from collections.abc import Iterator
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -45,25 +44,41 @@ def test_there_are_commands() -> None:
 
 @pytest.fixture(scope="module")
 def publish() -> Any:
-    loader = SourceFileLoader("publish", str(ROOT / ".ci" / "publish"))
-    spec = spec_from_loader("publish", loader)
+    spec = spec_from_file_location("publish", ROOT / ".ci" / "publish.py")
     assert spec is not None
+    assert spec.loader is not None
     module = module_from_spec(spec)
-    loader.exec_module(module)
+    spec.loader.exec_module(module)
     return module
 
 
+def block(publish: Any, page: Path, name: str) -> str:
+    found = publish.block_of(name).search(page.read_text(encoding="utf-8"))
+    assert found is not None
+    return str(found[2])
+
+
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_the_tables_of_the_readme_are_those_of_the_published_runs(publish: Any, name: str) -> None:
+def test_the_tables_on_the_page_are_those_of_the_published_runs(publish: Any, name: str) -> None:
     folder = ROOT / "results" / "published" / name
     runs = [folder / run for run in PUBLISHED[name]]
-    found = publish.block_of(name).search((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert found[2] == publish.shown(name, contents([open_run(run) for run in runs]), several=len(runs) > 1)
+    shown = publish.runs_block(name, contents([open_run(run) for run in runs]), several=len(runs) > 1)
+    assert block(publish, publish.PAGE, name) == shown
 
 
-def test_the_speeds_of_the_readme_are_those_that_were_published(publish: Any) -> None:
+def test_the_speeds_on_the_page_are_those_that_were_published(publish: Any) -> None:
     folder = ROOT / "results" / "published" / "perf"
-    found = publish.block_of("perf").search((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert found[2] == publish.shown_perf([folder / "100k", folder / "800k"])
-    found = publish.block_of("growth").search((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert found[2] == publish.shown_growth(folder / "growth")
+    assert block(publish, publish.PAGE, "perf") == publish.speed_block("perf", [folder / "100k", folder / "800k"])
+    assert block(publish, publish.PAGE, "growth") == publish.speed_block("growth", [folder / "growth"])
+
+
+def test_the_summary_in_short_has_every_architecture_the_best_first(publish: Any) -> None:
+    shown = publish.summary_block(contents([open_run(ROOT / "results" / "published" / "quick")]))
+    rows = [line.split(" | ") for line in shown.splitlines() if line.startswith("| ")][2:]
+    shares = [float(row[1].split()[0]) for row in rows]
+    assert len(shares) == 15
+    assert shares == sorted(shares, reverse=True)
+    assert rows[0][0] == "| encoder-decoder"
+    assert rows[0][2].startswith("\\~")  # the machine was shared
+    if publish.block_of("summary").search(publish.README.read_text(encoding="utf-8")):
+        assert block(publish, publish.README, "summary") == shown

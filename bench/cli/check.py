@@ -5,17 +5,18 @@ from bench.planning.options import RunOptions
 
 def check_command(options: RunOptions) -> None:
     """Resolve everything and print the plan with parameters, FLOPs and time; train nothing."""
-    from bench.cli.output import console, print_rows
+    from bench.cli.output import console, print_listing
     from bench.errors import UserError, reason_of
     from bench.planning.amounts import short_count
     from bench.planning.decide import missing_lines, resolve
     from bench.planning.estimate import training_seconds
+    from bench.results.report.tables.listing import listing
     from bench.running.run_folder import refuse_difference
 
     plan = resolve(options)
     directory = options.out or plan.directory
     refuse_difference(plan, directory)
-    rows = []
+    rows = {}
     seconds = 0.0
     for entry in plan.entries:
         try:
@@ -25,17 +26,15 @@ def check_command(options: RunOptions) -> None:
         seconds += cell_seconds * len(plan.seeds)
         held = entry.active_parameters if plan.match == "active" else entry.parameters
         examples = plan.budget.examples(entry.training.batch, entry.flops_per_example)
-        rows.append(
-            {
-                "architecture": entry.name,
-                "parameters": entry.parameters,
-                "size": f"{held / plan.parameters - 1:+.2%}" + (" !" if entry.match == "unequal" else ""),
-                "FLOPs/example": short_count(entry.flops_per_example),
-                "FLOPs/cell": short_count(entry.flops_per_example * examples) if examples else "-",
-                "about": f"{cell_seconds:,.0f} s",
-                "tuned for": entry.preset + ("" if entry.tuned else " !") if entry.preset else "nothing !",
-            }
-        )
+        rows[entry.name] = {
+            "architecture": entry.name,
+            "parameters": entry.parameters,
+            "size": f"{held / plan.parameters - 1:+.2%}" + (" !" if entry.match == "unequal" else ""),
+            "FLOPs/example": short_count(entry.flops_per_example),
+            "FLOPs/cell": short_count(entry.flops_per_example * examples) if examples else "-",
+            "about": f"{cell_seconds:,.0f} s",
+            "tuned for": entry.preset + ("" if entry.tuned else " !") if entry.preset else "nothing !",
+        }
     suite = plan.suite
     threads = f"{plan.threads} thread{'' if plan.threads == 1 else 's'}"
     target = console()
@@ -48,7 +47,7 @@ def check_command(options: RunOptions) -> None:
     )
     for line in missing_lines(plan.left_out):
         target.print(line, soft_wrap=True)
-    print_rows("Cells", rows)
+    print_listing(listing("cells", "Cells", rows))
     for entry in plan.entries:
         settings = entry.as_json()["config"] | entry.as_json()["training"]
         target.print(f"{entry.name}: {' '.join(f'{key}={value}' for key, value in settings.items())}", soft_wrap=True)

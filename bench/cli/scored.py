@@ -10,12 +10,6 @@ if TYPE_CHECKING:
     from bench.asking.problem_files import Scored
     from bench.datasets.reading.problem_files import Outside, Unused
     from bench.datasets.suites import Suite
-    from bench.results.report.table import Table
-
-MOST_LISTED = 10
-"""Rows of a table of what is in no figure; `--json` lists all."""
-MOST_EXAMPLES = 3
-"""Positions named beside a reason that many share."""
 
 
 def print_scored(
@@ -38,7 +32,7 @@ def print_scored(
     """
     from bench.cli.output import console, print_json
     from bench.errors import UserError
-    from bench.results.report.tables.problem_files import outside_rows, outside_tables
+    from bench.results.report.tables.problem_files import outside_rows, outside_tables, unused_tables
     from bench.results.report.terminal import print_tables
 
     where = "example" if outside.layout == "big-bench" else "line"
@@ -58,7 +52,8 @@ def print_scored(
         )
         return
     tables = outside_tables(rows, labels, unseen, pretrained)
-    tables += _unused_tables(scored, where)
+    unread, left_out, wrong = (list(map(_texts, some)) for some in (scored.unread, scored.left_out, scored.wrong))
+    tables += unused_tables(unread, left_out, wrong, where)
     print_tables(console(), [*head, *notes], tables)
 
 
@@ -74,54 +69,6 @@ def _head(path: Path, outside: Outside, scored: Scored, suite: Suite) -> list[st
         f"{path}: {entries:,} problem{'s' if entries != 1 else ''}, layout {outside.layout}: {', '.join(counts)}.",
         f"Answers checked against exact arithmetic{rule}.",
     ]
-
-
-def _unused_tables(scored: Scored, where: str) -> list[Table]:
-    """What is in no figure, and why."""
-    from bench.results.report.table import Entry, Table
-
-    tables = []
-    lists = [("Cannot be read as one operation on two numbers", scored.unread)]
-    lists.append(("Cannot be asked in this suite", scored.left_out))
-    for title, unused in lists:
-        by_reason: dict[str, list[Unused]] = {}
-        for one in unused:
-            by_reason.setdefault(one.reason, []).append(one)
-        often = sorted(by_reason.items(), key=lambda item: -len(item[1]))
-        rows = [
-            [Entry(text=reason), Entry(text=f"{len(those):,}", n=len(those)), Entry(text=_examples(those, where))]
-            for reason, those in often[:MOST_LISTED]
-        ]
-        tables.append(
-            Table(
-                title=f"{title}: {len(unused):,}, in no figure",
-                columns=["it ...", "problems", "such as"],
-                rows=rows,
-                notes=_cut(len(often), "reasons"),
-                left=frozenset({0, 2}),
-            )
-        )
-    tables.append(
-        Table(
-            title=f"Wrong references: {len(scored.wrong):,}, in no figure",
-            columns=[where, "problem", "it ..."],
-            rows=[
-                [Entry(text=str(one.position)), Entry(text=one.text), Entry(text=one.reason)]
-                for one in scored.wrong[:MOST_LISTED]
-            ],
-            notes=_cut(len(scored.wrong), "of them"),
-            left=frozenset({0, 1, 2}),
-        )
-    )
-    return [table for table in tables if table.rows]
-
-
-def _examples(unused: list[Unused], where: str) -> str:
-    return "; ".join(f"{where} {one.position}: {one.text}" for one in unused[:MOST_EXAMPLES])
-
-
-def _cut(there: int, what: str) -> list[str]:
-    return [f"The first {MOST_LISTED} of {there:,} {what}; --json lists all."] if there > MOST_LISTED else []
 
 
 def _figures(row: Any) -> dict[str, Any]:
@@ -142,3 +89,7 @@ def _figures(row: Any) -> dict[str, Any]:
 
 def _row(table: str, unused: Unused) -> dict[str, Any]:
     return {"table": table, "position": unused.position, "text": unused.text, "reason": unused.reason}
+
+
+def _texts(unused: Unused) -> tuple[int, str, str]:
+    return unused.position, unused.text, unused.reason

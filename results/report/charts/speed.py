@@ -8,8 +8,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bench.results.report.charts.run import Chart
-from bench.results.report.charts.style import GREY, looks
+from bench.results.report.charts.chart import Chart
+from bench.results.report.charts.style import GREY, styles_of
 
 PANEL = 300
 """Pixels of one panel."""
@@ -43,7 +43,7 @@ def roofline(rows: Sequence[dict[str, Any]]) -> Chart:
     dots = dots.encode(
         x=x,
         y=y,
-        **_look([row["architecture"] for row in measured], shapes=True),
+        **_channels([row["architecture"] for row in measured], shapes=True),
         tooltip=["architecture:N", "share of peak:N", alt.Tooltip("intensity:Q", format=".3~s")],
     )
     return Chart(
@@ -81,7 +81,7 @@ def growth(curves: Sequence[dict[str, Any]]) -> Chart:
         .encode(
             x=alt.X("value:Q", title=None, scale=log, axis=_axis()),
             y=alt.Y("cost:Q", title=None, scale=log, axis=_axis()),
-            **_look(names, shapes=False),
+            **_channels(names, shapes=False),
             tooltip=["architecture:N", "value:Q", alt.Tooltip("cost:Q", format=".3~s"), "slope:N"],
         )
         .properties(width=PANEL, height=200)
@@ -105,15 +105,15 @@ def _axis() -> alt.Axis:
     return alt.Axis(tickCount=5, grid=False, labelExpr=text)
 
 
-def _look(names: Sequence[str], shapes: bool) -> dict[str, Any]:
+def _channels(names: Sequence[str], shapes: bool) -> dict[str, Any]:
     """Colour, and shape or dash, of architectures by their place."""
-    look = looks(names)
+    styles = styles_of(names)
     found: dict[str, Any] = {
-        "color": alt.Color("architecture:N", scale=alt.Scale(domain=names, range=[look[n].colour for n in names]))
+        "color": alt.Color("architecture:N", scale=alt.Scale(domain=names, range=[styles[n].colour for n in names]))
     }
     if shapes:
-        scale = alt.Scale(domain=names, range=[look[n].shape for n in names])
+        scale = alt.Scale(domain=names, range=[styles[n].shape for n in names])
         return found | {"shape": alt.Shape("architecture:N", scale=scale)}
-    dashes = alt.Scale(domain=names, range=[look[n].dash for n in names])
+    dashes = alt.Scale(domain=names, range=[styles[n].dash for n in names])
     found |= {"strokeDash": alt.StrokeDash("architecture:N", scale=dashes)}
     return {name: channel.legend(symbolType="stroke") for name, channel in found.items()}  # dots would be dashed

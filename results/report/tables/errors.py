@@ -1,7 +1,7 @@
 """The tables of error anatomy: how often an architecture errs in which way, and some of its wrong answers."""
 
-from bench.results.report.table import NO_VALUE, Entry, Table, share_entry
-from bench.results.report.tables.run import label
+from bench.results.report.table import ARCHITECTURE, NO_VALUE, Column, Note, Table, Value, share_value
+from bench.results.report.tables.notes import label
 from bench.results.statistics.anatomy import CLASSES, anatomy_frame, examples
 from bench.results.statistics.estimates import Estimate, shares_across_seeds
 from bench.results.statistics.scores import Scores
@@ -33,36 +33,56 @@ def error_tables(scores: Scores, shares: ErrorShares) -> list[Table]:
 
 def _by_kind(scores: Scores, shares: ErrorShares) -> Table:
     asked = scores.asked("all", "all")
-    rows = [
-        [Entry(text=label(scores.of(name))), *(share_entry(share, asked) for share in of_architecture.values())]
-        for name, of_architecture in shares.items()
-    ]
     return Table(
+        key="errors",
         title=f"Wrong answers by kind, % of all test problems (n = {asked:,}, per seed)",
-        columns=["architecture", *CLASSES],
-        rows=rows,
+        columns=[ARCHITECTURE, *(Column(kind, kind) for kind in CLASSES)],
+        rows={
+            name: {"architecture": Value(label(scores, name))}
+            | {kind: share_value(share, asked) for kind, share in of_architecture.items()}
+            for name, of_architecture in shares.items()
+        },
         notes=[
-            "The first kind that fits, from left to right. Means over seeds, from 3 seeds on with a 95 % t interval "
-            "across them; none where all are equal."
+            Note(
+                "An answer counts as the first kind that fits, from left to right. Figures are means over seeds, from "
+                "3 seeds on with a 95 % t interval across them; there is none where all are equal."
+            )
         ],
         detail=True,
     )
 
 
 def _examples(scores: Scores) -> Table:
-    rows = []
     answered = {cell: frame for cell, frame in scores.predictions.items() if cell not in scores.diverged}
-    for facts in examples(answered, EXAMPLES).to_dict("records"):
-        texts = [f"{facts['a']} {facts['op']} {facts['b']}", facts["answer"], facts["prediction"] or NO_VALUE]
-        texts += [facts["raw"], facts["class"], str(facts["seed"])]
-        rows.append([Entry(text=text) for text in (label(scores.of(facts["architecture"])), *texts)])
+    rows = {}
+    for number, wrong in enumerate(examples(answered, EXAMPLES).to_dict("records"), 1):
+        rows[f"{wrong['architecture']}, {number}"] = {
+            "architecture": Value(label(scores, wrong["architecture"])),
+            "problem": Value(f"{wrong['a']} {wrong['op']} {wrong['b']}"),
+            "answer": Value(wrong["answer"]),
+            "given": Value(wrong["prediction"] or NO_VALUE),
+            "raw": Value(wrong["raw"]),
+            "kind": Value(wrong["class"]),
+            "seed": Value(str(wrong["seed"])),
+        }
     return Table(
+        key="error-examples",
         title=f"Wrong answers, {EXAMPLES} of each architecture",
-        columns=["architecture", "problem", "answer", "given", "as generated", "kind", "seed"],
+        columns=[
+            ARCHITECTURE,
+            Column("problem", "problem", left=True),
+            Column("answer", "answer"),
+            Column("given", "given"),
+            Column("raw", "as generated", left=True),
+            Column("kind", "kind", left=True),
+            Column("seed", "seed"),
+        ],
         rows=rows,
         notes=[
-            "Spread over the kinds that occur, and within a kind over seeds and problems; the same ones every time."
+            Note(
+                "They are spread over the kinds that occur, and within a kind over seeds and problems. They are the "
+                "same ones every time."
+            )
         ],
-        left=frozenset({0, 1, 4, 5}),
         detail=True,
     )

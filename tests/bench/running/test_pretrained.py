@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bench.architectures import get, language_models
 from bench.architectures.pretrained import Pretrained
-from bench.asking.expression import ask, read_problem, whether_seen
+from bench.asking.expression import ask, read_problem
 from bench.asking.models import trained_models
 from bench.errors import UserError
 from bench.planning.decide import Entry, Plan, frame, missing_lines, resolve
@@ -29,6 +29,7 @@ from bench.results.records.curves import read_curve
 from bench.results.records.record import RECORD, Record, read_record
 from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import contents
+from bench.results.report.tables.replies import whether_seen
 from bench.results.report.write import FILE_NAMES, render
 from bench.results.statistics.comparable import held_equal
 from bench.results.statistics.pretrained import MAY_HAVE_MET

@@ -13,7 +13,7 @@ from bench.results.records.run import cell_directory, open_run, write_plan
 from bench.results.report.contents import Contents
 from bench.results.report.table import NO_VALUE
 from bench.results.report.tables.errors import error_shares, error_tables
-from bench.results.statistics.conclusion import all_pairs, by_budget, conclusion, told_apart
+from bench.results.statistics.conclusion import all_pairs, by_budget, conclusion, significant
 from bench.results.statistics.scores import Scores
 
 UNKNOWN = "The ranking under equal FLOPs is not known: no run under a budget of FLOPs is in this report."
@@ -115,8 +115,8 @@ def test_many_pairs_are_asked_at_once(report: Contents) -> None:
     [pair] = report.parts[0].comparisons
     first = replace(pair.rows[0], p=0.02)
     alone = replace(pair, rows=[first])
-    assert told_apart([alone]) == [True]
-    assert told_apart([alone, alone, alone]) == [False, False, False]  # 3 x 0.02
+    assert significant([alone]) == [True]
+    assert significant([alone, alone, alone]) == [False, False, False]  # 3 x 0.02
 
 
 def test_the_best_is_told_by_all_pairs_not_by_its_own(scores_of: Callable[..., Scores]) -> None:
