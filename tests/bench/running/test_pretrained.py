@@ -288,9 +288,9 @@ def test_tables_say_what_it_is_and_that_nothing_is_surely_unseen(runs: dict[str,
         [line] = [line for line in part.opening if line.startswith(f"pretrained ({name}) is")]
         assert line.endswith(trained)
     for table in part.tables:
-        for row in table.rows:
-            if row[0].text.startswith("pretrained"):
-                assert not any("all unseen" in entry.text for entry in row)
+        for about, row in table.rows.items():
+            if about.startswith("pretrained"):
+                assert not any("all unseen" in value.text for value in row.values())
     assert "all unseen" in render(report, "text")  # said of the others
     assert not any("pretrained" in line or MAY_HAVE_MET in line for line in _opening_of_the_lstm(runs))
     for format in FILE_NAMES:
