@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from bench.results.records.run import Run
 from bench.results.report.table import Note, Table
 from bench.results.report.tables import slices
-from bench.results.report.tables.audit import audit
+from bench.results.report.tables.cells import audit, unfinished
 from bench.results.report.tables.errors import ErrorShares, error_shares, error_tables
 from bench.results.report.tables.learning import by_learning
 from bench.results.report.tables.several_runs import across_suites
-from bench.results.report.tables.summary import summary, unfinished
+from bench.results.report.tables.summary import summary
 from bench.results.statistics.comparable import held_equal
 from bench.results.statistics.comparison import Comparison
 from bench.results.statistics.conclusion import all_pairs, conclusion
@@ -59,9 +59,10 @@ def all_tables(scores: Scores) -> list[Table]:
     """The tables of a report but for those of errors, in order. Tables that have nothing to say are left out."""
     tables = [summary(scores), unfinished(scores)]
     if scores.records:
-        tables += [slices.by_operation(scores), *slices.by_digits(scores), slices.by_signs(scores)]
-        tables += [slices.few_problems(scores), slices.by_workings(scores), slices.by_places(scores)]
-        tables += [slices.by_range(scores), slices.on_training_problems(scores), by_learning(scores), audit(scores)]
+        tables += [slices.by_slice(scores, "operation"), *slices.by_digits(scores), slices.by_slice(scores, "signs")]
+        tables += [slices.few_problems(scores), slices.by_workings(scores), slices.by_slice(scores, "places")]
+        tables += [slices.by_slice(scores, "range"), slices.on_training_problems(scores)]
+        tables += [by_learning(scores), audit(scores)]
     seen: set[Note] = set()
     kept = []
     for table in tables:

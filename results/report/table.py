@@ -35,6 +35,16 @@ class Column:
 ARCHITECTURE = Column("architecture", "architecture", left=True)
 
 
+def words(*labels: str) -> list[Column]:
+    """Columns of words whose keys are their labels."""
+    return [Column(label, label, left=True) for label in labels]
+
+
+def figures(*labels: str) -> list[Column]:
+    """Columns of figures whose keys are their labels."""
+    return [Column(label, label) for label in labels]
+
+
 @dataclass(frozen=True)
 class Note:
     text: str

@@ -4,17 +4,8 @@ import altair as alt
 import pandas as pd
 
 from bench.results.records.baselines import NEAREST
+from bench.results.report.charts import style
 from bench.results.report.charts.chart import Chart, interval, intervals_text
-from bench.results.report.charts.style import (
-    GREY,
-    Style,
-    chart_label,
-    colour_by,
-    labels,
-    layered,
-    rows_height,
-    shape_by,
-)
 from bench.results.report.tables.errors import ErrorShares
 from bench.results.statistics.anatomy import CLASSES
 from bench.results.statistics.estimates import ALL_UNSEEN
@@ -24,7 +15,7 @@ CLASS_COLOURS = ("#7764d8", "#88ccee", "#44aa99", "#117733", "#ddcc77", "#cc6677
 """Of the classes of wrong answers (after Tol 2021, `muted`): none is an architecture's."""
 
 
-def exact_match(scores: Scores, styles: dict[str, Style]) -> Chart:
+def exact_match(scores: Scores, styles: dict[str, style.Style]) -> Chart:
     """Overall and by operation: mean, interval, every seed, and `nearest` as the bound from below."""
     slices = [("all", "all"), *(("operation", operation) for operation in scores.values("operation"))]
     means, seeds, nearest, shares = [], [], [], []
@@ -33,7 +24,7 @@ def exact_match(scores: Scores, styles: dict[str, Style]) -> Chart:
         asked = scores.asked(slice_name, value)
         rows = scores.rows(slice_name, value)
         for name in scores.architectures:
-            facts = {"problems": value, "architecture": chart_label(scores, name)}
+            facts = {"problems": value, "architecture": style.chart_label(scores, name)}
             share = scores.share_right(name, slice_name, value, scores.all_unseen(name, **strata))
             shares.append(share)
             means.append(facts | interval(share) | {"problems asked": asked})
@@ -45,28 +36,29 @@ def exact_match(scores: Scores, styles: dict[str, Style]) -> Chart:
             nearest.append({"problems": value, "architecture": NEAREST} | interval(share))
     order = [value for _, value in slices]
     y = alt.Y("problems:N", sort=order, title=None, axis=alt.Axis(grid=False, labelFontSize=14))
-    offset = alt.YOffset("architecture:N", sort=labels(scores), scale=alt.Scale(paddingOuter=0.7))
+    drawn = style.drawn_as(scores, styles)
+    offset = alt.YOffset("architecture:N", sort=list(drawn), scale=alt.Scale(paddingOuter=0.7))
     x = alt.X("mean:Q", title="exact match %", scale=alt.Scale(domain=[0, 100]), axis=alt.Axis(tickCount=10))
-    colour = colour_by(scores, styles)
+    colour = style.colour_by(drawn)
     base = alt.Chart(pd.DataFrame(means)).encode(y=y, yOffset=offset, color=colour)
     rules = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="exact match %"), x2="high:Q")
     tooltip = ["architecture:N", "problems:N", "exact match %:N"]
     dots = alt.Chart(pd.DataFrame(seeds)).mark_circle(size=22, opacity=0.45)
     dots = dots.encode(x=x, y=y, yOffset=offset, color=colour, tooltip=tooltip)
     points = base.mark_point(size=80, filled=True, opacity=1)
-    points = points.encode(x=x, shape=shape_by(scores, styles), tooltip=[*tooltip, "problems asked:Q"])
+    points = points.encode(x=x, shape=style.shape_by(drawn), tooltip=[*tooltip, "problems asked:Q"])
     layers = [rules, dots, points]
     if nearest:
-        tall = rows_height(len(scores.architectures)) + 4
-        ticks = alt.Chart(pd.DataFrame(nearest)).mark_tick(color=GREY, thickness=2, height=tall)
+        tall = style.rows_height(len(scores.architectures)) + 4
+        ticks = alt.Chart(pd.DataFrame(nearest)).mark_tick(color=style.GREY, thickness=2, height=tall)
         layers.insert(0, ticks.encode(x=x, y=y, tooltip=tooltip))
     bound = " Grey bar: the baseline `nearest`, which has learnt nothing." if nearest else ""
     return Chart(
         name="exact-match",
         title="Exact match, overall and by operation",
         caption=f"{intervals_text(shares)} Small: each seed.{bound}",
-        legend=labels(scores),
-        picture=layered(*layers, height=len(slices) * (rows_height(len(scores.architectures)) + 18)),
+        legend=list(drawn),
+        picture=style.layered(*layers, height=len(slices) * (style.rows_height(len(scores.architectures)) + 18)),
     )
 
 
@@ -76,14 +68,14 @@ def heat_maps(scores: Scores) -> Chart:
     for name in scores.architectures:
         for value in scores.values("operation x digits"):
             operation, digits = value.split(" ")
-            panel = f"{operation}   {chart_label(scores, name)}"  # a long name is cut at its end
+            panel = f"{operation}   {style.chart_label(scores, name)}"  # a long name is cut at its end
             if panel not in panels:
                 panels.append(panel)
             a, b = map(int, digits.split("x"))
             whole = scores.all_unseen(name, operation=operation, digits=digits)
             share = scores.share_right(name, "operation x digits", value, whole)
             asked = f"{scores.asked('operation x digits', value):,}" + (f", {ALL_UNSEEN}" if whole else "")
-            facts = {"panel": panel, "architecture": chart_label(scores, name), "problems": value, "a": a, "b": b}
+            facts = {"panel": panel, "architecture": style.chart_label(scores, name), "problems": value, "a": a, "b": b}
             rows.append(facts | interval(share) | {"problems asked": asked})
     frame = pd.DataFrame(rows)
     columns = int(frame["b"].nunique())
@@ -123,18 +115,19 @@ def heat_maps(scores: Scores) -> Chart:
 def error_anatomy(scores: Scores, errors: ErrorShares) -> Chart | None:
     """Which errors an architecture makes: shares of all test problems, stacked up to the share answered wrong."""
     rows = [
-        {"architecture": chart_label(scores, name), "error": kind, "order": order, "share": 100 * share.mean}
+        {"architecture": style.chart_label(scores, name), "error": kind, "order": order, "share": 100 * share.mean}
         for name, shares in errors.items()
         for order, (kind, share) in enumerate(shares.items())
     ]
     if not any(row["share"] for row in rows):
         return None
+    names = [style.chart_label(scores, name) for name in scores.architectures]
     bars = (
         alt.Chart(pd.DataFrame(rows))
         .mark_bar(height=20)
         .encode(
             x=alt.X("share:Q", title="% of all test problems", stack="zero", axis=alt.Axis(tickCount=8)),
-            y=alt.Y("architecture:N", sort=labels(scores), title=None, axis=alt.Axis(grid=False)),
+            y=alt.Y("architecture:N", sort=names, title=None, axis=alt.Axis(grid=False)),
             color=alt.Color("error:N", scale=alt.Scale(domain=list(CLASSES), range=list(CLASS_COLOURS))),
             order="order:Q",
             tooltip=["architecture:N", "error:N", alt.Tooltip("share:Q", format=".1f", title="% of all test problems")],

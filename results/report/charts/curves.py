@@ -7,18 +7,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from bench.results.report.charts import style
 from bench.results.report.charts.chart import SHARED_CAPTION, Chart
-from bench.results.report.charts.style import (
-    GREY,
-    Style,
-    amounts_axis,
-    chart_label,
-    colour_by,
-    dash_by,
-    labels,
-    layered,
-    sharing,
-)
 from bench.results.report.tables.several_runs import one_a_suite
 from bench.results.statistics.estimates import FEWEST_TASKS, MOST_TAU, performance_profiles
 from bench.results.statistics.learning import LEVELS, learning
@@ -30,23 +20,26 @@ CURVE_CAPTION = (
 )
 
 
-def learning_curves(scores: Scores, styles: dict[str, Style]) -> list[Chart]:
+def learning_curves(scores: Scores, styles: dict[str, style.Style]) -> list[Chart]:
     """Exact match on validation against examples, training seconds and FLOPs."""
     frame = curve_frame(scores)
     axes = (("examples", "examples"), ("train_seconds", "seconds"), ("flops", "FLOPs"))
     return [] if frame.empty else [_learning_curve(scores, styles, frame, *axis) for axis in axes]
 
 
-def _learning_curve(scores: Scores, styles: dict[str, Style], frame: pd.DataFrame, column: str, against: str) -> Chart:
-    shared = sharing(scores) if column == "train_seconds" else set()
+def _learning_curve(
+    scores: Scores, styles: dict[str, style.Style], frame: pd.DataFrame, column: str, against: str
+) -> Chart:
+    shared = style.sharing(scores) if column == "train_seconds" else set()
+    drawn = style.drawn_as(scores, styles, shared)
     frame = frame.assign(
-        architecture=[chart_label(scores, name, name in shared) for name in frame["name"]],
+        architecture=[style.chart_label(scores, name, name in shared) for name in frame["name"]],
         shared=frame["name"].isin(shared),
     )
-    base = alt.Chart(frame).encode(x=alt.X(f"{column}:Q", title=f"training {against}", axis=amounts_axis(6)))
+    base = alt.Chart(frame).encode(x=alt.X(f"{column}:Q", title=f"training {against}", axis=style.amounts_axis(6)))
     share: dict[str, Any] = {"title": "exact match on validation %", "scale": alt.Scale(domain=[0, 100])}
-    mean, colour = alt.Y("mean:Q", **share), colour_by(scores, styles, shared).legend(symbolType="stroke")
-    dash = dash_by(scores, styles, shared).legend(symbolType="stroke")
+    mean, colour = alt.Y("mean:Q", **share), style.colour_by(drawn).legend(symbolType="stroke")
+    dash = style.dash_by(drawn).legend(symbolType="stroke")
     tooltip = [
         "architecture:N",
         alt.Tooltip("examples:Q", format=","),
@@ -60,14 +53,14 @@ def _learning_curve(scores: Scores, styles: dict[str, Style], frame: pd.DataFram
     points = base.mark_circle(size=24, opacity=1).encode(y=mean, color=colour, tooltip=tooltip)
     layers = [band, line, points]
     if shared:
-        grey = base.transform_filter("datum.shared").mark_circle(size=24, opacity=1, color=GREY)
+        grey = base.transform_filter("datum.shared").mark_circle(size=24, opacity=1, color=style.GREY)
         layers.append(grey.encode(y=mean, tooltip=tooltip))
     return Chart(
         name=f"curve-{against.lower()}",
         title=f"Learning against {against}",
         caption=CURVE_CAPTION + (SHARED_CAPTION if shared else ""),
-        legend=labels(scores, shared),
-        picture=layered(*layers, height=240),
+        legend=list(drawn),
+        picture=style.layered(*layers, height=240),
     )
 
 
@@ -93,7 +86,7 @@ def curve_frame(scores: Scores) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def performance_profile(groups: Sequence[Scores], styles: dict[str, Style]) -> Chart | None:
+def performance_profile(groups: Sequence[Scores], styles: dict[str, style.Style]) -> Chart | None:
     """Over the suites of several groups: the share that an architecture learns within tau times the fastest's examples.
 
     A suite counts as learnt by the median seed's first validation with 90 % right. None with fewer than 5 suites, or
@@ -117,16 +110,15 @@ def performance_profile(groups: Sequence[Scores], styles: dict[str, Style]) -> C
         for name, profile in zip(names, profiles, strict=True)
         for tau, share in zip(taus, profile, strict=True)
     ]
-    scale = alt.Scale(domain=names, range=[styles[name].colour for name in names])
-    dashes = alt.Scale(domain=names, range=[styles[name].dash for name in names])
+    drawn = {name: styles[name] for name in names}
     line = (
         alt.Chart(pd.DataFrame(rows))
         .mark_line(interpolate="step-after", strokeWidth=2, point=True)
         .encode(
             x=alt.X("tau:Q", title="tau: times the examples of the fastest", scale=alt.Scale(domain=[1, MOST_TAU])),
             y=alt.Y("share:Q", title="% of suites learnt", scale=alt.Scale(domain=[0, 100])),
-            color=alt.Color("architecture:N", scale=scale),
-            strokeDash=alt.StrokeDash("architecture:N", scale=dashes),
+            color=style.colour_by(drawn),
+            strokeDash=style.dash_by(drawn),
             tooltip=["architecture:N", alt.Tooltip("tau:Q", format=".2f"), alt.Tooltip("share:Q", format=".0f")],
         )
     )

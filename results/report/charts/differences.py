@@ -6,8 +6,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+from bench.results.report.charts import style
 from bench.results.report.charts.chart import Chart, interval
-from bench.results.report.charts.style import Style, chart_label, colour_by, labels, layered, rows_height
 from bench.results.statistics.comparison import Comparison, Difference, words
 from bench.results.statistics.conclusion import significant
 from bench.results.statistics.estimates import FEWEST_SEEDS
@@ -19,7 +19,7 @@ FOREST_CAPTION = (
 )
 
 
-def differences(scores: Scores, comparisons: Sequence[Comparison], styles: dict[str, Style]) -> list[Chart]:
+def differences(scores: Scores, comparisons: Sequence[Comparison], styles: dict[str, style.Style]) -> list[Chart]:
     """Pairwise differences as forest plots: every pair overall, and the best architecture against each by slice."""
     if not comparisons:
         return []
@@ -27,12 +27,12 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], styles: dict[
     overall = significant(comparisons)
     if len(comparisons) > 1:
         rows = [
-            _difference(pair, pair.rows[0]) | {"ahead": chart_label(scores, pair.one), "significant": differs}
+            _difference(pair, pair.rows[0]) | {"ahead": style.chart_label(scores, pair.one), "significant": differs}
             for pair, differs in zip(comparisons, overall, strict=True)
         ]
         rows.sort(key=lambda row: -row["mean"])
         y = alt.Y("pair:N", sort=None, title=None, axis=alt.Axis(grid=False))
-        colour = colour_by(scores, styles, field="ahead").legend(None)
+        colour = style.colour_by(style.drawn_as(scores, styles), "ahead").legend(None)
         found.append(
             Chart(
                 name="differences",
@@ -50,7 +50,7 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], styles: dict[
         _difference(pair, row)
         | {
             "problems": words(row),
-            "than": chart_label(scores, pair.other),
+            "than": style.chart_label(scores, pair.other),
             "significant": differs_from[pair.other] if row.slice == "all" else row.verdict in (best, pair.other),
         }
         for pair in against
@@ -63,26 +63,18 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], styles: dict[
         "color": alt.value(styles[best].colour),
     }
     if len(against) > 1:
-        others = [pair.other for pair in against]
-        scale = alt.Scale(
-            domain=[chart_label(scores, name) for name in others], range=[styles[n].colour for n in others]
-        )
-        encodings["color"] = alt.Color("than:N", scale=scale, title="than")
-        shapes = alt.Scale(
-            domain=[chart_label(scores, name) for name in others], range=[styles[n].shape for n in others]
-        )
-        encodings["shape"] = alt.Shape("than:N", scale=shapes, title="than")
-        encodings["yOffset"] = alt.YOffset(
-            "than:N", sort=[chart_label(scores, name) for name in others], scale=alt.Scale(paddingOuter=0.7)
-        )
+        others = {style.chart_label(scores, pair.other): styles[pair.other] for pair in against}
+        encodings["color"] = style.colour_by(others, "than").title("than")
+        encodings["shape"] = style.shape_by(others, "than").title("than")
+        encodings["yOffset"] = alt.YOffset("than:N", sort=list(others), scale=alt.Scale(paddingOuter=0.7))
     found.append(
         Chart(
             name="differences-by-problem",
             title=f"{best} against {'the others' if len(against) > 1 else against[0].other}",
             caption=f"How many points more often {best} is right. {FOREST_CAPTION} the rows of a comparison (all "
             "problems: over all pairs).",
-            legend=labels(scores),
-            picture=_forest(rows, len(order) * (rows_height(len(against)) + 10), **encodings),
+            legend=list(style.drawn_as(scores, styles)),
+            picture=_forest(rows, len(order) * (style.rows_height(len(against)) + 10), **encodings),
         )
     )
     return found
@@ -109,4 +101,4 @@ def _forest(rows: list[dict[str, Any]], height: int, **encodings: Any) -> Any:
     if any(row["significant"] for row in rows):  # of no rows at all a browser complains that they have no extent
         filled = base.transform_filter("datum.significant").mark_point(size=80, filled=True, opacity=1)
         layers.append(filled.encode(x=x, tooltip=asked, **shape))
-    return layered(*layers, height=height)
+    return style.layered(*layers, height=height)

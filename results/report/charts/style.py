@@ -1,6 +1,6 @@
 """The style of charts: a colour, dash and shape for each architecture, one theme, the same axes and labels in all."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,26 +89,24 @@ def chart_label(scores: Scores, name: str, shared: bool = False) -> str:
     return f"{SHARED} {label(scores, name)}" if shared else label(scores, name)
 
 
-def labels(scores: Scores, shared: Collection[str] = ()) -> list[str]:
-    """All architectures, as `chart_label` has them."""
-    return [chart_label(scores, name, name in shared) for name in scores.architectures]
+def drawn_as(scores: Scores, styles: Mapping[str, Style], shared: Collection[str] = ()) -> dict[str, Style]:
+    """What charts call each architecture -> its style."""
+    return {chart_label(scores, name, name in shared): styles[name] for name in scores.architectures}
 
 
-def colour_by(
-    scores: Scores, styles: dict[str, Style], shared: Collection[str] = (), field: str = "architecture"
-) -> alt.Color:
-    """The colour of each architecture, as its style has it; the same for shape and dash below."""
-    scale = alt.Scale(domain=labels(scores, shared), range=[styles[name].colour for name in scores.architectures])
+def colour_by(drawn: Mapping[str, Style], field: str = "architecture") -> alt.Color:
+    """The colour of each name in `field`; the same for shape and dash below."""
+    scale = alt.Scale(domain=list(drawn), range=[style.colour for style in drawn.values()])
     return alt.Color(f"{field}:N", scale=scale)
 
 
-def shape_by(scores: Scores, styles: dict[str, Style], shared: Collection[str] = ()) -> alt.Shape:
-    scale = alt.Scale(domain=labels(scores, shared), range=[styles[name].shape for name in scores.architectures])
-    return alt.Shape("architecture:N", scale=scale)
+def shape_by(drawn: Mapping[str, Style], field: str = "architecture") -> alt.Shape:
+    scale = alt.Scale(domain=list(drawn), range=[style.shape for style in drawn.values()])
+    return alt.Shape(f"{field}:N", scale=scale)
 
 
-def dash_by(scores: Scores, styles: dict[str, Style], shared: Collection[str] = ()) -> alt.StrokeDash:
-    scale = alt.Scale(domain=labels(scores, shared), range=[styles[name].dash for name in scores.architectures])
+def dash_by(drawn: Mapping[str, Style]) -> alt.StrokeDash:
+    scale = alt.Scale(domain=list(drawn), range=[style.dash for style in drawn.values()])
     return alt.StrokeDash("architecture:N", scale=scale)
 
 

@@ -6,22 +6,12 @@ from typing import Literal
 import altair as alt
 import pandas as pd
 
+from bench.results.report.charts import style
 from bench.results.report.charts.chart import SHARED_CAPTION, Chart, interval, intervals_text
-from bench.results.report.charts.style import (
-    GREY,
-    Style,
-    amounts_axis,
-    chart_label,
-    colour_by,
-    labels,
-    layered,
-    shape_by,
-    sharing,
-)
 from bench.results.statistics.scores import Scores
 
 
-def trade_offs(scores: Scores, styles: dict[str, Style]) -> list[Chart]:
+def trade_offs(scores: Scores, styles: dict[str, style.Style]) -> list[Chart]:
     """Exact match against training time and throughput, with the front of architectures that no other one beats."""
     axes = (
         ("train-seconds", "train_seconds", "training seconds", "training time", True),
@@ -38,16 +28,23 @@ def trade_offs(scores: Scores, styles: dict[str, Style]) -> list[Chart]:
 
 
 def _trade_off(
-    scores: Scores, styles: dict[str, Style], name: str, column: str, title: str, against: str, less_is_better: bool
+    scores: Scores,
+    styles: dict[str, style.Style],
+    name: str,
+    column: str,
+    title: str,
+    against: str,
+    less_is_better: bool,
 ) -> Chart | None:
-    shared = sharing(scores)
+    shared = style.sharing(scores)
+    drawn = style.drawn_as(scores, styles, shared)
     rows, seeds, shares = [], [], []
     for architecture in scores.architectures:
         cost = scores.median(architecture, lambda record: getattr(record, column))
         if not cost:  # not known, or a model that was not trained, for which the logarithmic axis has no place
             continue
         facts = {
-            "architecture": chart_label(scores, architecture, architecture in shared),
+            "architecture": style.chart_label(scores, architecture, architecture in shared),
             "shared": architecture in shared,
         }
         share = scores.share_right(architecture, "all", "all", scores.all_unseen(architecture))
@@ -62,16 +59,15 @@ def _trade_off(
         return None
     frame = pd.DataFrame(rows)
     front = frame.iloc[pareto_front(list(frame["cost"]), list(frame["mean"]), less_is_better)]
-    x = alt.X("cost:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=30), axis=amounts_axis(4))
+    x = alt.X("cost:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=30), axis=style.amounts_axis(4))
     y = alt.Y("mean:Q", title="exact match %", scale=alt.Scale(zero=False, padding=12))
-    colour = colour_by(scores, styles, shared)
+    colour, shape = style.colour_by(drawn), style.shape_by(drawn)
     # What is had for a cost is the best of all that cost no more.
     steps: Literal["step-after", "step-before"] = "step-after" if less_is_better else "step-before"
-    line = alt.Chart(front).mark_line(color=GREY, strokeWidth=1.5, strokeDash=[4, 3], interpolate=steps)
+    line = alt.Chart(front).mark_line(color=style.GREY, strokeWidth=1.5, strokeDash=[4, 3], interpolate=steps)
     bars = alt.Chart(frame).mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title="exact match %"), y2="high:Q")
     dots = alt.Chart(pd.DataFrame(seeds)).mark_circle(size=22, opacity=0.45)
     points = alt.Chart(frame).mark_point(size=110, filled=True, opacity=1)
-    shape = shape_by(scores, styles, shared)
     tooltip = ["architecture:N", "exact match %:N", alt.Tooltip("cost:Q", format=",.1f", title=title)]
     layers = [
         line.encode(x=x, y=y),
@@ -80,15 +76,19 @@ def _trade_off(
         points.encode(x=x, y=y, color=colour, shape=shape, tooltip=tooltip),
     ]
     if shared:
-        grey = alt.Chart(frame).transform_filter("datum.shared").mark_point(size=30, filled=True, opacity=1, color=GREY)
+        grey = (
+            alt.Chart(frame)
+            .transform_filter("datum.shared")
+            .mark_point(size=30, filled=True, opacity=1, color=style.GREY)
+        )
         layers.append(grey.encode(x=x, y=y, tooltip=tooltip))
     return Chart(
         name=f"accuracy-{name}",
         title=f"Against {against}",
         caption=f"{intervals_text(shares)} Times are medians. Small: each seed. Dashed: the Pareto front, through "
         f"those that no other one beats in both.{SHARED_CAPTION if shared else ''}",
-        legend=labels(scores, shared),
-        picture=layered(*layers, height=240),
+        legend=list(drawn),
+        picture=style.layered(*layers, height=240),
     )
 
 

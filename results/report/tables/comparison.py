@@ -1,9 +1,14 @@
 """The tables of a comparison of two architectures: slice by slice across seeds, and model against model."""
 
-from bench.results.report.table import NO_VALUE, Column, Note, Table, Value, number_value, share_value
+from bench.results.report.table import NO_VALUE, Column, Note, Table, Value, figures, number_value, share_value, words
 from bench.results.report.tables.notes import DIVERGED_NOTE, label, mark_notes
 from bench.results.statistics.comparison import TRAINED_MODELS, Comparison
 from bench.results.statistics.scores import Scores
+
+MODELS_NOTE = Note(
+    "The test speaks of the two models of a seed, never of architectures: one architecture under two seeds is "
+    "'different' by it in about half of all cases or more."
+)
 
 
 def differences(scores: Scores, comparison: Comparison) -> Table:
@@ -12,18 +17,10 @@ def differences(scores: Scores, comparison: Comparison) -> Table:
     one, other = (label(scores, name) for name in names)
     leads = any(row.all_or_nothing for row in comparison.rows)
     flips = any(row.sign_flip is not None for row in comparison.rows)
-    columns = [
-        Column("problems", "problems", left=True),
-        Column("n", "n"),
-        *([Column("solved_one", f"{one} solved %"), Column("solved_other", f"{other} solved %")] if leads else []),
-        Column("one", f"{one} %"),
-        Column("other", f"{other} %"),
-        Column("difference", "difference, points"),
-        Column("verdict", "verdict", left=True),
-        Column("p", "p (paired t)"),
-        *([Column("sign_flip", "p (sign flip)")] if flips else []),
-        Column("holm", "p (Holm)"),
-    ]
+    columns = [*words("problems"), *figures("n")]
+    columns += [Column("solved_one", f"{one} solved %"), Column("solved_other", f"{other} solved %")] if leads else []
+    columns += [Column("one", f"{one} %"), Column("other", f"{other} %"), *figures("difference, points")]
+    columns += [*words("verdict"), *figures("p (paired t)", *(["p (sign flip)"] if flips else []), "p (Holm)")]
     rows = {}
     for row in comparison.rows:
         about = row.value if row.slice in ("all", "operation x digits") else f"{row.slice} {row.value}"
@@ -32,15 +29,15 @@ def differences(scores: Scores, comparison: Comparison) -> Table:
             "n": number_value(row.asked),
             "one": share_value(row.one, row.asked),
             "other": share_value(row.other, row.asked),
-            "difference": share_value(row.difference, row.asked),
+            "difference, points": share_value(row.difference, row.asked),
             "verdict": Value(row.verdict),
-            "p": _p_value(row.p),
-            "holm": _p_value(row.holm),
+            "p (paired t)": _p_value(row.p),
+            "p (Holm)": _p_value(row.holm),
         }
         if row.all_or_nothing:
             solved = {"solved_one": row.solved_one, "solved_other": row.solved_other}
             values |= {key: share_value(share) for key, share in solved.items() if share is not None}
-        rows[about] = values | ({"sign_flip": _p_value(row.sign_flip)} if flips else {})
+        rows[about] = values | ({"p (sign flip)": _p_value(row.sign_flip)} if flips else {})
     seeds = ", ".join(map(str, comparison.seeds))
     notes = [
         f"Architectures are paired by seed: {seeds}. Intervals are 95 % t intervals across seeds, and speak of this "
@@ -59,42 +56,21 @@ def differences(scores: Scores, comparison: Comparison) -> Table:
         notes.append(f"These are left out, since the other has no finished cell of that seed: {left_out}.")
     if diverged := [f"{name} seed {seed}" for name, seed in scores.diverged if name in names]:
         notes.append(f"{DIVERGED_NOTE.text} Here that is {', '.join(diverged)}.")
-    return Table(
-        key="differences",
-        title=f"Exact match, {comparison.one} minus {comparison.other}",
-        columns=columns,
-        rows=rows,
-        notes=[*map(Note, notes), *mark_notes(scores, names)],
-    )
+    title = f"Exact match, {comparison.one} minus {comparison.other}"
+    all_notes = [*map(Note, notes), *mark_notes(scores, names)]
+    return Table(key="differences", title=title, columns=columns, rows=rows, notes=all_notes)
 
 
 def trained_models(scores: Scores, comparison: Comparison) -> Table:
     """Model against model: exact McNemar, a row a seed."""
-    return Table(
-        key="trained-models",
-        title=f"{TRAINED_MODELS.capitalize()}: exact McNemar on the same {scores.asked('all', 'all'):,} problems",
-        columns=[
-            Column("seed", "seed", left=True),
-            Column("only_one", f"only {comparison.one} right"),
-            Column("only_other", f"only {comparison.other} right"),
-            Column("p", "p"),
-        ],
-        rows={
-            str(pair.seed): {
-                "seed": Value(str(pair.seed), value=pair.seed),
-                "only_one": number_value(pair.only_one_right),
-                "only_other": number_value(pair.only_other_right),
-                "p": _p_value(pair.p),
-            }
-            for pair in comparison.mcnemar
-        },
-        notes=[
-            Note(
-                "The test speaks of the two models of a seed, never of architectures: one architecture under two seeds "
-                "is 'different' by it in about half of all cases or more."
-            )
-        ],
-    )
+    rows = {}
+    for pair in comparison.mcnemar:
+        counts = {"one": number_value(pair.only_one_right), "other": number_value(pair.only_other_right)}
+        rows[str(pair.seed)] = {"seed": Value(str(pair.seed), value=pair.seed), "p": _p_value(pair.p)} | counts
+    columns = [*words("seed"), Column("one", f"only {comparison.one} right")]
+    columns += [Column("other", f"only {comparison.other} right"), *figures("p")]
+    title = f"{TRAINED_MODELS.capitalize()}: exact McNemar on the same {scores.asked('all', 'all'):,} problems"
+    return Table(key="trained-models", title=title, columns=columns, rows=rows, notes=[MODELS_NOTE])
 
 
 def _p_value(p: float | None) -> Value:

@@ -1,9 +1,10 @@
-"""What several tables say of their figures: the marks of an architecture, and the notes at the foot."""
+"""What several tables share: the marks of an architecture, shares of right answers, and the notes that these need."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from bench.results.records.record import Record
-from bench.results.report.table import SHARED, Note
+from bench.results.report.table import SHARED, Note, Value, share_value
 from bench.results.statistics.estimates import ALL_EQUAL, ALL_UNSEEN, FEWEST_SEEDS, ONE_SEED, Estimate
 from bench.results.statistics.scores import Scores
 
@@ -17,6 +18,39 @@ DIVERGED_NOTE = Note(
     "out."
 )
 UNSEEN_NOTE = Note(f"`{ALL_UNSEEN}`: the test set holds all problems of this kind that the test split has.")
+
+
+class Shares:
+    """The shares that one table shows, and the notes that these need."""
+
+    def __init__(self) -> None:
+        self.estimates: list[Estimate] = []
+        self.unseen = False
+
+    def show(self, share: Estimate, n: int | None = None, whole: bool = False, show_n: bool = False) -> Value:
+        """As `share_value`."""
+        self.estimates.append(share)
+        self.unseen |= whole
+        return share_value(share, n, whole, show_n)
+
+    def right(self, scores: Scores, name: str, slice_name: str, value: str, show_n: bool = False) -> Value:
+        """Exact match of an architecture or a baseline on one value of a slice."""
+        strata = _strata(slice_name, value)
+        whole = strata is not None and scores.all_unseen(name, **strata)
+        share = scores.share_right(name, slice_name, value, whole)
+        return self.show(share, scores.asked(slice_name, value), whole, show_n)
+
+    def notes(self) -> list[Note]:
+        return [*estimate_notes(self.estimates), *([UNSEEN_NOTE] if self.unseen else [])]
+
+
+def _strata(slice_name: str, value: str) -> dict[str, Any] | None:
+    """What the strata of a value have in common; None where it is not made of whole ones."""
+    if slice_name == "all":
+        return {}
+    if slice_name == "places":
+        return {"places": int(value)}
+    return {slice_name: value} if slice_name in ("operation", "digits", "signs") else None
 
 
 def label(scores: Scores, name: str) -> str:

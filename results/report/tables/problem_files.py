@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.results.records.slices import slice_predictions
-from bench.results.report.table import Column, Note, Table, Value, share_value
+from bench.results.report.table import Column, Note, Table, Value, figures, share_value, words
 from bench.results.report.tables.notes import estimate_notes
+from bench.results.report.tables.slices import ONLY_IF_MANY
 from bench.results.statistics.estimates import Estimate, estimate
 
 SPLITS = ("test", "validation", "train")
@@ -25,8 +26,6 @@ TITLES = {
     "range": "Exact match % on the test split, patterns trained on and beyond",
 }
 """Slice -> title, in the order of the tables."""
-ONLY_IF_MANY = ("places", "range")
-"""Slices that have a table only where they have more than one value."""
 MOST_LISTED = 10
 """Rows of a table of what is in no figure; `--json` lists all."""
 MOST_EXAMPLES = 3
@@ -36,7 +35,7 @@ Unused = tuple[int, str, str]
 """What is in no figure: its position in the file, its text, and the end of a sentence that begins with the text."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Row:
     """One architecture on one value of a slice."""
 
@@ -65,17 +64,7 @@ def outside_rows(predictions: Mapping[tuple[str, int], pd.DataFrame]) -> list[Ro
             slice_name, value, _, total = of_seeds[0]
             correct = [count for _, _, count, _ in of_seeds]
             share = estimate(correct, [total] * len(correct))
-            rows.append(
-                Row(
-                    slice=slice_name,
-                    value=value,
-                    architecture=name,
-                    seeds=list(frames),
-                    n=total,
-                    correct=correct,
-                    share=share,
-                )
-            )
+            rows.append(Row(slice_name, value, name, list(frames), total, correct, share))
     return rows
 
 
@@ -115,23 +104,16 @@ def unused_tables(
     """What is in no figure, and why: what is no operation on two numbers, what the suite cannot ask, and what has a
     wrong reference. `where`: what a position counts, such as 'line'.
     """
+    rows = {
+        str(position): {"position": Value(str(position)), "problem": Value(text), "it ...": Value(reason)}
+        for position, text, reason in wrong[:MOST_LISTED]
+    }
+    title, notes = f"Wrong references: {len(wrong):,}, in no figure", _cut(len(wrong), "of them")
+    columns = [Column("position", where, left=True), *words("problem", "it ...")]
     tables = [
         _by_reason("unread", "Cannot be read as one operation on two numbers", unread, where),
         _by_reason("left-out", "Cannot be asked in this suite", left_out, where),
-        Table(
-            key="wrong-references",
-            title=f"Wrong references: {len(wrong):,}, in no figure",
-            columns=[
-                Column("position", where, left=True),
-                Column("problem", "problem", left=True),
-                Column("reason", "it ...", left=True),
-            ],
-            rows={
-                str(position): {"position": Value(str(position)), "problem": Value(text), "reason": Value(reason)}
-                for position, text, reason in wrong[:MOST_LISTED]
-            },
-            notes=_cut(len(wrong), "of them"),
-        ),
+        Table(key="wrong-references", title=title, columns=columns, rows=rows, notes=notes),
     ]
     return [table for table in tables if table.rows]
 
@@ -141,24 +123,12 @@ def _by_reason(key: str, title: str, unused: Sequence[Unused], where: str) -> Ta
     for position, text, reason in unused:
         by_reason.setdefault(reason, []).append(f"{where} {position}: {text}")
     often = sorted(by_reason.items(), key=lambda item: -len(item[1]))
-    return Table(
-        key=key,
-        title=f"{title}: {len(unused):,}, in no figure",
-        columns=[
-            Column("reason", "it ...", left=True),
-            Column("problems", "problems"),
-            Column("examples", "such as", left=True),
-        ],
-        rows={
-            reason: {
-                "reason": Value(reason),
-                "problems": Value(f"{len(those):,}", n=len(those)),
-                "examples": Value("; ".join(those[:MOST_EXAMPLES])),
-            }
-            for reason, those in often[:MOST_LISTED]
-        },
-        notes=_cut(len(often), "reasons"),
-    )
+    rows = {}
+    for reason, those in often[:MOST_LISTED]:
+        some = Value("; ".join(those[:MOST_EXAMPLES]))
+        rows[reason] = {"it ...": Value(reason), "problems": Value(f"{len(those):,}", n=len(those)), "such as": some}
+    columns, notes = [*words("it ..."), *figures("problems"), *words("such as")], _cut(len(often), "reasons")
+    return Table(key=key, title=f"{title}: {len(unused):,}, in no figure", columns=columns, rows=rows, notes=notes)
 
 
 def _cut(there: int, what: str) -> list[Note]:

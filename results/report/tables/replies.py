@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.results.report.table import NO_VALUE, Column, Table, Value, number_value
+from bench.results.report.table import NO_VALUE, Column, Table, Value, figures, number_value, words
 
 
 @dataclass(frozen=True)
@@ -74,19 +74,9 @@ def reply_table(replies: Sequence[Reply]) -> Table:
             "model": Value(model),
             "answer": Value(reply.answer or f"no number: {written}"),
             "right": Value("right" if reply.right else "wrong"),
-            "confidence": number_value(100 * reply.confidence, decimals=1),
-            "seconds": number_value(1000 * reply.seconds, decimals=1),
+            "confidence %": number_value(100 * reply.confidence, decimals=1),
+            "ms": number_value(1000 * reply.seconds, decimals=1),
         } | ({"workings": Value(reply.workings or NO_VALUE)} if workings else {})
-    return Table(
-        key="replies",
-        title=f"{first.expression} = {first.expected}   ({whether_seen(replies)})",
-        columns=[
-            Column("model", "model", left=True),
-            *([Column("workings", "workings", left=True)] if workings else []),
-            Column("answer", "answer", left=True),
-            Column("right", "", left=True),
-            Column("confidence", "confidence %"),
-            Column("seconds", "ms"),
-        ],
-        rows=rows,
-    )
+    columns = [*words("model", *(["workings"] if workings else []), "answer"), Column("right", "", left=True)]
+    title = f"{first.expression} = {first.expected}   ({whether_seen(replies)})"
+    return Table(key="replies", title=title, columns=[*columns, *figures("confidence %", "ms")], rows=rows)

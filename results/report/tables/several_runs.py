@@ -2,16 +2,28 @@
 
 from collections.abc import Sequence
 
-from bench.results.report.table import ARCHITECTURE, Column, Note, Table, Value, number_value, share_value
+from bench.results.report.table import (
+    ARCHITECTURE,
+    Column,
+    Note,
+    Table,
+    Value,
+    figures,
+    number_value,
+    share_value,
+    words,
+)
 from bench.results.report.tables.learning import by_learning, reached_key
-from bench.results.report.tables.notes import estimate_notes
+from bench.results.report.tables.notes import Shares, estimate_notes
 from bench.results.report.tables.summary import summary
 from bench.results.statistics.comparison import SOLVED
-from bench.results.statistics.estimates import FEWEST_TASKS, Estimate, interquartile_mean
+from bench.results.statistics.estimates import FEWEST_TASKS, interquartile_mean
 from bench.results.statistics.scores import Scores
 
 LEARNT = ("solved", reached_key("examples", SOLVED))
 """Columns of learning that the table by suite has."""
+FROM_SUMMARY = ("architecture", "exact_match", "train_seconds")
+"""Columns of the summary that the table by run has."""
 
 
 def one_a_suite(groups: Sequence[Scores]) -> dict[str, Scores]:
@@ -38,11 +50,8 @@ def across_suites(groups: Sequence[Scores]) -> Table | None:
         middle = interquartile_mean([list(of_suite["correct"] / of_suite["total"]) for of_suite in asked])
         seeds = sorted({len(of_suite) for of_suite in asked})
         seeds_text = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-        rows[name] = {
-            "architecture": Value(name),
-            "exact_match": share_value(middle),
-            "seeds": Value(seeds_text, value=seeds[0]),
-        }
+        rows[name] = {"architecture": Value(name), "exact match %": share_value(middle)}
+        rows[name]["seeds a suite"] = Value(seeds_text, value=seeds[0])
         if middle.low is None:
             without_interval.append(middle)
     if not rows:
@@ -51,59 +60,36 @@ def across_suites(groups: Sequence[Scores]) -> Table | None:
         f"Each figure is the mean of the middle half of all scores, one a seed of each of {len(suites)} suites "
         f"({', '.join(suites)}), with the 95 % interval of a bootstrap stratified by suite (Agarwal et al. 2021)."
     )
-    return Table(
-        key="across-suites",
-        title="Interquartile mean over suites",
-        columns=[ARCHITECTURE, Column("exact_match", "exact match %"), Column("seeds", "seeds a suite")],
-        rows=rows,
-        notes=[Note(explained), *estimate_notes(without_interval)],
-    )
+    columns, notes = figures("exact match %", "seeds a suite"), [Note(explained), *estimate_notes(without_interval)]
+    title = "Interquartile mean over suites"
+    return Table(key="across-suites", title=title, columns=[ARCHITECTURE, *columns], rows=rows, notes=notes)
 
 
 def by_suite(groups: Sequence[Scores]) -> Table:
     """A row for each suite and architecture: exact match, and how it was learnt."""
-    rows: dict[str, dict[str, Value]] = {}
-    notes: list[Note] = []
-    learnt: list[Column] = []
+    rows, notes, learnt = {}, [], []
     for scores in groups:
         suite, scored, learning = scores.plan["suite"]["name"], summary(scores), by_learning(scores)
         learnt = [learning.column(key) for key in LEARNT]
         for name, row in learning.rows.items():
             right = scored.rows[name]["exact_match"]
             shown = {key: row[key] for key in ("architecture", *LEARNT)}
-            rows[f"{suite}, {name}"] = {"suite": Value(suite), "exact_match": right, "n": number_value(right.n)} | shown
+            rows[f"{suite}, {name}"] = shown | {"suite": Value(suite), "exact_match": right, "n": number_value(right.n)}
         notes += [*scored.noted("interval", "no interval", "not tuned"), *learning.noted("solved", "reached")]
-    columns = [Column("suite", "suite", left=True), ARCHITECTURE, Column("exact_match", "exact match %")]
-    return Table(
-        key="by-suite",
-        title="By suite",
-        columns=[*columns, Column("n", "n"), *learnt],
-        rows=rows,
-        notes=list(dict.fromkeys(notes)),
-    )
+    columns = [*words("suite", "architecture"), Column("exact_match", "exact match %"), *figures("n"), *learnt]
+    return Table(key="by-suite", title="By suite", columns=columns, rows=rows, notes=list(dict.fromkeys(notes)))
 
 
 def by_run(scores: Scores) -> Table:
     """A row for each architecture of each run, of one suite: exact match, by digit pattern too, and time."""
-    scored, rows = summary(scores), {}
-    estimates: list[Estimate] = []
+    scored, shares, rows, patterns = summary(scores), Shares(), {}, scores.values("digits")
     # The calculator's row would say nothing: it is right everywhere.
-    names = [*scores.architectures, *(name for name in scores.baseline_names if name != "calculator")]
-    patterns = scores.values("digits")
-    for name in names:
-        shares = {
-            pattern: scores.share_right(name, "digits", pattern, scores.all_unseen(name, digits=pattern))
-            for pattern in patterns
-        }
-        estimates += shares.values()
-        taken = ("architecture", "exact_match", "train_seconds")
-        rows[name] = {key: scored.rows[name][key] for key in taken if key in scored.rows[name]}
-        rows[name] |= {pattern: share_value(share) for pattern, share in shares.items()}
-    of_patterns = [Column(key, f"{key} % (n = {scores.asked('digits', key):,})") for key in patterns]
-    return Table(
-        key="by-run",
-        title="By run",
-        columns=[ARCHITECTURE, scored.column("exact_match"), *of_patterns, scored.column("train_seconds")],
-        rows=rows,
-        notes=list(dict.fromkeys([*scored.noted("interval", "shared"), *estimate_notes(estimates)])),
-    )
+    for name in [*scores.architectures, *(name for name in scores.baseline_names if name != "calculator")]:
+        rows[name] = {key: value for key, value in scored.rows[name].items() if key in FROM_SUMMARY}
+        for pattern in patterns:
+            whole = scores.all_unseen(name, digits=pattern)
+            rows[name][pattern] = shares.show(scores.share_right(name, "digits", pattern, whole))
+    of_patterns = [Column(pattern, f"{pattern} % (n = {scores.asked('digits', pattern):,})") for pattern in patterns]
+    columns = [ARCHITECTURE, scored.column("exact_match"), *of_patterns, scored.column("train_seconds")]
+    notes = list(dict.fromkeys([*scored.noted("interval", "shared"), *shares.notes()]))
+    return Table(key="by-run", title="By run", columns=columns, rows=rows, notes=notes)

@@ -3,10 +3,26 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.results.report.table import ARCHITECTURE, NO_VALUE, Column, Note, Table, Value, number_value
+from bench.results.report.table import NO_VALUE, Column, Note, Table, Value, figures, number_value, words
 
 TIME = "seconds_per_token"
 """`cost` of the curves of time; that of the others is memory."""
+FIGURES = {
+    "parameters": ("parameters", 0),
+    "train_tokens_per_second": ("train tokens/s", 0),
+    "train_examples_per_second": ("train examples/s", 0),
+    "decode_problems_per_second": ("decode/s", 0),
+    "decode_alone_per_second": ("decode/s alone", 0),
+    "peak_memory_mb": ("peak MB", 1),
+    "flops_per_token": ("FLOPs/token", 0),
+    "flops_per_byte": ("FLOPs/byte", 2),
+    "share_of_peak": ("share of peak %", 1),
+}
+"""Figure of a row -> label, decimals."""
+RATIO_NOTE = Note(
+    "Above 1, the first is faster. The ratio is taken within each round; the figure is the median over rounds, with "
+    "its quartiles."
+)
 
 
 def speed(rows: Sequence[dict[str, Any]], decoded_symbols: int) -> Table:
@@ -28,38 +44,13 @@ def speed(rows: Sequence[dict[str, Any]], decoded_symbols: int) -> Table:
             f"{', '.join(optimizers)}, with clipping. GPT-2 and T5 alone are asked for answers, by `generate` with its "
             "cache."
         )
-    return Table(
-        key="speed",
-        title="Speed and memory",
-        columns=[
-            Column("model", "model", left=True),
-            Column("parameters", "parameters"),
-            Column("train_tokens_per_second", "train tokens/s"),
-            Column("train_examples_per_second", "train examples/s"),
-            Column("decode_problems_per_second", "decode/s"),
-            Column("decode_alone_per_second", "decode/s alone"),
-            Column("peak_memory_mb", "peak MB"),
-            Column("flops_per_token", "FLOPs/token"),
-            Column("flops_per_byte", "FLOPs/byte"),
-            Column("share_of_peak", "share of peak %"),
-        ],
-        rows={
-            row["architecture"]: {
-                "model": Value(row["architecture"]),
-                "parameters": number_value(row["parameters"]),
-                "train_tokens_per_second": _with_quartiles(row, "train_tokens_per_second"),
-                "train_examples_per_second": _with_quartiles(row, "train_examples_per_second"),
-                "decode_problems_per_second": _with_quartiles(row, "decode_problems_per_second"),
-                "decode_alone_per_second": _with_quartiles(row, "decode_alone_per_second"),
-                "peak_memory_mb": number_value(row["peak_memory_mb"], decimals=1),
-                "flops_per_token": number_value(row["flops_per_token"]),
-                "flops_per_byte": number_value(row["flops_per_byte"], decimals=2),
-                "share_of_peak": _with_quartiles(row, "share_of_peak", 100, decimals=1),
-            }
-            for row in measured
-        },
-        notes=list(map(Note, notes)),
-    )
+    lines = {
+        row["architecture"]: {"model": Value(row["architecture"])}
+        | {key: _figure(row, key, decimals) for key, (_, decimals) in FIGURES.items()}
+        for row in measured
+    }
+    columns = [*words("model"), *(Column(key, title) for key, (title, _) in FIGURES.items())]
+    return Table(key="speed", title="Speed and memory", columns=columns, rows=lines, notes=list(map(Note, notes)))
 
 
 def ratios(measured: Mapping[str, Sequence[dict[str, Any]]]) -> Table | None:
@@ -72,24 +63,12 @@ def ratios(measured: Mapping[str, Sequence[dict[str, Any]]]) -> Table | None:
             for ratio in row["ratios"]:
                 about = {"ours": row["architecture"], "beside": ratio["to"], "of": ratio["of"]}
                 line = rows.setdefault(", ".join(about.values()), {key: Value(text) for key, text in about.items()})
-                line[f"ratio {name}"] = _with_quartiles(ratio, "ratio", decimals=2)
+                line[f"ratio {name}"] = _figure(ratio, "ratio", decimals=2)
     if not rows:
         return None
-    return Table(
-        key="ratios",
-        title="Side by side",
-        columns=[
-            *(Column(key, key, left=True) for key in ("ours", "beside", "of")),
-            *(Column(f"ratio {name}", "times as fast" + (f", {name}" if name else "")) for name in measured),
-        ],
-        rows=rows,
-        notes=[
-            Note(
-                "Above 1, the first is faster. The ratio is taken within each round; the figure is the median over "
-                "rounds, with its quartiles."
-            )
-        ],
-    )
+    columns = [Column(f"ratio {name}", "times as fast" + (f", {name}" if name else "")) for name in measured]
+    columns = [*words("ours", "beside", "of"), *columns]
+    return Table(key="ratios", title="Side by side", columns=columns, rows=rows, notes=[RATIO_NOTE])
 
 
 def growth(curves: Sequence[dict[str, Any]], margin: float) -> Table:
@@ -108,58 +87,38 @@ def growth(curves: Sequence[dict[str, Any]], margin: float) -> Table:
             "expected": number_value(curve["expected_slope"], decimals=2),
             "exception": Value("exception" if curve["exception"] else ""),
         }
-    return Table(
-        key="growth",
-        title="How cost grows",
-        columns=[
-            ARCHITECTURE,
-            Column("cost", "cost", left=True),
-            Column("against", "against", left=True),
-            Column("medians", "medians"),
-            Column("slope", "slope"),
-            Column("expected", "expected"),
-            Column("exception", "", left=True),
-        ],
-        rows=rows,
-        notes=[
-            Note(
-                "The slope is the power with which a cost grows. The expected one is that of the counted FLOPs a "
-                f"token; of memory it is 1. An exception is more than {margin} above it. Not counted are elementwise "
-                "work, steps one after another, and the update, whose cost in Muon grows with the cube of the width "
-                "whatever the batch."
-            )
-        ],
+    columns = [*words("architecture", "cost", "against"), *figures("medians", "slope", "expected")]
+    columns.append(Column("exception", "", left=True))
+    explained = (
+        "The slope is the power with which a cost grows. The expected one is that of the counted FLOPs a token; of "
+        f"memory it is 1. An exception is more than {margin} above it. Not counted are elementwise work, steps one "
+        "after another, and the update, whose cost in Muon grows with the cube of the width whatever the batch."
     )
+    return Table(key="growth", title="How cost grows", columns=columns, rows=rows, notes=[Note(explained)])
 
 
 def slopes(curves: Sequence[dict[str, Any]], margin: float) -> Table:
     """One row an architecture, one column a cost and what it grows with: the slope beside the expected one."""
     rows: dict[str, dict[str, Value]] = {}
-    columns = {}
     for curve in curves:
-        key = f"{'time' if curve['cost'] == TIME else 'memory'}, {curve['against']}"
-        columns[key] = Column(key, key)
+        column = f"{'time' if curve['cost'] == TIME else 'memory'}, {curve['against']}"
         expected = round(curve["expected_slope"], 2) + 0.0  # never -0
         text = f"{curve['slope']:.2f} ({expected:.2f})" + (" !" if curve["exception"] else "")
         row = rows.setdefault(curve["architecture"], {"architecture": Value(curve["architecture"])})
-        row[key] = Value(text, value=curve["slope"])
-    return Table(
-        key="slopes",
-        title="How cost grows",
-        columns=[ARCHITECTURE, *columns.values()],
-        rows=rows,
-        notes=[
-            Note(
-                "Figures are the power with which time a token and peak memory grow. In brackets stands that of the "
-                f"counted FLOPs a token; of memory it is 1. ! marks a power more than {margin} above it."
-            )
-        ],
+        row[column] = Value(text, value=curve["slope"])
+    columns = [*words("architecture"), *figures(*dict.fromkeys(key for row in rows.values() for key in list(row)[1:]))]
+    explained = (
+        "Figures are the power with which time a token and peak memory grow. In brackets stands that of the counted "
+        f"FLOPs a token; of memory it is 1. ! marks a power more than {margin} above it."
     )
+    return Table(key="slopes", title="How cost grows", columns=columns, rows=rows, notes=[Note(explained)])
 
 
-def _with_quartiles(row: dict[str, Any], name: str, factor: float = 1, decimals: int = 0) -> Value:
-    if row[name] is None:
-        return Value(NO_VALUE)
+def _figure(row: dict[str, Any], name: str, decimals: int = 0) -> Value:
+    """A figure of a row, with its quartiles where it has them; a share in percent."""
+    factor = 100 if name == "share_of_peak" else 1
+    if row[name] is None or f"{name}_quartiles" not in row:
+        return number_value(row[name], decimals)
     middle, low, high = (factor * value for value in (row[name], *row[f"{name}_quartiles"]))
     text = f"{middle:,.{decimals}f} [{low:,.{decimals}f}, {high:,.{decimals}f}]"
     return Value(text, value=middle, low=low, high=high)

@@ -51,13 +51,13 @@ def test_the_middle_half_of_all_scores_of_whoever_was_asked_all_suites(runs: lis
     assert list(table.rows) == list(SHARES)
     for name, row in table.rows.items():
         scores = sorted(_of_seed(share, seed) for share in SHARES[name] for seed in (0, 1, 2))
-        right = row["exact_match"]
+        right = row["exact match %"]
         assert right.value is not None
         assert right.low is not None
         assert right.high is not None
         assert abs(right.value - 100 * fmean(scores[3:12])) < 0.5  # of 15 scores; shares are of whole problems
         assert right.low < right.value < right.high
-        assert row["seeds"].text == "3"
+        assert row["seeds a suite"].text == "3"
     assert "one a seed of each of 5 suites (s0, s1, " in table.notes[0].text
 
 

@@ -9,7 +9,7 @@ import pytest
 from bench.results.report.contents import Contents
 from bench.results.report.latex import BOLD_NOTE, WIDTH, _bold, _table, latex
 from bench.results.report.table import ARCHITECTURE, Column, Note, Table, Value
-from bench.results.report.tables.slices import by_operation
+from bench.results.report.tables.slices import by_slice
 from bench.results.report.tables.summary import summary
 
 GOLDEN = (
@@ -55,7 +55,9 @@ def test_the_best_is_bold_and_so_is_who_does_not_differ_significantly(report: Co
     rows = [replace(row, verdict=verdicts.get(row.value, row.verdict)) for row in comparison.rows]
     part = replace(part, comparisons=[replace(comparison, rows=rows)])
     bold = {"lstm": "*", "transformer": "+-*/"}
-    assert _bold(part, by_operation(part.scores)) == {(name, value) for name in bold for value in bold[name]}
+    operations = by_slice(part.scores, "operation")
+    assert operations is not None
+    assert _bold(part, operations) == {(name, value) for name in bold for value in bold[name]}
 
 
 def test_overall_bold_is_what_all_pairs_together_cannot_tell(report: Contents) -> None:

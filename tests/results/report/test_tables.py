@@ -87,8 +87,8 @@ def test_every_share_equals_the_one_counted_from_the_predictions(run_directory: 
         all_digits = sum(symbol.isdigit() for item in rows for symbol in item["answer"])
         digits.append(sum(int(item["digits_right"]) for item in rows) / all_digits)
     assert len(strata) == 64
-    assert row["mean_over_strata"] == written(over_strata)
-    assert row["digits_right"] == written(digits)
+    assert row["mean over strata %"] == written(over_strata)
+    assert row["digits right %"] == written(digits)
 
     for key, column, values in (
         ("operation", "op", ["+", "-", "*", "/"]),
@@ -124,14 +124,14 @@ def test_the_summary_says_too_when_all_unseen_problems_are_asked(
     write_plan(run_directory, make_plan(strata=strata))
     row = texts(tables_of(run_directory)["summary"])["lstm"]
     assert row["exact_match"] == f"{share_right(rows_on_disk(run_directory, 'lstm'))[0]} all unseen"
-    assert "all unseen" not in row["mean_over_strata"]
+    assert "all unseen" not in row["mean over strata %"]
 
 
 def test_costs_are_medians_over_seeds(run_directory: Path) -> None:
     row = texts(tables_of(run_directory)["summary"])["transformer"]
     costs = {"parameters": "10,100", "examples": "3,000", "flops": "6.00e9", "train_seconds": "6.5", "seeds": "3"}
-    costs |= {"tokens_per_second": "12,000", "examples_per_second": "1,200", "decode_per_second": "800"}
-    costs |= {"peak_memory": "12.5", "decoding_state": "64", "weight_bits": "32.0"}
+    costs |= {"tokens_per_second": "12,000", "examples_per_second": "1,200", "decode_problems_per_second": "800"}
+    costs |= {"peak_memory_mb": "12.5", "state_bytes": "64", "weight_bits": "32.0"}
     assert {key: row[key] for key in costs} == costs
     assert not tables_of(run_directory)["summary"].noted("shared")
 
@@ -226,7 +226,7 @@ def test_what_a_reader_must_know_is_marked(
     assert tables["summary"].rows["crowded"]["train_seconds"].shared
     assert summary["untuned"]["train_seconds"] == "2.5"
     assert summary["sparse"]["parameters"] == "40,000 (10,000 active)"
-    assert summary["sparse"]["peak_memory"] == "-"
+    assert summary["sparse"]["peak_memory_mb"] == "-"
     notes = "\n".join(note.text for note in tables["summary"].notes)
     assert "! untuned was not tuned for this (its settings were tuned for: tiny 10k examples=3000)." in notes
     assert "unequal: big was not fitted" in notes
@@ -357,7 +357,7 @@ def test_the_audit_has_what_each_cell_used_and_is_left_out_at_the_end_of_a_run(r
     assert table.detail
     rows = texts(table)
     assert len(rows) == 6
-    assert (rows["lstm seed 0"]["missed"], rows["lstm seed 0"]["tuned"]) == ("0", "this")
-    expected = {"missed": "+1.00 %", "exclusive": "no", "data": "longer", "tuned": record.preset}
-    expected |= {"train_seconds": f"~{record.train_seconds}"}
+    assert (rows["lstm seed 0"]["missed by"], rows["lstm seed 0"]["tuned for"]) == ("0", "this")
+    expected = {"missed by": "+1.00 %", "exclusive": "no", "data": "longer", "tuned for": record.preset}
+    expected |= {"train s": f"~{record.train_seconds}"}
     assert {key: rows["lstm seed 2"][key] for key in expected} == expected
