@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.asking.problem_files import Scored
-    from bench.datasets.reading.problem_files import Outside, Unused
+    from bench.datasets.reading.problem_files import Outside
     from bench.datasets.suites import Suite
+    from bench.results.report.tables.problem_files import Row
 
 
 def print_scored(
@@ -30,6 +31,8 @@ def print_scored(
     Raises:
         UserError: not one problem is left to score; it says what became of them.
     """
+    from dataclasses import asdict, astuple
+
     from bench.cli.output import console, print_json
     from bench.errors import UserError
     from bench.results.report.tables.problem_files import outside_rows, outside_tables, unused_tables
@@ -45,14 +48,14 @@ def print_scored(
         print_json(
             [
                 *(_figures(row) for row in rows),
-                *(_row("not read", unused) for unused in scored.unread),
-                *(_row("wrong reference", unused) for unused in scored.wrong),
-                *(_row("cannot be asked", unused) for unused in scored.left_out),
+                *({"table": "not read"} | asdict(unused) for unused in scored.unread),
+                *({"table": "wrong reference"} | asdict(unused) for unused in scored.wrong),
+                *({"table": "cannot be asked"} | asdict(unused) for unused in scored.left_out),
             ]
         )
         return
     tables = outside_tables(rows, labels, unseen, pretrained)
-    unread, left_out, wrong = (list(map(_texts, some)) for some in (scored.unread, scored.left_out, scored.wrong))
+    unread, left_out, wrong = (list(map(astuple, some)) for some in (scored.unread, scored.left_out, scored.wrong))
     tables += unused_tables(unread, left_out, wrong, where)
     print_tables(console(), [*head, *notes], tables)
 
@@ -71,25 +74,7 @@ def _head(path: Path, outside: Outside, scored: Scored, suite: Suite) -> list[st
     ]
 
 
-def _figures(row: Any) -> dict[str, Any]:
-    return {
-        "table": "exact match",
-        "slice": row.slice,
-        "value": row.value,
-        "architecture": row.architecture,
-        "seeds": row.seeds,
-        "n": row.n,
-        "correct": row.correct,
-        "exact_match": row.share.mean,
-        "low": row.share.low,
-        "high": row.share.high,
-        "interval_over": row.share.unit,
-    }
-
-
-def _row(table: str, unused: Unused) -> dict[str, Any]:
-    return {"table": table, "position": unused.position, "text": unused.text, "reason": unused.reason}
-
-
-def _texts(unused: Unused) -> tuple[int, str, str]:
-    return unused.position, unused.text, unused.reason
+def _figures(row: Row) -> dict[str, Any]:
+    share = {"exact_match": row.share.mean, "low": row.share.low, "high": row.share.high}
+    counted = {key: value for key, value in vars(row).items() if key != "share"}
+    return {"table": "exact match"} | counted | share | {"interval_over": row.share.unit}

@@ -44,20 +44,12 @@ def latex(report: Contents) -> str:
 
 def _table(table: Table, bold: set[tuple[str, str]]) -> str:
     lines = ["\\begin{table}[htbp]", "\\centering\\footnotesize", f"\\caption{{{_escaped(table.title)}}}"]
-    values = table.lines()
     for places in fitting(table, WIDTH):
         columns = [table.columns[place] for place in places]
-        alignments = (
-            r"p{0.5\textwidth}"
-            if max(len(line[place].text) for line in values) > WRAPPED
-            else "l"
-            if column.left
-            else "r"
-            for place, column in zip(places, columns, strict=True)
-        )
+        alignments = [_alignment(table, place) for place in places]
         lines += [f"\\begin{{tabular}}{{{''.join(alignments)}}}", "\\toprule"]
         lines += [_row([_escaped(column.label) for column in columns]), "\\midrule"]
-        for about, line in zip(table.rows, values, strict=True):
+        for about, line in zip(table.rows, table.lines(), strict=True):
             texts = [_escaped(line[place].text) for place in places]
             marked = [
                 rf"\textbf{{{text}}}" if (about, column.key) in bold else text
@@ -73,6 +65,12 @@ def _table(table: Table, bold: set[tuple[str, str]]) -> str:
 def _row(texts: list[str]) -> str:
     # In braces, since a * or [ right after the line above would be taken for an argument of its end.
     return f"{{{texts[0]}}} & {' & '.join(texts[1:])} \\\\"
+
+
+def _alignment(table: Table, place: int) -> str:
+    if max(len(line[place].text) for line in table.lines()) > WRAPPED:
+        return r"p{0.5\textwidth}"
+    return "l" if table.columns[place].left else "r"
 
 
 def _bold(part: Part, table: Table) -> set[tuple[str, str]]:

@@ -32,9 +32,6 @@ class Column:
     """aligned left; figures are aligned right"""
 
 
-ARCHITECTURE = Column("architecture", "architecture", left=True)
-
-
 def words(*labels: str) -> list[Column]:
     """Columns of words whose keys are their labels."""
     return [Column(label, label, left=True) for label in labels]

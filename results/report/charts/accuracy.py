@@ -15,7 +15,7 @@ CLASS_COLOURS = ("#7764d8", "#88ccee", "#44aa99", "#117733", "#ddcc77", "#cc6677
 """Of the classes of wrong answers (after Tol 2021, `muted`): none is an architecture's."""
 
 
-def exact_match(scores: Scores, styles: dict[str, style.Style]) -> Chart:
+def exact_match(scores: Scores, styles: style.Styles) -> Chart:
     """Overall and by operation: mean, interval, every seed, and `nearest` as the bound from below."""
     slices = [("all", "all"), *(("operation", operation) for operation in scores.values("operation"))]
     means, seeds, nearest, shares = [], [], [], []

@@ -20,16 +20,14 @@ CURVE_CAPTION = (
 )
 
 
-def learning_curves(scores: Scores, styles: dict[str, style.Style]) -> list[Chart]:
+def learning_curves(scores: Scores, styles: style.Styles) -> list[Chart]:
     """Exact match on validation against examples, training seconds and FLOPs."""
     frame = curve_frame(scores)
     axes = (("examples", "examples"), ("train_seconds", "seconds"), ("flops", "FLOPs"))
     return [] if frame.empty else [_learning_curve(scores, styles, frame, *axis) for axis in axes]
 
 
-def _learning_curve(
-    scores: Scores, styles: dict[str, style.Style], frame: pd.DataFrame, column: str, against: str
-) -> Chart:
+def _learning_curve(scores: Scores, styles: style.Styles, frame: pd.DataFrame, column: str, against: str) -> Chart:
     shared = style.sharing(scores) if column == "train_seconds" else set()
     drawn = style.drawn_as(scores, styles, shared)
     frame = frame.assign(
@@ -86,7 +84,7 @@ def curve_frame(scores: Scores) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def performance_profile(groups: Sequence[Scores], styles: dict[str, style.Style]) -> Chart | None:
+def performance_profile(groups: Sequence[Scores], styles: style.Styles) -> Chart | None:
     """Over the suites of several groups: the share that an architecture learns within tau times the fastest's examples.
 
     A suite counts as learnt by the median seed's first validation with 90 % right. None with fewer than 5 suites, or

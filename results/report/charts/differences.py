@@ -19,7 +19,7 @@ FOREST_CAPTION = (
 )
 
 
-def differences(scores: Scores, comparisons: Sequence[Comparison], styles: dict[str, style.Style]) -> list[Chart]:
+def differences(scores: Scores, comparisons: Sequence[Comparison], styles: style.Styles) -> list[Chart]:
     """Pairwise differences as forest plots: every pair overall, and the best architecture against each by slice."""
     if not comparisons:
         return []

@@ -30,7 +30,11 @@ class Style:
     shape: str
 
 
-def styles_of(names: Sequence[str]) -> dict[str, Style]:
+Styles = dict[str, Style]
+"""By name."""
+
+
+def styles_of(names: Sequence[str]) -> Styles:
     """A style for each name, by its place: two names of one colour have other dashes and shapes."""
     return {
         name: Style(
@@ -89,7 +93,7 @@ def chart_label(scores: Scores, name: str, shared: bool = False) -> str:
     return f"{SHARED} {label(scores, name)}" if shared else label(scores, name)
 
 
-def drawn_as(scores: Scores, styles: Mapping[str, Style], shared: Collection[str] = ()) -> dict[str, Style]:
+def drawn_as(scores: Scores, styles: Styles, shared: Collection[str] = ()) -> dict[str, Style]:
     """What charts call each architecture -> its style."""
     return {chart_label(scores, name, name in shared): styles[name] for name in scores.architectures}
 

@@ -11,31 +11,18 @@ from bench.results.report.charts.chart import SHARED_CAPTION, Chart, interval, i
 from bench.results.statistics.scores import Scores
 
 
-def trade_offs(scores: Scores, styles: dict[str, style.Style]) -> list[Chart]:
+def trade_offs(scores: Scores, styles: style.Styles) -> list[Chart]:
     """Exact match against training time and throughput, with the front of architectures that no other one beats."""
     axes = (
-        ("train-seconds", "train_seconds", "training seconds", "training time", True),
-        ("examples-per-second", "examples_per_second", "training examples a second", "training throughput", False),
-        (
-            "decode-per-second",
-            "decode_problems_per_second",
-            "problems answered a second",
-            "answering throughput",
-            False,
-        ),
+        ("train-seconds", "train_seconds", "training seconds", "training time"),
+        ("examples-per-second", "examples_per_second", "training examples a second", "training throughput"),
+        ("decode-per-second", "decode_problems_per_second", "problems answered a second", "answering throughput"),
     )
     return [chart for axis in axes if (chart := _trade_off(scores, styles, *axis)) is not None]
 
 
-def _trade_off(
-    scores: Scores,
-    styles: dict[str, style.Style],
-    name: str,
-    column: str,
-    title: str,
-    against: str,
-    less_is_better: bool,
-) -> Chart | None:
+def _trade_off(scores: Scores, styles: style.Styles, name: str, column: str, title: str, against: str) -> Chart | None:
+    less_is_better = column == "train_seconds"
     shared = style.sharing(scores)
     drawn = style.drawn_as(scores, styles, shared)
     rows, seeds, shares = [], [], []
@@ -76,11 +63,8 @@ def _trade_off(
         points.encode(x=x, y=y, color=colour, shape=shape, tooltip=tooltip),
     ]
     if shared:
-        grey = (
-            alt.Chart(frame)
-            .transform_filter("datum.shared")
-            .mark_point(size=30, filled=True, opacity=1, color=style.GREY)
-        )
+        crowded = alt.Chart(frame).transform_filter("datum.shared")
+        grey = crowded.mark_point(size=30, filled=True, opacity=1, color=style.GREY)
         layers.append(grey.encode(x=x, y=y, tooltip=tooltip))
     return Chart(
         name=f"accuracy-{name}",

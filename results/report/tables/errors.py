@@ -1,6 +1,6 @@
 """The tables of error anatomy: how often an architecture errs in which way, and some of its wrong answers."""
 
-from bench.results.report.table import ARCHITECTURE, NO_VALUE, Note, Table, Value, figures, share_value, words
+from bench.results.report.table import NO_VALUE, Note, Table, Value, figures, share_value, words
 from bench.results.report.tables.notes import label
 from bench.results.statistics.anatomy import CLASSES, anatomy_frame, examples
 from bench.results.statistics.estimates import Estimate, shares_across_seeds
@@ -47,7 +47,7 @@ def _by_kind(scores: Scores, shares: ErrorShares) -> Table:
         for name, of_architecture in shares.items()
     }
     title = f"Wrong answers by kind, % of all test problems (n = {asked:,}, per seed)"
-    columns = [ARCHITECTURE, *figures(*CLASSES)]
+    columns = [*words("architecture"), *figures(*CLASSES)]
     return Table(key="errors", title=title, columns=columns, rows=rows, notes=[KINDS_NOTE], detail=True)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from math import isinf
 
-from bench.results.report.table import ARCHITECTURE, NO_VALUE, Column, Note, Table, Value, number_value, share_value
+from bench.results.report.table import NO_VALUE, Column, Note, Table, Value, number_value, share_value, words
 from bench.results.report.tables.notes import SHARED_NOTE, label
 from bench.results.statistics.learning import COSTS, LEVELS, Learning, learning
 from bench.results.statistics.scores import Scores
@@ -22,7 +22,7 @@ REACHED_NOTE = Note(
 
 def by_learning(scores: Scores) -> Table:
     """One row an architecture."""
-    columns = [ARCHITECTURE, Column("solved", "seeds with 99 % in the end")]
+    columns = [*words("architecture"), Column("solved", "seeds with 99 % in the end")]
     columns += [
         Column(reached_key(cost, level), f"{LABELS[cost]} to {100 * level:.0f} %") for level in LEVELS for cost in COSTS
     ]
@@ -51,8 +51,5 @@ def reached_key(cost: str, level: float) -> str:
 def _solved(learnt: Learning) -> Value:
     if learnt.solved is None:
         return Value(NO_VALUE)
-    share = learnt.solved
-    assert share.low is not None
-    assert share.high is not None
-    interval = f"[{100 * share.low:.1f}, {100 * share.high:.1f}]"
-    return replace(share_value(share), text=f"{round(share.mean * share.n)} of {share.n} {interval}")
+    share, seeds = share_value(learnt.solved), learnt.solved.n
+    return replace(share, text=f"{round(learnt.solved.mean * seeds)} of {seeds} [{share.low:.1f}, {share.high:.1f}]")

@@ -18,6 +18,18 @@ DIVERGED_NOTE = Note(
     "out."
 )
 UNSEEN_NOTE = Note(f"`{ALL_UNSEEN}`: the test set holds all problems of this kind that the test split has.")
+ESTIMATE_NOTES = {
+    ONE_SEED: Note(
+        "Of one seed, or one set of predictions, the interval is a 95 % Wilson interval over the problems asked. It says "
+        "nothing of other seeds, and is rather too narrow, since sign variants of one problem are not independent.",
+        "interval",
+    ),
+    ALL_EQUAL: Note("There is no interval where all seeds scored the same.", "no interval"),
+    ALL_UNSEEN: Note(
+        "There is no interval where one seed was asked all unseen problems: nothing was sampled.", "no interval"
+    ),
+}
+"""`note` of an estimate -> what a table says."""
 
 
 class Shares:
@@ -93,21 +105,8 @@ def estimate_notes(estimates: Sequence[Estimate], asked: bool = True) -> list[No
         text += " n is the number of problems asked, per seed." if asked else ""
         notes.append(Note(text, "interval"))
     for found, n in dict.fromkeys((estimate.note, estimate.n) for estimate in estimates if estimate.note):
-        if found == ONE_SEED:
-            text = (
-                "Of one seed, or one set of predictions, the interval is a 95 % Wilson interval over the problems "
-                "asked. It says nothing of other seeds, and it is rather too narrow, since sign variants of one "
-                "problem are not independent."
-            )
-            notes.append(Note(text, "interval"))
-        elif found == ALL_EQUAL:
-            notes.append(Note("There is no interval where all seeds scored the same.", "no interval"))
-        elif found == ALL_UNSEEN:
-            text = "There is no interval where one seed was asked all unseen problems: nothing was sampled."
-            notes.append(Note(text, "no interval"))
-        else:
-            text = f"There is no interval over {n} seed{'s' if n > 1 else ''}: that takes {FEWEST_SEEDS}."
-            notes.append(Note(text, "no interval"))
+        few = f"There is no interval over {n} seed{'s' if n > 1 else ''}: that takes {FEWEST_SEEDS}."
+        notes.append(ESTIMATE_NOTES.get(found, Note(few, "no interval")))
     return list(dict.fromkeys(notes))
 
 

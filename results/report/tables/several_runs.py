@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from bench.results.report.table import (
-    ARCHITECTURE,
     Column,
     Note,
     Table,
@@ -62,7 +61,7 @@ def across_suites(groups: Sequence[Scores]) -> Table | None:
     )
     columns, notes = figures("exact match %", "seeds a suite"), [Note(explained), *estimate_notes(without_interval)]
     title = "Interquartile mean over suites"
-    return Table(key="across-suites", title=title, columns=[ARCHITECTURE, *columns], rows=rows, notes=notes)
+    return Table(key="across-suites", title=title, columns=[*words("architecture"), *columns], rows=rows, notes=notes)
 
 
 def by_suite(groups: Sequence[Scores]) -> Table:
@@ -90,6 +89,6 @@ def by_run(scores: Scores) -> Table:
             whole = scores.all_unseen(name, digits=pattern)
             rows[name][pattern] = shares.show(scores.share_right(name, "digits", pattern, whole))
     of_patterns = [Column(pattern, f"{pattern} % (n = {scores.asked('digits', pattern):,})") for pattern in patterns]
-    columns = [ARCHITECTURE, scored.column("exact_match"), *of_patterns, scored.column("train_seconds")]
+    columns = [*words("architecture"), scored.column("exact_match"), *of_patterns, scored.column("train_seconds")]
     notes = list(dict.fromkeys([*scored.noted("interval", "shared"), *shares.notes()]))
     return Table(key="by-run", title="By run", columns=columns, rows=rows, notes=notes)

@@ -1,7 +1,7 @@
 """The tables of exact match by kind of problem: operation, digits, signs, decimals, and what stands beside them."""
 
 from bench.results.records.predictions import OPERATIONS
-from bench.results.report.table import ARCHITECTURE, Column, Note, Table, Value, figures, number_value, words
+from bench.results.report.table import Column, Note, Table, Value, figures, number_value, words
 from bench.results.report.tables.notes import DIVERGED_NOTE, Shares, label
 from bench.results.statistics.estimates import shares_across_seeds
 from bench.results.statistics.scores import Scores
@@ -38,7 +38,10 @@ def by_slice(scores: Scores, slice_name: str) -> Table | None:
         | {value: shares.right(scores, name, slice_name, value) for value in values}
         for name in [*scores.architectures, *scores.baseline_names]
     }
-    columns = [ARCHITECTURE, *(Column(value, f"{value} (n = {scores.asked(slice_name, value):,})") for value in values)]
+    columns = [
+        *words("architecture"),
+        *(Column(value, f"{value} (n = {scores.asked(slice_name, value):,})") for value in values),
+    ]
     return Table(key=slice_name, title=TITLES[slice_name], columns=columns, rows=rows, notes=shares.notes())
 
 
@@ -98,7 +101,7 @@ def by_workings(scores: Scores) -> Table | None:
         for column, of_kind in zip(columns, zip(*of_seeds, strict=True), strict=True):
             rows[name][column.key] = shares.show(shares_across_seeds(list(of_kind)), asked)
     title, notes = f"Answers and their workings, % right (n = {asked:,})", [WORKINGS_NOTE, *shares.notes()]
-    return Table(key="workings", title=title, columns=[ARCHITECTURE, *columns], rows=rows, notes=notes)
+    return Table(key="workings", title=title, columns=[*words("architecture"), *columns], rows=rows, notes=notes)
 
 
 def on_training_problems(scores: Scores) -> Table | None:

@@ -3,7 +3,7 @@
 from operator import attrgetter
 
 from bench.results.records.record import Record
-from bench.results.report.table import ARCHITECTURE, Column, Note, Table, Value, figures, number_value
+from bench.results.report.table import Column, Note, Table, Value, figures, number_value, words
 from bench.results.report.tables.notes import SHARED_NOTE, Shares, label, mark_notes
 from bench.results.statistics.scores import Scores
 
@@ -70,7 +70,11 @@ def summary(scores: Scores) -> Table:
         *mark_notes(scores, scores.architectures),
     ]
     exact_match = Column("exact_match", "exact match %" + (f" (n = {n:,})" if n is not None else ""))
-    columns = [ARCHITECTURE, exact_match, *figures("mean over strata %", "digits right %", "seeds", "parameters")]
+    columns = [
+        *words("architecture"),
+        exact_match,
+        *figures("mean over strata %", "digits right %", "seeds", "parameters"),
+    ]
     columns += [Column(field, title) for field, (title, _) in COSTS.items()]
     return Table(key="summary", title="Summary", columns=columns, rows=rows, notes=notes)
 
@@ -99,7 +103,7 @@ def summary_in_short(scores: Scores) -> Table:
     return Table(
         key="summary-in-short",
         title="Summary, the best first",
-        columns=[ARCHITECTURE, *(Column(key, title) for key, title in IN_SHORT.items())],
+        columns=[*words("architecture"), *(Column(key, title) for key, title in IN_SHORT.items())],
         rows={name: {key: whole.rows[name][key] for key in ("architecture", *IN_SHORT)} for name in best_first},
         notes=whole.noted("interval", "no interval", "shared"),
     )

@@ -8,7 +8,7 @@ import pytest
 
 from bench.results.report.contents import Contents
 from bench.results.report.latex import BOLD_NOTE, WIDTH, _bold, _table, latex
-from bench.results.report.table import ARCHITECTURE, Column, Note, Table, Value
+from bench.results.report.table import Column, Note, Table, Value, words
 from bench.results.report.tables.slices import by_slice
 from bench.results.report.tables.summary import summary
 
@@ -37,7 +37,7 @@ def test_latex_of_a_small_table_is_this() -> None:
     table = Table(
         key="small",
         title="50 % of {all} -- `x`",
-        columns=[ARCHITECTURE, Column("-", "- (n = 4)")],
+        columns=[*words("architecture"), Column("-", "- (n = 4)")],
         rows={
             "first": {"architecture": Value("* 1x1"), "-": Value("75.0 [30.1, 95.4]")},
             "second": {"architecture": Value("a_b & c"), "-": Value("~1.5")},

@@ -12,7 +12,7 @@ from bench.results.records.record import Record
 from bench.results.records.run import open_run, write_plan
 from bench.results.report.contents import Contents, contents
 from bench.results.report.markdown import blocks_of
-from bench.results.report.table import ARCHITECTURE, Column, Note, Table, Value
+from bench.results.report.table import Column, Note, Table, Value, words
 from bench.results.report.terminal import _rich, print_report, print_tables
 from bench.results.report.write import FILE_NAMES, render, write_report
 
@@ -35,7 +35,7 @@ def test_markdown_of_a_small_table_is_this() -> None:
         "lstm": {"architecture": Value("lstm !"), "+": Value("75.0 [30.1, 95.4]", value=75.0), "*": Value("100.0")},
         "a|b": {"architecture": Value("a|b"), "+": Value("~1.5", value=1.5)},
     }
-    columns = [ARCHITECTURE, Column("+", "+ (n = 4)"), Column("*", "* (n = 4)")]
+    columns = [*words("architecture"), Column("+", "+ (n = 4)"), Column("*", "* (n = 4)")]
     notes = [Note("! lstm: not tuned for this.")]
     table = Table(key="operation", title="By operation", columns=columns, rows=rows, notes=notes)
     assert "\n\n".join(blocks_of(["Held equal: nothing but 2 * 2."], [table])) + "\n" == GOLDEN
