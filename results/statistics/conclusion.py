@@ -145,7 +145,7 @@ def _by_operation(scores: Scores, names: list[str], pairs: Pairs) -> Iterator[st
 
 
 def _share(scores: Scores, name: str) -> str:
-    share = scores.share_right(name, "all", "all", scores.all_unseen(name))
+    share = scores.share_right(name, "all", "all")
     interval = "" if share.low is None or share.high is None else f" [{100 * share.low:.1f}, {100 * share.high:.1f}]"
     return f"{100 * share.mean:.1f} %{interval}"
 

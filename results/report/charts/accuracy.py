@@ -20,19 +20,18 @@ def exact_match(scores: Scores, styles: style.Styles) -> Chart:
     slices = [("all", "all"), *(("operation", operation) for operation in scores.values("operation"))]
     means, seeds, nearest, shares = [], [], [], []
     for slice_name, value in slices:
-        strata = {} if slice_name == "all" else {"operation": value}
         asked = scores.asked(slice_name, value)
         rows = scores.rows(slice_name, value)
         for name in scores.architectures:
             facts = {"problems": value, "architecture": style.chart_label(scores, name)}
-            share = scores.share_right(name, slice_name, value, scores.all_unseen(name, **strata))
+            share = scores.share_right(name, slice_name, value)
             shares.append(share)
             means.append(facts | interval(share) | {"problems asked": asked})
             for _, row in rows[rows["architecture"] == name].iterrows():
                 right = 100 * row["correct"] / row["total"]
                 seeds.append(facts | {"mean": right, "exact match %": f"{right:.1f} (seed {row['seed']})"})
         if NEAREST in scores.baseline_names:
-            share = scores.share_right(NEAREST, slice_name, value, scores.all_unseen(NEAREST, **strata))
+            share = scores.share_right(NEAREST, slice_name, value)
             nearest.append({"problems": value, "architecture": NEAREST} | interval(share))
     order = [value for _, value in slices]
     y = alt.Y("problems:N", sort=order, title=None, axis=alt.Axis(grid=False, labelFontSize=14))
@@ -72,9 +71,9 @@ def heat_maps(scores: Scores) -> Chart:
             if panel not in panels:
                 panels.append(panel)
             a, b = map(int, digits.split("x"))
-            whole = scores.all_unseen(name, operation=operation, digits=digits)
-            share = scores.share_right(name, "operation x digits", value, whole)
-            asked = f"{scores.asked('operation x digits', value):,}" + (f", {ALL_UNSEEN}" if whole else "")
+            share = scores.share_right(name, "operation x digits", value)
+            asked = f"{scores.asked('operation x digits', value):,}"
+            asked += f", {ALL_UNSEEN}" if scores.all_unseen(name, "operation x digits", value) else ""
             facts = {"panel": panel, "architecture": style.chart_label(scores, name), "problems": value, "a": a, "b": b}
             rows.append(facts | interval(share) | {"problems asked": asked})
     frame = pd.DataFrame(rows)

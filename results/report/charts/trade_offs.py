@@ -34,7 +34,7 @@ def _trade_off(scores: Scores, styles: style.Styles, name: str, column: str, tit
             "architecture": style.chart_label(scores, architecture, architecture in shared),
             "shared": architecture in shared,
         }
-        share = scores.share_right(architecture, "all", "all", scores.all_unseen(architecture))
+        share = scores.share_right(architecture, "all", "all")
         shares.append(share)
         rows.append(facts | {"cost": cost} | interval(share))
         seeds += [

@@ -1,7 +1,6 @@
 """What several tables share: the marks of an architecture, shares of right answers, and the notes that these need."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from bench.results.records.record import Record
 from bench.results.report.table import SHARED, Note, Value, share_value
@@ -20,8 +19,8 @@ DIVERGED_NOTE = Note(
 UNSEEN_NOTE = Note(f"`{ALL_UNSEEN}`: the test set holds all problems of this kind that the test split has.")
 ESTIMATE_NOTES = {
     ONE_SEED: Note(
-        "Of one seed, or one set of predictions, the interval is a 95 % Wilson interval over the problems asked. It says "
-        "nothing of other seeds, and is rather too narrow, since sign variants of one problem are not independent.",
+        "Of one seed, or one set of predictions, the interval is a 95 % Wilson interval over the problems asked. It "
+        "says nothing of other seeds, and is rather narrow, since sign variants of one problem are not independent.",
         "interval",
     ),
     ALL_EQUAL: Note("There is no interval where all seeds scored the same.", "no interval"),
@@ -47,22 +46,11 @@ class Shares:
 
     def right(self, scores: Scores, name: str, slice_name: str, value: str, show_n: bool = False) -> Value:
         """Exact match of an architecture or a baseline on one value of a slice."""
-        strata = _strata(slice_name, value)
-        whole = strata is not None and scores.all_unseen(name, **strata)
-        share = scores.share_right(name, slice_name, value, whole)
-        return self.show(share, scores.asked(slice_name, value), whole, show_n)
+        whole = scores.all_unseen(name, slice_name, value)
+        return self.show(scores.share_right(name, slice_name, value), scores.asked(slice_name, value), whole, show_n)
 
     def notes(self) -> list[Note]:
         return [*estimate_notes(self.estimates), *([UNSEEN_NOTE] if self.unseen else [])]
-
-
-def _strata(slice_name: str, value: str) -> dict[str, Any] | None:
-    """What the strata of a value have in common; None where it is not made of whole ones."""
-    if slice_name == "all":
-        return {}
-    if slice_name == "places":
-        return {"places": int(value)}
-    return {slice_name: value} if slice_name in ("operation", "digits", "signs") else None
 
 
 def label(scores: Scores, name: str) -> str:

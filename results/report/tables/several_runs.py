@@ -85,9 +85,7 @@ def by_run(scores: Scores) -> Table:
     # The calculator's row would say nothing: it is right everywhere.
     for name in [*scores.architectures, *(name for name in scores.baseline_names if name != "calculator")]:
         rows[name] = {key: value for key, value in scored.rows[name].items() if key in FROM_SUMMARY}
-        for pattern in patterns:
-            whole = scores.all_unseen(name, digits=pattern)
-            rows[name][pattern] = shares.show(scores.share_right(name, "digits", pattern, whole))
+        rows[name] |= {pattern: shares.show(scores.share_right(name, "digits", pattern)) for pattern in patterns}
     of_patterns = [Column(pattern, f"{pattern} % (n = {scores.asked('digits', pattern):,})") for pattern in patterns]
     columns = [*words("architecture"), scored.column("exact_match"), *of_patterns, scored.column("train_seconds")]
     notes = list(dict.fromkeys([*scored.noted("interval", "shared"), *shares.notes()]))

@@ -69,7 +69,7 @@ def few_problems(scores: Scores) -> Table | None:
     rows = {}
     for value in scores.values("operation x digits"):
         operation, digits = value.split(" ")
-        whole, strata = scores.exhaustive(operation=operation, digits=digits)
+        whole, strata = scores.exhaustive("operation x digits", value)
         if not whole:
             continue
         distinct, asked = scores.distinct(operation, digits), scores.asked("operation x digits", value)
