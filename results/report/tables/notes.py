@@ -20,7 +20,7 @@ UNSEEN_NOTE = Note(f"`{ALL_UNSEEN}`: the test set holds all problems of this kin
 ESTIMATE_NOTES = {
     ONE_SEED: Note(
         "Of one seed, or one set of predictions, the interval is a 95 % Wilson interval over the problems asked. It "
-        "says nothing of other seeds, and is rather narrow, since sign variants of one problem are not independent.",
+        "says nothing of other seeds. It is rather too narrow, since sign variants of one problem are not independent.",
         "interval",
     ),
     ALL_EQUAL: Note("There is no interval where all seeds scored the same.", "no interval"),
