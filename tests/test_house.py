@@ -204,7 +204,7 @@ def test_broken_rule_is_seen(package: str, source: str) -> None:
     ("package", "source"),
     [
         ("bench", "from bench import architectures, datasets, results"),
-        ("bench.cli", "from ..datasets import suites\nfrom bench.results.report.tables.run import show"),
+        ("bench.cli", "from ..datasets import suites\nfrom bench.results.report.tables.summary import summary"),
         ("bench.architectures", "import torch\nfrom .base import Architecture\nfrom bench.architectures import base"),
         ("bench.datasets", "import numpy as np\nfrom . import split\nnp.load('x')"),
         ("bench.sharing.exported", "from transformers import PreTrainedModel"),

@@ -39,10 +39,11 @@ def ask_command(
     """
     from dataclasses import asdict
 
-    from bench.asking.expression import ask, read_problem, reply_table
+    from bench.asking.expression import ask, read_problem
     from bench.asking.models import trained_models
     from bench.cli.output import console, print_json
     from bench.planning.amounts import parse_chosen_seeds, parse_names
+    from bench.results.report.tables.replies import reply_table
     from bench.results.report.terminal import print_tables
 
     names = None if arch is None else parse_names(arch, "--arch")

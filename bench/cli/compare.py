@@ -1,16 +1,9 @@
-"""`compare`: two architectures, slice by slice, with what can be told and what cannot."""
-
-from __future__ import annotations
+"""`compare`: two architectures, slice by slice: where one is right more often, and where the seeds cannot decide."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
-
-if TYPE_CHECKING:
-    from bench.results.report.table import Entry, Table
-    from bench.results.statistics.comparison import Comparison
-    from bench.results.statistics.scores import Scores
 
 
 def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -36,6 +29,7 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, 
     from bench.errors import UserError, suggest
     from bench.planning.amounts import parse_names
     from bench.results.records.run import open_run
+    from bench.results.report.tables.comparison import differences, trained_models
     from bench.results.report.terminal import print_tables
     from bench.results.statistics.comparable import held_equal
     from bench.results.statistics.comparison import TRAINED_MODELS, compare
@@ -71,95 +65,12 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, 
         return status
     target = console()
     records = [record for record in scores.records if record.architecture in names]
-    tables = [_differences(scores, comparison), *([_models(scores, comparison)] if comparison.mcnemar else [])]
+    tables = [differences(scores, comparison), *([trained_models(scores, comparison)] if comparison.mcnemar else [])]
     print_tables(target, [held_equal(records)], tables)
     for sentence in comparison.sentences:
         target.print(sentence)
     return status
 
 
-def _differences(scores: Scores, comparison: Comparison) -> Table:
-    """A row a value of a slice. Where any row is all-or-nothing, the solved shares lead."""
-    from bench.results.report.table import NO_VALUE, Entry, Table, share_entry
-    from bench.results.report.tables.run import DIVERGED_NOTE, label, marks
-
-    labels = [label(scores.of(name)) for name in (comparison.one, comparison.other)]
-    leads = any(row.all_or_nothing for row in comparison.rows)
-    flips = any(row.sign_flip is not None for row in comparison.rows)
-    columns = ["problems", "n", *([f"{name} solved %" for name in labels] if leads else [])]
-    columns += [*(f"{name} %" for name in labels), "difference, points", "verdict"]
-    columns += ["p (paired t)", *(["p (sign flip)"] if flips else []), "p (Holm)"]
-    rows = []
-    for row in comparison.rows:
-        cells = [Entry(text=_name(row.slice, row.value)), Entry(text=f"{row.asked:,}", value=row.asked)]
-        if leads:
-            for share in (row.solved_one, row.solved_other):
-                shown = share if row.all_or_nothing else None
-                cells.append(Entry(text=NO_VALUE) if shown is None else share_entry(shown))
-        cells += [share_entry(share, row.asked) for share in (row.one, row.other, row.difference)]
-        cells.append(Entry(text=row.verdict))
-        cells += [_p_entry(row.p), *([_p_entry(row.sign_flip)] if flips else []), _p_entry(row.holm)]
-        rows.append(cells)
-    seeds = ", ".join(map(str, comparison.seeds))
-    notes = [
-        f"Paired by seed: {seeds}. Intervals are 95 % t intervals across seeds, and speak of this test set.",
-        "Verdict on `all`: its interval. On every other row: p < 0.05 by Holm over all rows, since some of so many "
-        "intervals miss zero by chance.",
-    ]
-    if leads:
-        notes.append(
-            "Solved: share of seeds with 99 % right (`all`: on validation), Wilson interval over seeds; shown where "
-            "some seeds of an architecture learnt and others did not. No t interval holds there: the sign flip decides."
-        )
-    if comparison.left_out:
-        left_out = ", ".join(f"{name} seed {seed}" for name, seed in comparison.left_out)
-        notes.append(f"Left out, since the other has no finished cell of that seed: {left_out}.")
-    if diverged := [
-        f"{name} seed {seed}" for name, seed in scores.diverged if name in (comparison.one, comparison.other)
-    ]:
-        notes.append(f"{DIVERGED_NOTE} Here: {', '.join(diverged)}.")
-    title = f"Exact match, {comparison.one} minus {comparison.other}"
-    notes += marks(scores, [comparison.one, comparison.other])
-    return Table(title=title, columns=columns, rows=rows, notes=notes, left=frozenset({0, columns.index("verdict")}))
-
-
-def _models(scores: Scores, comparison: Comparison) -> Table:
-    """Model against model: exact McNemar, a row a seed."""
-    from bench.results.report.table import Entry, Table
-    from bench.results.statistics.comparison import TRAINED_MODELS
-
-    rows = [
-        [
-            Entry(text=str(pair.seed), value=pair.seed),
-            Entry(text=f"{pair.only_one_right:,}", value=pair.only_one_right),
-            Entry(text=f"{pair.only_other_right:,}", value=pair.only_other_right),
-            _p_entry(pair.p),
-        ]
-        for pair in comparison.mcnemar
-    ]
-    return Table(
-        title=f"{TRAINED_MODELS.capitalize()}: exact McNemar on the same {scores.asked('all', 'all'):,} problems",
-        columns=["seed", f"only {comparison.one} right", f"only {comparison.other} right", "p"],
-        rows=rows,
-        notes=[
-            "It speaks of the two models of a seed, never of architectures: one architecture under two seeds is "
-            "'different' by it in about half of all cases or more."
-        ],
-    )
-
-
 def _listed(*runs: Path) -> str:
     return ", ".join(map(str, runs))
-
-
-def _name(slice_name: str, value: str) -> str:
-    """How a row is called: `all`, `operation +`, `* 2x2`."""
-    return value if slice_name in ("all", "operation x digits") else f"{slice_name} {value}"
-
-
-def _p_entry(p: float | None) -> Entry:
-    from bench.results.report.table import NO_VALUE, Entry
-
-    if p is None:
-        return Entry(text=NO_VALUE)
-    return Entry(text="< 0.001" if p < 0.001 else f"{p:.3f}", value=p)

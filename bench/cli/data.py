@@ -36,11 +36,12 @@ def data_command(
     """
     import sys
 
-    from bench.cli.output import print_csv, print_json, print_rows
+    from bench.cli.output import print_csv, print_json, print_listing
     from bench.datasets.drawing.stream import BLOCK
     from bench.datasets.suites import load_suite
     from bench.errors import UserError
     from bench.planning.amounts import parse_count
+    from bench.results.report.tables.listing import listing
 
     if n < 1:
         raise UserError(f"--n {n}: expected a whole number from 1 on")
@@ -71,8 +72,9 @@ def data_command(
     if csv:
         print_csv(_COLUMNS, rows)
     else:
-        shown = [{key.replace("_", " "): row[key] for key in _FOR_PEOPLE} for row in rows]
-        print_rows(f"{chosen.name}, {split}: {len(rows):,} problems ({_form(chosen)})", shown)
+        shown = {str(place): {key.replace("_", " "): row[key] for key in _FOR_PEOPLE} for place, row in enumerate(rows)}
+        title = f"{chosen.name}, {split}: {len(rows):,} problems ({_form(chosen)})"
+        print_listing(listing("problems", title, shown))
 
 
 _FOR_PEOPLE = ("prompt", "target", "answer", "symbols", "token_ids", "stratum", "split")

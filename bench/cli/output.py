@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from bench.results.records.files import printable
 
 if TYPE_CHECKING:
     from bench.results.records.run import Run
+    from bench.results.report.table import Table
 
 NARROWEST = 120
 """Columns when standard output is no terminal, so that nothing is cut in a file or a pipe."""
@@ -60,23 +61,16 @@ def print_csv(columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
     writer.writerows(rows)
 
 
-def print_rows(title: str, rows: list[dict[str, Any]], empty: str = "none") -> None:
-    """A table of rows; numbers to the right, everything else to the left."""
+def print_listing(table: Table, empty: str = "none") -> None:
+    """A table in one part, however narrow the screen is; `empty` stands where it has no rows."""
     target = console()
-    if not rows:
-        target.print(f"{title}: {empty}")
+    if not table.rows:
+        target.print(f"{table.title}: {empty}")
         return
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    for column in columns:
-        numeric = all(isinstance(row.get(column, 0), int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(_shown(column, row.get(column, "")))) for column in columns))
-    target.print(table)
+    rich = RichTable(title=Text(table.title, style="bold"), title_justify="left", box=None, pad_edge=False)
+    for column in table.columns:
+        rich.add_column(column.label, justify="left" if column.left else "right", overflow="fold")
+    for line in table.lines():
+        rich.add_row(*(Text(printable(value.text)) for value in line))
+    target.print(rich)
     target.print()
-
-
-def _shown(column: str, value: Any) -> str:
-    grouped = isinstance(value, int) and not isinstance(value, bool) and column != "year"
-    return f"{value:,}" if grouped else str(value)

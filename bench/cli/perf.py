@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from bench.results.records.plan import Plan
-    from bench.results.report.table import Entry, Table
+    from bench.results.report.table import Table
     from bench.speed.contenders import Setting
     from bench.speed.perf import Show
 
@@ -122,7 +122,7 @@ def perf_command(
         f"{setting.device}, precision {setting.precision}, {setting.threads} threads; {setting.batch} examples a step, "
         f"{setting.spec.prompt_width} + {setting.spec.answer_width} symbols each; medians over {rounds} rounds"
     ]
-    print_tables(console(), head, [_growth_table(found)] if growth else [*_speed_tables(found), *ratio_tables(found)])
+    print_tables(console(), head, _tables(found, growth))
 
 
 @contextmanager
@@ -194,110 +194,12 @@ def _write(found: list[dict[str, Any]], growth: bool, directory: Path) -> None:
     write_picture(chart, directory / chart.name)
 
 
-def _speed_tables(rows: list[dict[str, Any]]) -> list[Table]:
-    from bench.results.report.table import Entry, Table, number_entry
+def _tables(found: list[dict[str, Any]], growth: bool) -> list[Table]:
+    from bench.results.report.tables import speed
     from bench.speed.contenders import DECODED_WIDTH
+    from bench.speed.growth import MARGIN
 
-    columns = ["model", "parameters", "train tokens/s", "train examples/s", "decode/s", "decode/s alone", "peak MB"]
-    columns += ["FLOPs/token", "FLOPs/byte", "share of peak %"]
-    lines, notes = [], []
-    for row in rows:
-        if row["left_out"]:
-            notes.append(f"Left out: {row['architecture']}: {row['left_out']}.")
-            continue
-        lines.append(
-            [
-                Entry(text=row["architecture"]),
-                number_entry(row["parameters"]),
-                _with_quartiles(row, "train_tokens_per_second"),
-                _with_quartiles(row, "train_examples_per_second"),
-                _with_quartiles(row, "decode_problems_per_second"),
-                _with_quartiles(row, "decode_alone_per_second"),
-                number_entry(row["peak_memory_mb"], decimals=1),
-                number_entry(row["flops_per_token"]),
-                number_entry(row["flops_per_byte"], decimals=2),
-                _with_quartiles(row, "share_of_peak", 100, decimals=1),
-            ]
-        )
-    machine = next(row for row in rows if not row["left_out"])
-    peak, copied = machine["probe_flops_per_second"], machine["copy_bytes_per_second"]
-    notes += [
-        "In brackets: quartiles over rounds. A token is any of the symbols of an example. decode/s: problems answered, "
-        f"many at once and one at a time, in {DECODED_WIDTH} symbols each.",
-        "FLOPs: matrix products only, forward and backward. Bytes: an estimate, as if every operator read its inputs "
-        f"from memory and wrote its outputs there. Peak: of a large matrix product beside each measurement, "
-        f"{peak / 1e9:,.1f} GFLOP/s (median); a copy moved {copied / 1e9:,.1f} GB/s.",
-    ]
-    if any(row["counterpart"] for row in rows):
-        optimizers = sorted({row["optimizer"] for row in rows if not row["counterpart"]})
-        notes.append(
-            "The models of other libraries are trained by plain fused AdamW, as a user would, ours by "
-            f"{', '.join(optimizers)}, with clipping. GPT-2 and T5 alone are asked for answers, by `generate` with its "
-            "cache."
-        )
-    return [Table(title="Speed and memory", columns=columns, rows=lines, notes=notes)]
-
-
-def ratio_tables(rows: list[dict[str, Any]]) -> list[Table]:
-    """How many times as fast one is as another, from the rows of perf.json; none where nothing stands side by side."""
-    from bench.results.report.table import Entry, Table
-
-    lines = [
-        [
-            Entry(text=row["architecture"]),
-            Entry(text=ratio["to"]),
-            Entry(text=ratio["of"]),
-            _with_quartiles(ratio, "ratio", decimals=2),
-        ]
-        for row in rows
-        for ratio in row["ratios"]
-    ]
-    if not lines:
-        return []
-    notes = ["Above 1: the first is faster. Taken within each round, then the median over rounds, with its quartiles."]
-    columns = ["ours", "beside", "of", "times as fast"]
-    return [Table(title="Side by side", columns=columns, rows=lines, notes=notes, left=frozenset({0, 1, 2}))]
-
-
-def _growth_table(curves: list[dict[str, Any]]) -> Table:
-    from bench.results.report.table import NO_VALUE, Entry, Table, number_entry
-    from bench.speed.growth import MARGIN, TIME
-
-    lines = []
-    for curve in curves:
-        factor, decimals = (1e6, 2) if curve["cost"] == TIME else (1, 1)
-        costs = [f"{factor * cost:,.{decimals}f}" for cost in curve["medians"]]
-        values = [f"{value:,}" for value in curve["values"]]
-        lines.append(
-            [
-                Entry(text=curve["architecture"]),
-                Entry(text="us a token" if curve["cost"] == TIME else "peak MB"),
-                Entry(text=f"{curve['against']} {', '.join(values)}"),
-                Entry(text=", ".join(costs) or NO_VALUE),
-                number_entry(curve["slope"], decimals=2),
-                number_entry(curve["expected_slope"], decimals=2),
-                Entry(text="exception" if curve["exception"] else ""),
-            ]
-        )
-    return Table(
-        title="How cost grows",
-        columns=["architecture", "cost", "against", "medians", "slope", "expected", ""],
-        rows=lines,
-        notes=[
-            "Slope: the power with which a cost grows. Expected: that of the counted FLOPs a token; of memory, 1. "
-            f"Exception: more than {MARGIN} above it. Not counted: elementwise work, steps one after another, and the "
-            "update, whose cost in Muon grows with the cube of the width whatever the batch."
-        ],
-        left=frozenset({0, 1, 2, 6}),
-    )
-
-
-def _with_quartiles(row: dict[str, Any], name: str, factor: float = 1, decimals: int = 0) -> Entry:
-    from bench.results.report.table import NO_VALUE, Entry
-
-    if row[name] is None:
-        return Entry(text=NO_VALUE)
-    low, high = row[f"{name}_quartiles"]
-    middle, low, high = (factor * value for value in (row[name], low, high))
-    text = f"{middle:,.{decimals}f} [{low:,.{decimals}f}, {high:,.{decimals}f}]"
-    return Entry(text=text, value=middle, low=low, high=high)
+    if growth:
+        return [speed.growth(found, MARGIN)]
+    ratios = speed.ratios({"": found})
+    return [speed.speed(found, DECODED_WIDTH), *([ratios] if ratios else [])]

@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bench.asking.problem_files import Scored
-    from bench.datasets.problem_files import Outside, Unused
+    from bench.datasets.problem_files import Outside
     from bench.datasets.suites import Suite
-    from bench.results.report.table import Table
-
-MOST_LISTED = 10
-"""Rows of a table of what is in no figure; `--json` lists all."""
-MOST_EXAMPLES = 3
-"""Positions named beside a reason that many share."""
+    from bench.results.report.tables.problem_files import Row
 
 
 def print_scored(
@@ -36,9 +31,11 @@ def print_scored(
     Raises:
         UserError: not one problem is left to score; it says what became of them.
     """
+    from dataclasses import asdict, astuple
+
     from bench.cli.output import console, print_json
     from bench.errors import UserError
-    from bench.results.report.tables.problem_files import outside_rows, outside_tables
+    from bench.results.report.tables.problem_files import outside_rows, outside_tables, unused_tables
     from bench.results.report.terminal import print_tables
 
     where = "example" if outside.layout == "big-bench" else "line"
@@ -51,14 +48,15 @@ def print_scored(
         print_json(
             [
                 *(_figures(row) for row in rows),
-                *(_row("not read", unused) for unused in scored.unread),
-                *(_row("wrong reference", unused) for unused in scored.wrong),
-                *(_row("cannot be asked", unused) for unused in scored.left_out),
+                *({"table": "not read"} | asdict(unused) for unused in scored.unread),
+                *({"table": "wrong reference"} | asdict(unused) for unused in scored.wrong),
+                *({"table": "cannot be asked"} | asdict(unused) for unused in scored.left_out),
             ]
         )
         return
     tables = outside_tables(rows, labels, unseen, pretrained)
-    tables += _unused_tables(scored, where)
+    unread, left_out, wrong = (list(map(astuple, some)) for some in (scored.unread, scored.left_out, scored.wrong))
+    tables += unused_tables(unread, left_out, wrong, where)
     print_tables(console(), [*head, *notes], tables)
 
 
@@ -76,69 +74,7 @@ def _head(path: Path, outside: Outside, scored: Scored, suite: Suite) -> list[st
     ]
 
 
-def _unused_tables(scored: Scored, where: str) -> list[Table]:
-    """What is in no figure, and why."""
-    from bench.results.report.table import Entry, Table
-
-    tables = []
-    lists = [("Cannot be read as one operation on two numbers", scored.unread)]
-    lists.append(("Cannot be asked in this suite", scored.left_out))
-    for title, unused in lists:
-        by_reason: dict[str, list[Unused]] = {}
-        for one in unused:
-            by_reason.setdefault(one.reason, []).append(one)
-        often = sorted(by_reason.items(), key=lambda item: -len(item[1]))
-        rows = [
-            [Entry(text=reason), Entry(text=f"{len(those):,}", n=len(those)), Entry(text=_examples(those, where))]
-            for reason, those in often[:MOST_LISTED]
-        ]
-        tables.append(
-            Table(
-                title=f"{title}: {len(unused):,}, in no figure",
-                columns=["it ...", "problems", "such as"],
-                rows=rows,
-                notes=_cut(len(often), "reasons"),
-                left=frozenset({0, 2}),
-            )
-        )
-    tables.append(
-        Table(
-            title=f"Wrong references: {len(scored.wrong):,}, in no figure",
-            columns=[where, "problem", "it ..."],
-            rows=[
-                [Entry(text=str(one.position)), Entry(text=one.text), Entry(text=one.reason)]
-                for one in scored.wrong[:MOST_LISTED]
-            ],
-            notes=_cut(len(scored.wrong), "of them"),
-            left=frozenset({0, 1, 2}),
-        )
-    )
-    return [table for table in tables if table.rows]
-
-
-def _examples(unused: list[Unused], where: str) -> str:
-    return "; ".join(f"{where} {one.position}: {one.text}" for one in unused[:MOST_EXAMPLES])
-
-
-def _cut(there: int, what: str) -> list[str]:
-    return [f"The first {MOST_LISTED} of {there:,} {what}; --json lists all."] if there > MOST_LISTED else []
-
-
-def _figures(row: Any) -> dict[str, Any]:
-    return {
-        "table": "exact match",
-        "slice": row.slice,
-        "value": row.value,
-        "architecture": row.architecture,
-        "seeds": row.seeds,
-        "n": row.n,
-        "correct": row.correct,
-        "exact_match": row.share.mean,
-        "low": row.share.low,
-        "high": row.share.high,
-        "interval_over": row.share.unit,
-    }
-
-
-def _row(table: str, unused: Unused) -> dict[str, Any]:
-    return {"table": table, "position": unused.position, "text": unused.text, "reason": unused.reason}
+def _figures(row: Row) -> dict[str, Any]:
+    share = {"exact_match": row.share.mean, "low": row.share.low, "high": row.share.high}
+    counted = {key: value for key, value in vars(row).items() if key != "share"}
+    return {"table": "exact match"} | counted | share | {"interval_over": row.share.unit}

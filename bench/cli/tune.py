@@ -94,34 +94,36 @@ def _name(architecture: str, stage: str, number: int) -> str:
 
 
 def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
-    from bench.cli.output import console, print_rows
+    from bench.cli.output import console, print_listing
     from bench.planning.amounts import short_count
+    from bench.results.report.tables.listing import listing
     from bench.tuning.trials import FEWEST_FOR_IMPORTANCES, best_of, importances, ranked
 
-    rows, mattered = [], {}
+    rows, mattered = {}, {}
     for cls in search.classes:
         trials = found[cls.name]
         states = [trial.state for trial in trials]
         first, final = (next(iter(ranked(trials, stage)), None) for stage in ("search", "final"))
         mattered[cls.name] = importances(search.spaces[cls.name], trials)
-        rows.append(
-            {
-                "architecture": cls.name,
-                "best trial": "-" if first is None else f"{first.score:.1%}",
-                "best final": "-" if final is None else f"{final.score:.1%}",
-                **{state: states.count(state) for state in ("done", "pruned", "failed")},
-                "train s": round(sum(trial.train_seconds for trial in trials)),
-                "examples": sum(trial.examples for trial in trials),
-                "FLOPs": short_count(sum(trial.flops for trial in trials)),
-            }
-        )
-    print_rows(f"Best on validation of {search.trials} trials each and of the finals, and what they cost", rows)
+        rows[cls.name] = {
+            "architecture": cls.name,
+            "best trial": "-" if first is None else f"{first.score:.1%}",
+            "best final": "-" if final is None else f"{final.score:.1%}",
+            **{state: states.count(state) for state in ("done", "pruned", "failed")},
+            "train s": round(sum(trial.train_seconds for trial in trials)),
+            "examples": sum(trial.examples for trial in trials),
+            "FLOPs": short_count(sum(trial.flops for trial in trials)),
+        }
+    title = f"Best on validation of {search.trials} trials each and of the finals, and what they cost"
+    print_listing(listing("best", title, rows))
     names = list(dict.fromkeys(name for shares in mattered.values() for name in shares or ()))
     shown = {name: shares for name, shares in mattered.items() if shares is not None}
-    print_rows(
-        "What mattered",
-        [{"setting": name, **{arch: _share(shares.get(name)) for arch, shares in shown.items()}} for name in names],
-        f"fewer than {FEWEST_FOR_IMPORTANCES} trials of each, or too much alike, to say",
+    shares_of = {
+        name: {"setting": name, **{arch: _share(shares.get(name)) for arch, shares in shown.items()}} for name in names
+    }
+    print_listing(
+        listing("importances", "What mattered", shares_of),
+        empty=f"fewer than {FEWEST_FOR_IMPORTANCES} trials of each, or too much alike, to say",
     )
     screen = console()
     if shown:

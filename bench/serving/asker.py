@@ -6,9 +6,10 @@ import queue
 import threading
 from concurrent.futures import Future
 
-from bench.asking.expression import Reply, ask_together, refuse_unwritable
+from bench.asking.expression import ask_together, refuse_unwritable
 from bench.asking.models import TrainedModel
 from bench.datasets.problems import Problems
+from bench.results.report.tables.replies import Reply
 
 MOST_TOGETHER = 64
 """Problems that are answered in one batch."""

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench import architectures
-from bench.asking.expression import read_problem, reply_table, whether_seen
+from bench.asking.expression import read_problem
 from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
 from bench.errors import UserError
+from bench.results.report.tables.replies import reply_table, whether_seen
 from bench.results.report.terminal import tables_text
 from bench.serving.asker import Asker
 from bench.serving.report_page import ReportPage

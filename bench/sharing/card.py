@@ -8,11 +8,10 @@ import numpy as np
 from bench.architectures.pretrained import Pretrained
 from bench.asking.models import WEIGHTS, TrainedModel
 from bench.datasets.writing.tokenizers import PAD
-from bench.results.records.predictions import OPERATIONS
 from bench.results.records.run import Run
 from bench.results.report.markdown import blocks_of
-from bench.results.report.table import Entry, Table, share_entry
-from bench.results.report.tables.run import DIVERGED_NOTE, estimate_notes
+from bench.results.report.table import Table
+from bench.results.report.tables.slices import of_one_model
 from bench.results.statistics.pretrained import about_pretrained, is_pretrained
 from bench.results.statistics.scores import Scores
 
@@ -139,33 +138,10 @@ def _usage(
 
 
 def _accuracy(trained: TrainedModel, run: Run) -> Table:
-    """Exact match of this model, and of all finished seeds of its architecture, slice by slice."""
+    """Exact match of this model, and of all finished seeds of its architecture."""
     own = Scores(_part_of(run, trained.architecture, (trained.seed,)))
     every = Scores(_part_of(run, trained.architecture, tuple(run.plan.seeds)))
-    rows, estimates = [], []
-    slices = {"operation": [value for value in OPERATIONS if value in own.values("operation")]}
-    slices |= {name: own.values(name) for name in ("digits", "signs")}
-    for name, values in ({"all": ["all"]} | slices).items():
-        for value in values:
-            whole = own.all_unseen(trained.architecture, **({} if name == "all" else {name: value}))
-            shares = [scores.share_right(trained.architecture, name, value, whole) for scores in (own, every)]
-            estimates += shares
-            asked = own.asked(name, value)
-            title = value if name == "all" else f"{name} {value}"
-            cells = [share_entry(share, asked, whole) for share in shares]
-            rows.append([Entry(text=title), Entry(text=f"{asked:,}", value=asked), *cells])
-    seeds = len(every.seeds(trained.architecture))
-    return Table(
-        title="Exact match % on test problems",
-        columns=["problems", "n", "this model", f"mean over {seeds} seed{'s' if seeds > 1 else ''}"],
-        rows=rows,
-        notes=[
-            *estimate_notes(estimates),
-            *([DIVERGED_NOTE] if every.diverged else []),
-            "digits: of a x digits of b. signs: of a and of b. No test problem was trained on, in any sign or order"
-            + (", by arithbench." if is_pretrained(trained.record) else "."),
-        ],
-    )
+    return of_one_model(own, every, is_pretrained(trained.record))
 
 
 def _part_of(run: Run, architecture: str, seeds: tuple[int, ...]) -> Run:

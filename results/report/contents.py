@@ -1,12 +1,15 @@
 """What a report holds in every form: the runs in parts that may each stand in one table, with words and tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.results.records.run import Run
-from bench.results.report.table import Table
-from bench.results.report.tables.across_suites import across_suites
+from bench.results.report.table import Note, Table
+from bench.results.report.tables import slices
+from bench.results.report.tables.cells import audit, unfinished
 from bench.results.report.tables.errors import ErrorShares, error_shares, error_tables
-from bench.results.report.tables.run import all_tables
+from bench.results.report.tables.learning import by_learning
+from bench.results.report.tables.several_runs import across_suites
+from bench.results.report.tables.summary import summary
 from bench.results.statistics.comparable import held_equal
 from bench.results.statistics.comparison import Comparison
 from bench.results.statistics.conclusion import all_pairs, conclusion
@@ -15,7 +18,7 @@ from bench.results.statistics.pretrained import about_pretrained
 from bench.results.statistics.scores import Scores
 
 ACROSS = "Across suites"
-"""The heading of what is told of all parts."""
+"""The heading of what is of all parts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,24 @@ def contents(runs: list[Run]) -> Contents:
     return Contents(
         parts=[_part(scores) for scores in groups], warnings=warnings, across=[] if across is None else [across]
     )
+
+
+def all_tables(scores: Scores) -> list[Table]:
+    """The tables of a report but for those of errors, in order. Tables that have nothing to say are left out."""
+    tables = [summary(scores), unfinished(scores)]
+    if scores.records:
+        tables += [slices.by_slice(scores, "operation"), *slices.by_digits(scores), slices.by_slice(scores, "signs")]
+        tables += [slices.few_problems(scores), slices.by_workings(scores), slices.by_slice(scores, "places")]
+        tables += [slices.by_slice(scores, "range"), slices.on_training_problems(scores)]
+        tables += [by_learning(scores), audit(scores)]
+    seen: set[Note] = set()
+    kept = []
+    for table in tables:
+        if table is not None:
+            # What a note explains holds for the tables below it too: once is enough.
+            kept.append(replace(table, notes=[note for note in table.notes if note not in seen]))
+            seen.update(table.notes)
+    return kept
 
 
 def _part(scores: Scores) -> Part:

@@ -11,10 +11,12 @@ from jinja2 import Environment, StrictUndefined
 
 from bench.results.records.files import write_bytes
 from bench.results.records.run import Run
-from bench.results.report.charts.run import Chart, charts, performance_profile
-from bench.results.report.charts.style import WIDTH, looks, theme
+from bench.results.report.charts.chart import Chart
+from bench.results.report.charts.curves import performance_profile
+from bench.results.report.charts.run import charts
+from bench.results.report.charts.style import WIDTH, styles_of, theme
 from bench.results.report.contents import ACROSS, Contents, Part
-from bench.results.report.table import SHARED, Table
+from bench.results.report.table import Table
 from bench.results.statistics.comparable import longest_streams
 from bench.results.statistics.estimates import FEWEST_TASKS
 from bench.results.statistics.scores import Scores
@@ -35,30 +37,30 @@ class Heading:
     charts: tuple[str, ...] = ()
     """by name"""
     tables: tuple[str, ...] = ()
-    """by how their titles begin"""
+    """by key"""
     tables_first: bool = False
     folded: bool = False
     """the tables say what a chart above them shows, and open on a click"""
 
 
 HEADINGS = (
-    Heading(title="Summary", charts=("exact-match",), tables=("Summary", "Cells without a result"), tables_first=True),
+    Heading(title="Summary", charts=("exact-match",), tables=("summary", "unfinished"), tables_first=True),
     Heading(
-        title="How fast it was learnt", charts=("curve-examples", "curve-seconds", "curve-flops"), tables=("Solved",)
+        title="How fast it was learnt", charts=("curve-examples", "curve-seconds", "curve-flops"), tables=("learning",)
     ),
-    Heading(title="Digits", charts=("digits",), tables=("Exact match %, digits of a",), folded=True),
+    Heading(title="Digits", charts=("digits",), tables=("digits",), folded=True),
     Heading(
         title="Operations, signs, decimals",
-        tables=("Exact match %, by", "Exact match %, patterns", "Patterns with few"),
+        tables=("operation", "signs", "few-problems", "places", "range"),
     ),
     Heading(title="Differences", charts=("differences", "differences-by-problem")),
     Heading(
         title="Accuracy and cost",
         charts=("accuracy-train-seconds", "accuracy-examples-per-second", "accuracy-decode-per-second"),
     ),
-    Heading(title="Wrong answers", charts=("errors",), tables=("Wrong answers",)),
-    Heading(title="Training problems", tables=("Exact match % on problems of the training split",)),
-    Heading(title="Audit", tables=("Audit",)),
+    Heading(title="Wrong answers", charts=("errors",), tables=("errors", "error-examples")),
+    Heading(title="Training problems", tables=("training-problems",)),
+    Heading(title="Audit", tables=("audit",)),
 )
 """In the order of the page. Tables that belong nowhere stand under `Further tables`, before `How to reproduce`."""
 LONG = 24
@@ -97,7 +99,6 @@ def page(report: Contents, home: str | None = None) -> str:
         warnings=report.warnings,
         parts=parts,
         several=len(report.parts) > 1,
-        shared=SHARED,
         long=LONG,
         themes={"light": theme(dark=False), "dark": theme(dark=True)},
         style=_template("report.css"),
@@ -131,10 +132,10 @@ def write_picture(chart: Chart, path: Path) -> list[Path]:
 
 def _charts(report: Contents) -> list[list[Chart]]:
     """The charts of each part, and last those across suites."""
-    look = looks([name for part in report.parts for name in part.scores.planned])
-    profile = performance_profile([part.scores for part in report.parts], look)
+    styles = styles_of([name for part in report.parts for name in part.scores.planned])
+    profile = performance_profile([part.scores for part in report.parts], styles)
     return [
-        *(charts(part.scores, part.comparisons, part.errors, look) for part in report.parts),
+        *(charts(part.scores, part.comparisons, part.errors, styles) for part in report.parts),
         [profile] if profile else [],
     ]
 
@@ -144,8 +145,8 @@ def _sections(part: Part, drawn: list[Chart]) -> list[Section]:
     by_name, left, found = {chart.name: chart for chart in drawn}, list(part.tables), []
     for heading in HEADINGS:
         some = [by_name[name] for name in heading.charts if name in by_name]
-        tables = [table for table in left if any(table.title.startswith(beginning) for beginning in heading.tables)]
-        left = [table for table in left if table not in tables]
+        tables = [table for table in left if table.key in heading.tables]
+        left = [table for table in left if table.key not in heading.tables]
         found.append(Section(heading=heading, charts=some, tables=tables))
     found.append(Section(heading=Heading(title="Further tables"), tables=left))
     reproduction = [_reproduction(run, part.scores) for run in part.scores.runs]

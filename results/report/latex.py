@@ -1,21 +1,22 @@
 """A report as LaTeX: a file of booktabs tables for a paper, the best of a column in bold."""
 
 from bench.results.report.contents import Contents, Part
-from bench.results.report.table import Table
-from bench.results.report.tables.run import label
+from bench.results.report.table import Note, Table
 from bench.results.report.terminal import fitting
-from bench.results.statistics.conclusion import told_apart
+from bench.results.statistics.conclusion import significant
 
 WIDTH = 84
 """Characters of footnote size that fit the text width of a plain `article`."""
-BY_VALUE = {"operation": "Exact match %, by operation", "signs": "Exact match %, by signs"}
-"""Slice -> how the title of its table begins: a column a value, a row an architecture."""
+BY_VALUE = ("operation", "signs")
+"""Slices whose tables, of the same keys, have a column a value, of the same key, and a row an architecture."""
 WRAPPED = 44
 """A text with more characters is set as a paragraph."""
 HEAD = """\
 % Tables of arithbench. In the preamble of your document: \\usepackage{booktabs}. Then \\input this file.
 """
-BOLD_NOTE = "Bold: the best architecture of a column, and those that cannot be told from it across seeds."
+BOLD_NOTE = Note(
+    "Bold marks the best architecture of a column, and those that do not differ significantly from it across seeds."
+)
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -41,18 +42,23 @@ def latex(report: Contents) -> str:
     return "\n".join(blocks)
 
 
-def _table(table: Table, bold: set[tuple[int, int]]) -> str:
+def _table(table: Table, bold: set[tuple[str, str]]) -> str:
     lines = ["\\begin{table}[htbp]", "\\centering\\footnotesize", f"\\caption{{{_escaped(table.title)}}}"]
-    for columns in fitting(table, WIDTH):
-        lines += [f"\\begin{{tabular}}{{{''.join(_alignment(table, number) for number in columns)}}}", "\\toprule"]
-        lines += [_row([_escaped(table.columns[number]) for number in columns]), "\\midrule"]
-        for y, row in enumerate(table.rows):
-            texts = [_escaped(row[x].text) for x in columns]
-            marked = [rf"\textbf{{{text}}}" if (y, x) in bold else text for x, text in zip(columns, texts, strict=True)]
+    for places in fitting(table, WIDTH):
+        columns = [table.columns[place] for place in places]
+        alignments = [_alignment(table, place) for place in places]
+        lines += [f"\\begin{{tabular}}{{{''.join(alignments)}}}", "\\toprule"]
+        lines += [_row([_escaped(column.label) for column in columns]), "\\midrule"]
+        for about, line in zip(table.rows, table.lines(), strict=True):
+            texts = [_escaped(line[place].text) for place in places]
+            marked = [
+                rf"\textbf{{{text}}}" if (about, column.key) in bold else text
+                for column, text in zip(columns, texts, strict=True)
+            ]
             lines.append(_row(marked))
         lines += ["\\bottomrule", "\\end{tabular}\\par\\medskip"]
     for note in [*table.notes, *([BOLD_NOTE] if bold else [])]:
-        lines.append(f"\\parbox{{\\textwidth}}{{\\scriptsize {_escaped(note)}}}\\par")
+        lines.append(f"\\parbox{{\\textwidth}}{{\\scriptsize {_escaped(note.text)}}}\\par")
     return "\n".join([*lines, "\\end{table}", ""])
 
 
@@ -61,51 +67,46 @@ def _row(texts: list[str]) -> str:
     return f"{{{texts[0]}}} & {' & '.join(texts[1:])} \\\\"
 
 
-def _alignment(table: Table, number: int) -> str:
-    if max(len(row[number].text) for row in table.rows) > WRAPPED:
+def _alignment(table: Table, place: int) -> str:
+    if max(len(line[place].text) for line in table.lines()) > WRAPPED:
         return r"p{0.5\textwidth}"
-    return "l" if number in table.left else "r"
+    return "l" if table.columns[place].left else "r"
 
 
-def _bold(part: Part, table: Table) -> set[tuple[int, int]]:
-    """(row, column) of the best architecture of a column, and of those that it cannot be told from."""
+def _bold(part: Part, table: Table) -> set[tuple[str, str]]:
+    """(row, column) of the best architecture of a column, and of those that do not differ significantly from it."""
     scores = part.scores
     if len(scores.architectures) < 2:
         return set()
     found = set()
-    rows = {label(scores.of(name)): name for name in scores.architectures}
-    places = {rows[row[0].text]: y for y, row in enumerate(table.rows) if row[0].text in rows}
-    for x, (slice_name, value) in _asked(table).items():
-        known = {name: scores.share_right(name, slice_name, value).mean for name in places}
+    for column, (slice_name, value) in _compared(table).items():
+        known = {name: scores.share_right(name, slice_name, value).mean for name in scores.architectures}
         best = max(known, key=lambda name: known[name])
-        level = {name for name in known if known[name] == known[best]} | _not_told(part, best, slice_name, value)
-        found |= {(places[name], x) for name in level}
+        level = {name for name in known if known[name] == known[best]} | _level_with(part, best, slice_name, value)
+        found |= {(name, column) for name in level}
     return found
 
 
-def _asked(table: Table) -> dict[int, tuple[str, str]]:
+def _compared(table: Table) -> dict[str, tuple[str, str]]:
     """Column -> (slice, value) of those columns whose figures compare architectures."""
-    if table.title == "Summary":
-        return {1: ("all", "all")}
-    for slice_name, beginning in BY_VALUE.items():
-        if table.title.startswith(beginning):
-            # A column is called '+ (n = 1,136)'.
-            return {x: (slice_name, column.split(" ")[0]) for x, column in enumerate(table.columns) if x}
+    if table.key == "summary":
+        return {"exact_match": ("all", "all")}
+    if table.key in BY_VALUE:
+        return {column.key: (table.key, column.key) for column in table.columns[1:]}
     return {}
 
 
-def _not_told(part: Part, best: str, slice_name: str, value: str) -> set[str]:
-    """The architectures that cannot be told from `best` on one value of a slice: overall by all pairs together, as the
-    text of the report has it, elsewhere by its comparison with each.
+def _level_with(part: Part, best: str, slice_name: str, value: str) -> set[str]:
+    """The architectures that do not differ significantly from `best` on one value of a slice: overall by all pairs
+    together, as the text of the report has it, elsewhere by its comparison with each.
     """
-    overall = told_apart(part.comparisons)
     return {
-        comparison.other if comparison.one == best else comparison.one
-        for comparison, told in zip(part.comparisons, overall, strict=True)
-        if best in (comparison.one, comparison.other)
-        for row in comparison.rows
+        pair.other if pair.one == best else pair.one
+        for pair, differs in zip(part.comparisons, significant(part.comparisons), strict=True)
+        if best in (pair.one, pair.other)
+        for row in pair.rows
         if (row.slice, row.value) == (slice_name, value)
-        and not (told if slice_name == "all" else row.verdict in (comparison.one, comparison.other))
+        and not (differs if slice_name == "all" else row.verdict in (pair.one, pair.other))
     }
 
 

@@ -21,13 +21,18 @@ def blocks_of(opening: list[str], tables: list[Table]) -> list[str]:
     """Paragraphs, then tables, each under a heading of the second level and with its notes below it."""
     blocks = [_escaped(line) for line in opening]
     for table in tables:
-        rules = [":---" if number in table.left else "---:" for number in range(len(table.columns))]
-        texts = [table.columns, rules, *([entry.text for entry in row] for row in table.rows)]
-        blocks.append(f"## {_escaped(table.title)}")
-        blocks.append("\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in texts))
+        blocks += [f"## {_escaped(table.title)}", grid_of(table)]
         if table.notes:
-            blocks.append("\n".join(f"- {_escaped(note)}" for note in table.notes))
+            blocks.append("\n".join(f"- {_escaped(note.text)}" for note in table.notes))
     return blocks
+
+
+def grid_of(table: Table) -> str:
+    """The columns and rows of a table."""
+    rules = [":---" if column.left else "---:" for column in table.columns]
+    head = [column.label for column in table.columns]
+    texts = [head, rules, *([value.text for value in line] for line in table.lines())]
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in texts)
 
 
 def _escaped(text: str) -> str:

@@ -3,7 +3,6 @@
 import io
 import shlex
 from collections.abc import Callable
-from typing import Literal
 
 from rich import box
 from rich.console import Console
@@ -14,7 +13,7 @@ from bench.results.records.collect import CELLS, RESULTS
 from bench.results.records.files import printable
 from bench.results.records.run import Run
 from bench.results.report.contents import ACROSS, Contents
-from bench.results.report.table import SHARED, Table
+from bench.results.report.table import Table
 
 WIDTH = 120
 """Columns of a text that goes to no terminal."""
@@ -53,15 +52,17 @@ def print_tables(console: Console, head: list[str], tables: list[Table]) -> None
                 console.print()
             console.print(_rich(table, columns))
         for note in table.notes:
-            console.print(_plain(note, "dim"))
+            console.print(_plain(note.text, "dim"))
     console.print()
 
 
 def fitting(table: Table, width: int) -> list[list[int]]:
-    """The columns of a table in parts that fit `width`, each with the first column, so that no entry is cut."""
-    gap = 3
-    texts = [table.columns, *([entry.text for entry in row] for row in table.rows)]
-    widths = [max(len(line[number]) for line in texts) + gap for number in range(len(table.columns))]
+    """The columns of a table in parts that fit `width`, each with the first column, so that no value is cut."""
+    gap, lines = 3, table.lines()
+    widths = [
+        max([len(column.label), *(len(line[number].text) for line in lines)]) + gap
+        for number, column in enumerate(table.columns)
+    ]
     parts: list[list[int]] = [[0]]
     for number in range(1, len(widths)):
         if len(parts[-1]) > 1 and sum(widths[chosen] for chosen in parts[-1]) + widths[number] > width:
@@ -109,12 +110,11 @@ def _next(run: Run) -> list[tuple[str, str]]:
 
 def _rich(table: Table, columns: list[int]) -> RichTable:
     rich = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for number in columns:
-        justify: Literal["left", "right"] = "left" if number in table.left else "right"
-        rich.add_column(_plain(table.columns[number]), justify=justify, overflow="fold")
-    for row in table.rows:
-        entries = [row[number] for number in columns]
-        rich.add_row(*(_plain(entry.text, "dim" if entry.text.startswith(SHARED) else "") for entry in entries))
+    for column in (table.columns[number] for number in columns):
+        rich.add_column(_plain(column.label), justify="left" if column.left else "right", overflow="fold")
+    for line in table.lines():
+        values = [line[number] for number in columns]
+        rich.add_row(*(_plain(value.text, "dim" if value.shared else "") for value in values))
     return rich
 
 

@@ -49,15 +49,15 @@ def _csv(report: Contents) -> str:
     parts = [(part.title, [*report.warnings, *part.opening], part.tables) for part in report.parts]
     for title, opening, tables in [*parts, (ACROSS, [], report.across)]:
         first = [title] if several else []
-        for number, line in enumerate(opening, 1):
-            writer.writerow([*first, "report", f"line {number}", "", line, "", "", "", ""])
+        for number, sentence in enumerate(opening, 1):
+            writer.writerow([*first, "report", f"line {number}", "", sentence, "", "", "", ""])
         for table in tables:
-            for row in table.rows:
-                for column, entry in zip(table.columns[1:], row[1:], strict=True):
-                    figures = (
-                        "" if value is None else value for value in (entry.value, entry.low, entry.high, entry.n)
-                    )
-                    writer.writerow([*first, table.title, row[0].text, column, entry.text, *figures])
-            for number, note in enumerate(table.notes, 1):
-                writer.writerow([*first, table.title, f"note {number}", "", note, "", "", "", ""])
+            names = [column.label for column in table.columns]
+            for line in table.lines():
+                for name, value in zip(names[1:], line[1:], strict=True):
+                    numbers = (value.value, value.low, value.high, value.n)
+                    figures = ("" if number is None else number for number in numbers)
+                    writer.writerow([*first, table.title, line[0].text, name, value.text, *figures])
+            for place, note in enumerate(table.notes, 1):
+                writer.writerow([*first, table.title, f"note {place}", "", note.text, "", "", "", ""])
     return file.getvalue()

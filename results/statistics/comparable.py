@@ -53,7 +53,8 @@ def held_equal(records: list[Record]) -> str:
     budgets = sorted({record.budget for record in records})
     deviation = max(abs(record.budget_deviation or 0) for record in records)
     (equal if len(budgets) == 1 else unequal).append(
-        f"budget {' and '.join(budgets)} (met within {100 * deviation:.2f} %)"
+        f"the budget{' was' if len(budgets) == 1 else 's were'} {' and '.join(budgets)} "
+        f"(met within {100 * deviation:.2f} %)"
     )
 
     sizes = [size for record in records if (size := fitted_size(record)) is not None]
@@ -61,32 +62,32 @@ def held_equal(records: list[Record]) -> str:
         kind = "active parameters" if any(record.match == "active" for record in records) else "parameters"
         spread = max(sizes) / min(sizes) - 1
         if spread <= PARAMETER_TOLERANCE:
-            equal.append(f"{kind} within {100 * spread:.1f} %")
+            equal.append(f"{kind} differ by {100 * spread:.1f} % at most")
         else:
-            unequal.append(f"{kind} ({min(sizes):,} to {max(sizes):,})")
+            unequal.append(f"{kind} range from {min(sizes):,} to {max(sizes):,}")
     unfitted = sorted({record.architecture for record in records if record.match == "unequal"})
     if unfitted:
-        unequal.append(f"parameters of {', '.join(unfitted)}")
+        unequal.append(f"the parameters of {', '.join(unfitted)} were not fitted to the number asked")
 
     seeds: dict[str, set[int]] = {}
     for record in records:
         seeds.setdefault(record.architecture, set()).add(record.seed)
-    apart = [pair for pair in combinations(seeds, 2) if not seeds[pair[0]] & seeds[pair[1]]]
-    if apart:
-        unequal.append(f"training problems of {' and '.join(apart[0])}, which share no seed")
-    if not apart or len(apart) < len(seeds) * (len(seeds) - 1) // 2:
+    unpaired = [pair for pair in combinations(seeds, 2) if not seeds[pair[0]] & seeds[pair[1]]]
+    if unpaired:
+        unequal.append(f"{' and '.join(unpaired[0])} share no seed, so that their training problems differ")
+    if not unpaired or len(unpaired) < len(seeds) * (len(seeds) - 1) // 2:
         equal.append(_data(records))
-    equal.append(f"the same test problems (test hash {str(records[0].test_hash)[:SHOWN_HASH]})")
+    equal.append(f"the test problems were the same (test hash {str(records[0].test_hash)[:SHOWN_HASH]})")
 
     for name, field in (("examples", "examples"), ("FLOPs", "flops"), ("training seconds", "train_seconds")):
         used = [middle for values in _by_architecture(records, field) if (middle := median(values)) > 0]
         if used and max(used) / min(used) > 1.01:
-            unequal.append(f"{name} (up to {max(used) / min(used):.2f} x)")
+            unequal.append(f"{name} differ by a factor of up to {max(used) / min(used):.2f}")
     line = f"Held equal: {'; '.join(equal)}."
     if unequal:
         line += f" Not equal: {'; '.join(unequal)}."
     chance = sorted({record.device for record in records if not record.machine.get("deterministic", True)})
-    return f"{line} Not deterministic, so that the same run may end otherwise: {', '.join(chance)}." if chance else line
+    return f"{line} Cells on {', '.join(chance)} may end otherwise when run again." if chance else line
 
 
 def fitted_size(record: Record) -> int | None:
@@ -97,13 +98,13 @@ def fitted_size(record: Record) -> int | None:
 
 def _data(records: list[Record]) -> str:
     pairs = [pair for pair in combinations(records, 2) if pair[0].seed == pair[1].seed]
-    text = "the same training problems in the same order"
+    text = "the training problems of a seed were the same in the same order"
     if any(one.examples != other.examples for one, other in pairs):
         text += ", as far as the shorter stream goes"
     if any(same_data(one, other) is None for one, other in pairs):
         text += ", which is not proved (fewer than 1,024 in common)"
     hashes = ", ".join(f"seed {seed} {value[:SHOWN_HASH]}" for seed, value in longest_streams(records).items())
-    return f"{text} (data hash {hashes})"
+    return f"{text} (data hash: {hashes})"
 
 
 def longest_streams(records: list[Record]) -> dict[int, str]:

@@ -1,6 +1,6 @@
 """What a report says before its tables: which architecture is best, by how much, and where that cannot be told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from bench.results.statistics.comparison import (
@@ -20,7 +20,7 @@ from bench.results.statistics.scores import Scores
 Pairs = dict[tuple[str, str], Comparison]
 """By the names of the two, the better first."""
 SHOWN = 2
-"""Differences told in figures; the others are in the chart of differences."""
+"""Differences given in figures; the others are in the chart of differences."""
 
 
 def by_budget(scores: Scores) -> dict[str, list[str]]:
@@ -47,8 +47,8 @@ def all_pairs(scores: Scores) -> list[Comparison]:
     ]
 
 
-def told_apart(comparisons: list[Comparison]) -> list[bool]:
-    """For each pair, whether it can be told overall: p < 0.05 after Holm over the pairs given.
+def significant(comparisons: Sequence[Comparison]) -> list[bool]:
+    """For each pair, whether it differs significantly overall: p < 0.05 after Holm over the pairs given.
 
     These must be all pairs, also where only those with the best are of interest: which is best was read off the same
     figures, so that of 15 equal architectures one in 10 reports would name a winner if those 14 alone were counted.
@@ -60,12 +60,12 @@ def told_apart(comparisons: list[Comparison]) -> list[bool]:
 def conclusion(scores: Scores, comparisons: list[Comparison]) -> list[str]:
     """The outcome in words, a sentence or two a line. `comparisons`: what `all_pairs` found."""
     pairs: Pairs = {(comparison.one, comparison.other): comparison for comparison in comparisons}
-    told = {pair for pair, yes in zip(pairs, told_apart(comparisons), strict=True) if yes}
+    differing = {pair for pair, differs in zip(pairs, significant(comparisons), strict=True) if differs}
     budgets = by_budget(scores)
     lines = []
     for budget, names in budgets.items():
         under = f"Under {budget}: " if len(budgets) > 1 else ""
-        lines += [f"{under}{line}" for line in _under_one_budget(scores, names, pairs, told)]
+        lines += [f"{under}{line}" for line in _under_one_budget(scores, names, pairs, differing)]
     flops = [scores.median(name, lambda record: record.flops) or 0 for name in scores.architectures]
     equal_flops = any(budget.startswith("flops=") for budget in budgets)
     if len(flops) > 1 and not equal_flops and max(flops) > 1.01 * min(flops):
@@ -73,8 +73,8 @@ def conclusion(scores: Scores, comparisons: list[Comparison]) -> list[str]:
     return lines
 
 
-def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, told: set[tuple[str, str]]) -> Iterator[str]:
-    """`told`: the pairs that can be told apart."""
+def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, differing: set[tuple[str, str]]) -> Iterator[str]:
+    """`differing`: the pairs that differ significantly."""
     best, *others = names
     if not others:
         yield f"{best} is right on {_share(scores, best)} of the test problems. There is no other to compare it with."
@@ -87,8 +87,8 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, told: set[
     # Where seeds differ, another may be ahead on those that both have.
     before = [pair for pair in against if ahead(pair.rows[0], best, pair.other) != pair.other]
     ties = [other for other in others if mean[other] == mean[best]]
-    behind = [pair for pair in before if (best, pair.other) in told]
-    level = [pair for pair in before if (best, pair.other) not in told and pair.other not in ties]
+    behind = [pair for pair in before if (best, pair.other) in differing]
+    level = [pair for pair in before if (best, pair.other) not in differing and pair.other not in ties]
     if ties:
         line = f"{_listed([best, *ties])} are right most often, each on {100 * mean[best]:.1f} % of the test problems"
     else:
@@ -111,16 +111,16 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, told: set[
         for pair in against
         if (row := pair.rows[0]).all_or_nothing
     )
-    if apart := [other for other in others if (best, other) not in pairs]:
-        yield f"{best} shares no seed with {_listed(apart)}, so they are not compared."
+    if unpaired := [other for other in others if (best, other) not in pairs]:
+        yield f"{best} shares no seed with {_listed(unpaired)}, so they are not compared."
     yield from _by_operation(scores, names, pairs)
 
 
 def _by_operation(scores: Scores, names: list[str], pairs: Pairs) -> Iterator[str]:
     """The best on each operation, against the second best on it."""
-    told: list[str] = []
+    decided: list[str] = []
     level: dict[str, list[str]] = {}
-    """what cannot be told -> operations"""
+    """verdict -> the operations on which the seeds cannot decide"""
     for operation in scores.values("operation"):
         mean = {name: scores.share_right(name, "operation", operation).mean for name in names}
         first, second = sorted(names, key=lambda name: -mean[name])[:2]
@@ -135,17 +135,17 @@ def _by_operation(scores: Scores, names: list[str], pairs: Pairs) -> Iterator[st
         how = f"{points(row)} before" if row.difference.mean else "level with"
         found = f"{words(row)} ({best} {how} {other})"
         if row.verdict == best:
-            told.append(found)
+            decided.append(found)
         else:
             verdict = f"{row.verdict}, after Holm over the {len(pair.rows)} rows of a comparison,"
             level.setdefault(verdict, []).append(found)
-    if told:
-        yield f"By operation, the best can be told on {_listed(told)}."
+    if decided:
+        yield f"By operation, the best can be told on {_listed(decided)}."
     yield from (f"By operation, {verdict} on {_listed(found)}." for verdict, found in level.items())
 
 
 def _share(scores: Scores, name: str) -> str:
-    share = scores.share_right(name, "all", "all", scores.all_unseen(name))
+    share = scores.share_right(name, "all", "all")
     interval = "" if share.low is None or share.high is None else f" [{100 * share.low:.1f}, {100 * share.high:.1f}]"
     return f"{100 * share.mean:.1f} %{interval}"
 

@@ -12,14 +12,6 @@ LEVELS = (0.90, SOLVED)
 """Shares right on validation whose first reaching is reported."""
 COSTS = ("examples", "train_seconds", "flops")
 """Columns of curve.csv in which it is counted."""
-BEYOND = "beyond the budget"
-"""How a median of infinity reads."""
-RESOLUTION = (
-    "To 90 and 99 %: up to the first validation at or above, of which there are 20 at even points of the budget; "
-    "median over all seeds, where a miss counts as beyond the budget. A point on a curve is not what a smaller budget "
-    "gives: the schedule had not ended."
-)
-"""What must stand beside these figures."""
 
 
 @dataclass(frozen=True, kw_only=True)

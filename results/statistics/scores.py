@@ -18,6 +18,12 @@ from bench.results.statistics.comparable import check_comparable
 from bench.results.statistics.estimates import Estimate, estimate, shares_across_seeds
 from bench.results.statistics.pretrained import is_pretrained
 
+STRATUM: dict[str, tuple[str, ...]] = {
+    **{"all": (), "operation x digits": ("operation", "digits")},
+    **{key: (key,) for key in ("operation", "digits", "signs", "places")},
+}
+"""Slice whose values are sums of strata -> what all strata of a value have in common."""
+
 
 class Scores:
     """The cells of runs that may be joined (`joining.join_runs` says which), by architecture and seed.
@@ -141,11 +147,12 @@ class Scores:
         """Problems of one value of a slice, per cell: all cells met the same."""
         return int(self.rows(slice_name, value)["total"].iloc[0])
 
-    def share_right(self, name: str, slice_name: str, value: str, exhaustive: bool = False) -> Estimate:
+    def share_right(self, name: str, slice_name: str, value: str) -> Estimate:
         """Exact match of an architecture or a baseline on one value of a slice."""
         rows = self.rows(slice_name, value)
         rows = rows[rows["architecture"] == name]
-        return estimate(rows["correct"].tolist(), rows["total"].tolist(), exhaustive)
+        unseen = self.all_unseen(name, slice_name, value)
+        return estimate(rows["correct"].tolist(), rows["total"].tolist(), unseen)
 
     def mean_over_strata(self, name: str) -> Estimate:
         """Mean of the exact match of every stratum, each counting alike, across seeds."""
@@ -162,20 +169,23 @@ class Scores:
             shares.append(float(asked["digits_right"].sum() / asked["answer"].str.count(r"\d").sum()))
         return shares_across_seeds(shares)
 
-    def exhaustive(self, **facts: Any) -> tuple[int, int]:
-        """Strata with these facts (operation, digits, signs, places): how many are asked whole, of how many."""
+    def exhaustive(self, slice_name: str, value: str) -> tuple[int, int]:
+        """Strata of one value of a slice: how many are asked whole, of how many; none where it is no sum of strata."""
+        if slice_name not in STRATUM:
+            return 0, 0
+        wanted = dict(zip(STRATUM[slice_name], value.split(" "), strict=False))
         chosen = [
             stratum.exhaustive
             for stratum in self.plan.strata
-            if stratum.test and all(getattr(stratum, key) == fact for key, fact in facts.items())
+            if stratum.test and all(str(getattr(stratum, key)) == text for key, text in wanted.items())
         ]
         return sum(chosen), len(chosen)
 
-    def all_unseen(self, name: str, **facts: Any) -> bool:
-        """Whether the test problems with these facts are all there are that an architecture, or a baseline, has not
-        met: of a pretrained one nobody knows.
+    def all_unseen(self, name: str, slice_name: str, value: str) -> bool:
+        """Whether the test problems of one value of a slice are all there are that an architecture, or a baseline, has
+        not met: of a pretrained one nobody knows.
         """
-        whole, strata = self.exhaustive(**facts)
+        whole, strata = self.exhaustive(slice_name, value)
         return 0 < whole == strata and not any(map(is_pretrained, self.of(name)))
 
     def distinct(self, operation: str, digits: str) -> int:

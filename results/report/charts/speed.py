@@ -8,8 +8,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from bench.results.report.charts.run import Chart
-from bench.results.report.charts.style import GREY, looks
+from bench.results.report.charts.chart import Chart
+from bench.results.report.charts.style import GREY, colour_by, dash_by, shape_by, styles_of
 
 PANEL = 300
 """Pixels of one panel."""
@@ -21,6 +21,7 @@ def roofline(rows: Sequence[dict[str, Any]]) -> Chart:
     and Patterson, "Roofline: An Insightful Visual Performance Model", 2009).
     """
     measured = [row for row in rows if not row["left_out"]]
+    drawn = styles_of([row["architecture"] for row in measured])
     points = [
         {
             "architecture": row["architecture"],
@@ -43,7 +44,8 @@ def roofline(rows: Sequence[dict[str, Any]]) -> Chart:
     dots = dots.encode(
         x=x,
         y=y,
-        **_look([row["architecture"] for row in measured], shapes=True),
+        color=colour_by(drawn),
+        shape=shape_by(drawn),
         tooltip=["architecture:N", "share of peak:N", alt.Tooltip("intensity:Q", format=".3~s")],
     )
     return Chart(
@@ -52,14 +54,14 @@ def roofline(rows: Sequence[dict[str, Any]]) -> Chart:
         caption="Grey: the most that the machine did meanwhile, of a large matrix product (flat) and of a large copy "
         "(rising). Operations: matrix products alone. Bytes are an estimate: every operator of a step, the update "
         "included, reads its inputs from memory and writes its outputs there once, as if there were no caches.",
-        legend=[row["architecture"] for row in measured],
+        legend=list(drawn),
         picture=alt.layer(line, dots).properties(width="container", height=320),
     )
 
 
 def growth(curves: Sequence[dict[str, Any]]) -> Chart:
     """Cost against what grows, a panel each, on logarithmic axes: a power is a straight line."""
-    names = list(dict.fromkeys(curve["architecture"] for curve in curves))
+    drawn = styles_of([curve["architecture"] for curve in curves])
     frame = pd.DataFrame(
         [
             {
@@ -81,7 +83,8 @@ def growth(curves: Sequence[dict[str, Any]]) -> Chart:
         .encode(
             x=alt.X("value:Q", title=None, scale=log, axis=_axis()),
             y=alt.Y("cost:Q", title=None, scale=log, axis=_axis()),
-            **_look(names, shapes=False),
+            color=colour_by(drawn).legend(symbolType="stroke"),  # dots would be dashed
+            strokeDash=dash_by(drawn).legend(symbolType="stroke"),
             tooltip=["architecture:N", "value:Q", alt.Tooltip("cost:Q", format=".3~s"), "slope:N"],
         )
         .properties(width=PANEL, height=200)
@@ -92,7 +95,7 @@ def growth(curves: Sequence[dict[str, Any]]) -> Chart:
         name="growth",
         title="How the cost of training grows",
         caption="Medians over rounds. On two logarithmic axes the slope is the power with which a cost grows.",
-        legend=names,
+        legend=list(drawn),
         picture=picture,
         panel=PANEL + 70,
     )
@@ -103,17 +106,3 @@ def _axis() -> alt.Axis:
     leading = "toNumber(slice(format(datum.value, '.0e'), 0, 1))"
     text = f"indexof([1, 2, 5], {leading}) < 0 ? '' : format(datum.value, datum.value < 1 ? '~g' : '.3~s')"
     return alt.Axis(tickCount=5, grid=False, labelExpr=text)
-
-
-def _look(names: Sequence[str], shapes: bool) -> dict[str, Any]:
-    """Colour, and shape or dash, of architectures by their place."""
-    look = looks(names)
-    found: dict[str, Any] = {
-        "color": alt.Color("architecture:N", scale=alt.Scale(domain=names, range=[look[n].colour for n in names]))
-    }
-    if shapes:
-        scale = alt.Scale(domain=names, range=[look[n].shape for n in names])
-        return found | {"shape": alt.Shape("architecture:N", scale=scale)}
-    dashes = alt.Scale(domain=names, range=[look[n].dash for n in names])
-    found |= {"strokeDash": alt.StrokeDash("architecture:N", scale=dashes)}
-    return {name: channel.legend(symbolType="stroke") for name, channel in found.items()}  # dots would be dashed

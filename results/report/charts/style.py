@@ -1,17 +1,17 @@
-"""How charts look: a colour, dash and shape for each architecture, one theme, the same axes and labels in all."""
+"""The style of charts: a colour, dash and shape for each architecture, one theme, the same axes and labels in all."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
 
 from bench.results.report.table import SHARED
-from bench.results.report.tables.run import label
+from bench.results.report.tables.notes import label
 from bench.results.statistics.scores import Scores
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Told apart by the colour-blind, seen on white and on black (Okabe and Ito 2008, less black and yellow)."""
+"""The colour-blind can distinguish them, on white and on black (Okabe and Ito 2008, less black and yellow)."""
 DASHES = ([1, 0], [6, 3], [2, 2])
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 GREY = "#8a8a8a"
@@ -22,7 +22,7 @@ WIDTH = 640
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class Style:
     """How an architecture is drawn in every chart."""
 
     colour: str
@@ -30,10 +30,14 @@ class Look:
     shape: str
 
 
-def looks(names: Sequence[str]) -> dict[str, Look]:
-    """A look for each name, by its place: two names of one colour have other dashes and shapes."""
+Styles = dict[str, Style]
+"""By name."""
+
+
+def styles_of(names: Sequence[str]) -> Styles:
+    """A style for each name, by its place: two names of one colour have other dashes and shapes."""
     return {
-        name: Look(
+        name: Style(
             colour=COLOURS[number % len(COLOURS)],
             dash=list(DASHES[number // len(COLOURS) % len(DASHES)]),
             # One step on with every round of colours.
@@ -84,31 +88,29 @@ def rows_height(architectures: int) -> int:
     return (14 if architectures <= 4 else 10) * architectures
 
 
-def labelled(scores: Scores, name: str, shared: bool = False) -> str:
+def chart_label(scores: Scores, name: str, shared: bool = False) -> str:
     """An architecture as charts call it; `shared`: its times were measured while the machine was."""
-    return f"{SHARED} {label(scores.of(name))}" if shared else label(scores.of(name))
+    return f"{SHARED} {label(scores, name)}" if shared else label(scores, name)
 
 
-def labels(scores: Scores, shared: Collection[str] = ()) -> list[str]:
-    """All architectures, as `labelled` has them."""
-    return [labelled(scores, name, name in shared) for name in scores.architectures]
+def drawn_as(scores: Scores, styles: Styles, shared: Collection[str] = ()) -> dict[str, Style]:
+    """What charts call each architecture -> its style."""
+    return {chart_label(scores, name, name in shared): styles[name] for name in scores.architectures}
 
 
-def colour_by(
-    scores: Scores, look: dict[str, Look], shared: Collection[str] = (), field: str = "architecture"
-) -> alt.Color:
-    """The colour of each architecture, as its look has it; the same for shape and dash below."""
-    scale = alt.Scale(domain=labels(scores, shared), range=[look[name].colour for name in scores.architectures])
+def colour_by(drawn: Mapping[str, Style], field: str = "architecture") -> alt.Color:
+    """The colour of each name in `field`; the same for shape and dash below."""
+    scale = alt.Scale(domain=list(drawn), range=[style.colour for style in drawn.values()])
     return alt.Color(f"{field}:N", scale=scale)
 
 
-def shape_by(scores: Scores, look: dict[str, Look], shared: Collection[str] = ()) -> alt.Shape:
-    scale = alt.Scale(domain=labels(scores, shared), range=[look[name].shape for name in scores.architectures])
-    return alt.Shape("architecture:N", scale=scale)
+def shape_by(drawn: Mapping[str, Style], field: str = "architecture") -> alt.Shape:
+    scale = alt.Scale(domain=list(drawn), range=[style.shape for style in drawn.values()])
+    return alt.Shape(f"{field}:N", scale=scale)
 
 
-def dash_by(scores: Scores, look: dict[str, Look], shared: Collection[str] = ()) -> alt.StrokeDash:
-    scale = alt.Scale(domain=labels(scores, shared), range=[look[name].dash for name in scores.architectures])
+def dash_by(drawn: Mapping[str, Style]) -> alt.StrokeDash:
+    scale = alt.Scale(domain=list(drawn), range=[style.dash for style in drawn.values()])
     return alt.StrokeDash("architecture:N", scale=scale)
 
 

@@ -1,7 +1,7 @@
 """The tables of error anatomy: how often an architecture errs in which way, and some of its wrong answers."""
 
-from bench.results.report.table import NO_VALUE, Entry, Table, share_entry
-from bench.results.report.tables.run import label
+from bench.results.report.table import NO_VALUE, Note, Table, Value, figures, share_value, words
+from bench.results.report.tables.notes import label
 from bench.results.statistics.anatomy import CLASSES, anatomy_frame, examples
 from bench.results.statistics.estimates import Estimate, shares_across_seeds
 from bench.results.statistics.scores import Scores
@@ -10,6 +10,14 @@ ErrorShares = dict[str, dict[str, Estimate]]
 """Architecture -> class of error -> its share of all test problems, across seeds."""
 EXAMPLES = 10
 """Wrong answers shown of each architecture."""
+KINDS_NOTE = Note(
+    "An answer counts as the first kind that fits, from left to right. Figures are means over seeds, from 3 seeds on "
+    "with a 95 % t interval across them; there is none where all are equal."
+)
+EXAMPLES_NOTE = Note(
+    "They are spread over the kinds that occur, and within a kind over seeds and problems. They are the same ones "
+    "every time."
+)
 
 
 def error_shares(scores: Scores) -> ErrorShares:
@@ -33,36 +41,25 @@ def error_tables(scores: Scores, shares: ErrorShares) -> list[Table]:
 
 def _by_kind(scores: Scores, shares: ErrorShares) -> Table:
     asked = scores.asked("all", "all")
-    rows = [
-        [Entry(text=label(scores.of(name))), *(share_entry(share, asked) for share in of_architecture.values())]
+    rows = {
+        name: {"architecture": Value(label(scores, name))}
+        | {kind: share_value(share, asked) for kind, share in of_architecture.items()}
         for name, of_architecture in shares.items()
-    ]
-    return Table(
-        title=f"Wrong answers by kind, % of all test problems (n = {asked:,}, per seed)",
-        columns=["architecture", *CLASSES],
-        rows=rows,
-        notes=[
-            "The first kind that fits, from left to right. Means over seeds, from 3 seeds on with a 95 % t interval "
-            "across them; none where all are equal."
-        ],
-        detail=True,
-    )
+    }
+    title = f"Wrong answers by kind, % of all test problems (n = {asked:,}, per seed)"
+    columns = [*words("architecture"), *figures(*CLASSES)]
+    return Table(key="errors", title=title, columns=columns, rows=rows, notes=[KINDS_NOTE], detail=True)
 
 
 def _examples(scores: Scores) -> Table:
-    rows = []
     answered = {cell: frame for cell, frame in scores.predictions.items() if cell not in scores.diverged}
-    for facts in examples(answered, EXAMPLES).to_dict("records"):
-        texts = [f"{facts['a']} {facts['op']} {facts['b']}", facts["answer"], facts["prediction"] or NO_VALUE]
-        texts += [facts["raw"], facts["class"], str(facts["seed"])]
-        rows.append([Entry(text=text) for text in (label(scores.of(facts["architecture"])), *texts)])
-    return Table(
-        title=f"Wrong answers, {EXAMPLES} of each architecture",
-        columns=["architecture", "problem", "answer", "given", "as generated", "kind", "seed"],
-        rows=rows,
-        notes=[
-            "Spread over the kinds that occur, and within a kind over seeds and problems; the same ones every time."
-        ],
-        left=frozenset({0, 1, 4, 5}),
-        detail=True,
-    )
+    rows = {}
+    for number, wrong in enumerate(examples(answered, EXAMPLES).to_dict("records"), 1):
+        texts = {"architecture": label(scores, wrong["architecture"]), "answer": wrong["answer"]}
+        texts |= {"problem": f"{wrong['a']} {wrong['op']} {wrong['b']}", "given": wrong["prediction"] or NO_VALUE}
+        texts |= {"as generated": wrong["raw"], "kind": wrong["class"], "seed": str(wrong["seed"])}
+        rows[f"{wrong['architecture']}, {number}"] = {key: Value(text) for key, text in texts.items()}
+    title = f"Wrong answers, {EXAMPLES} of each architecture"
+    columns = [*words("architecture", "problem"), *figures("answer", "given"), *words("as generated", "kind")]
+    columns += figures("seed")
+    return Table(key="error-examples", title=title, columns=columns, rows=rows, notes=[EXAMPLES_NOTE], detail=True)

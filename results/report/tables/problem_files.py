@@ -4,14 +4,15 @@ What counts is the test split: by the rule that hashes magnitudes, no model was 
 setting was chosen by one. All slices but `split` are of it alone.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from bench.results.records.slices import slice_predictions
-from bench.results.report.table import NO_VALUE, Entry, Table, share_entry
-from bench.results.report.tables.run import estimate_notes
+from bench.results.report.table import Column, Note, Table, Value, figures, share_value, words
+from bench.results.report.tables.notes import estimate_notes
+from bench.results.report.tables.slices import ONLY_IF_MANY
 from bench.results.statistics.estimates import Estimate, estimate
 
 SPLITS = ("test", "validation", "train")
@@ -25,11 +26,16 @@ TITLES = {
     "range": "Exact match % on the test split, patterns trained on and beyond",
 }
 """Slice -> title, in the order of the tables."""
-ONLY_IF_MANY = ("places", "range")
-"""Slices that have a table only where they have more than one value."""
+MOST_LISTED = 10
+"""Rows of a table of what is in no figure; `--json` lists all."""
+MOST_EXAMPLES = 3
+"""Positions named beside a reason that many share."""
+
+Unused = tuple[int, str, str]
+"""What is in no figure: its position in the file, its text, and the end of a sentence that begins with the text."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Row:
     """One architecture on one value of a slice."""
 
@@ -58,51 +64,77 @@ def outside_rows(predictions: Mapping[tuple[str, int], pd.DataFrame]) -> list[Ro
             slice_name, value, _, total = of_seeds[0]
             correct = [count for _, _, count, _ in of_seeds]
             share = estimate(correct, [total] * len(correct))
-            rows.append(
-                Row(
-                    slice=slice_name,
-                    value=value,
-                    architecture=name,
-                    seeds=list(frames),
-                    n=total,
-                    correct=correct,
-                    share=share,
-                )
-            )
+            rows.append(Row(slice_name, value, name, list(frames), total, correct, share))
     return rows
 
 
 def outside_tables(
     rows: list[Row], stands_for: Mapping[str, str], unseen: bool, pretrained: Collection[str] = ()
 ) -> list[Table]:
-    """The tables: a row a value, a column an architecture of `stands_for`, called as that says.
+    """The tables, one a slice, which is its key: a row a value, a column an architecture of `stands_for`, called as
+    that says.
 
     `unseen`: whether the models were trained here, on problems of the training split alone; but for the `pretrained`,
     which read other text before.
     """
     tables: list[Table] = []
-    test = "test (unseen)" if unseen and not pretrained else "test"
     for slice_name, title in TITLES.items():
         chosen = [row for row in rows if row.slice == slice_name]
         values = list(dict.fromkeys(row.value for row in chosen))
         if slice_name == "split" and "test" not in values:
             values.insert(0, "test")  # the headline, also where it has no problem
-        if slice_name in ONLY_IF_MANY and len(values) < 2:
+        if not values or (slice_name in ONLY_IF_MANY and len(values) < 2):
             continue
-        shares = {(row.value, row.architecture): row for row in chosen}
-        lines = [
-            [
-                Entry(text=test if (slice_name, value) == ("split", "test") else value),
-                *(_entry(shares.get((value, name))) for name in stands_for),
-            ]
-            for value in values
-        ]
+        # No file and no architecture is called by an empty name.
+        lines = {value: {"": Value(value)} for value in values}
+        for row in chosen:
+            lines[row.value][row.architecture] = share_value(row.share, row.n, show_n=True)
+        if slice_name == "split" and unseen and not pretrained:
+            lines["test"][""] = Value("test (unseen)")
         notes = _split_notes(unseen, pretrained) if slice_name == "split" else []
         notes += [note for note in estimate_notes([row.share for row in chosen]) if not tables]
-        columns = [slice_name, *stands_for.values()]
-        if lines:
-            tables.append(Table(title=title, columns=columns, rows=lines, notes=notes))
+        columns = [Column("", slice_name, left=True), *(Column(name, text) for name, text in stands_for.items())]
+        tables.append(Table(key=slice_name, title=title, columns=columns, rows=lines, notes=notes))
     return tables
+
+
+def unused_tables(
+    unread: Sequence[Unused], left_out: Sequence[Unused], wrong: Sequence[Unused], where: str
+) -> list[Table]:
+    """What is in no figure, and why: what is no operation on two numbers, what the suite cannot ask, and what has a
+    wrong reference. `where`: what a position counts, such as 'line'.
+    """
+    rows = {
+        str(position): {"position": Value(str(position)), "problem": Value(text), "it ...": Value(reason)}
+        for position, text, reason in wrong[:MOST_LISTED]
+    }
+    title, notes = f"Wrong references: {len(wrong):,}, in no figure", _cut(len(wrong), "of them")
+    columns = [Column("position", where, left=True), *words("problem", "it ...")]
+    tables = [
+        _by_reason("unread", "Cannot be read as one operation on two numbers", unread, where),
+        _by_reason("left-out", "Cannot be asked in this suite", left_out, where),
+        Table(key="wrong-references", title=title, columns=columns, rows=rows, notes=notes),
+    ]
+    return [table for table in tables if table.rows]
+
+
+def _by_reason(key: str, title: str, unused: Sequence[Unused], where: str) -> Table:
+    by_reason: dict[str, list[str]] = {}
+    for position, text, reason in unused:
+        by_reason.setdefault(reason, []).append(f"{where} {position}: {text}")
+    often = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    rows = {}
+    for reason, those in often[:MOST_LISTED]:
+        some = Value("; ".join(those[:MOST_EXAMPLES]))
+        rows[reason] = {"it ...": Value(reason), "problems": Value(f"{len(those):,}", n=len(those)), "such as": some}
+    columns, notes = [*words("it ..."), *figures("problems"), *words("such as")], _cut(len(often), "reasons")
+    return Table(key=key, title=f"{title}: {len(unused):,}, in no figure", columns=columns, rows=rows, notes=notes)
+
+
+def _cut(there: int, what: str) -> list[Note]:
+    if there <= MOST_LISTED:
+        return []
+    return [Note(f"These are the first {MOST_LISTED} of {there:,} {what}; --json lists all.")]
 
 
 def _counts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, int, int]]:
@@ -117,17 +149,13 @@ def _counts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, int, int]]:
             yield slice_name, value, int(correct), int(total)
 
 
-def _entry(row: Row | None) -> Entry:
-    return Entry(text=NO_VALUE) if row is None else share_entry(row.share, row.n, show_n=True)
-
-
-def _split_notes(unseen: bool, pretrained: Collection[str]) -> list[str]:
+def _split_notes(unseen: bool, pretrained: Collection[str]) -> list[Note]:
     if not unseen:
-        return [
-            "A hash of the magnitudes decides the split. What the model that predicted was trained on is not known."
-        ]
-    return [
+        text = "A hash of the magnitudes decides the split. What the model that predicted was trained on is not known."
+        return [Note(text)]
+    text = (
         "A hash of the magnitudes decides the split, as in training. The figure to quote is that of the test split: "
-        "settings were chosen on validation, and problems of the training split may have been trained on.",
-        *(f"{name}: may have met these before, in the text that it was pretrained on." for name in pretrained),
-    ]
+        "settings were chosen on validation, and problems of the training split may have been trained on."
+    )
+    met = "may have met these before, in the text that it was pretrained on."
+    return [Note(text), *(Note(f"{name} {met}") for name in pretrained)]

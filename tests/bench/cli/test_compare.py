@@ -79,11 +79,11 @@ def test_compare_prints_tables_and_sentences(
 ) -> None:
     status, out, err = call(capsys, monkeypatch, str(run_directory), "--arch", "transformer,lstm")
     assert (status, err) == (0, "")
-    assert out.startswith("Held equal: budget examples=9")
+    assert out.startswith("Held equal: the budget was examples=9")
     assert "Exact match, transformer minus lstm" in out
     assert "These two trained models: exact McNemar on the same 100 problems" in out
     assert "transformer is right 31.0 points more often than lstm [26.7, 35.3], 3 seeds." in " ".join(out.split())
-    assert "! lstm: not tuned for this" in out
+    assert "! lstm was not tuned for this" in out
     assert "solved" not in out
     rows = {line.split("  ")[0] for line in out.splitlines()}
     assert {"all", "operation +", "operation *", "signs ++", "signs --"} <= rows

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from bench.architectures import get, pretrained_files
 from bench.architectures.pretrained import Pretrained
-from bench.asking.expression import ask, read_problem, whether_seen
+from bench.asking.expression import ask, read_problem
 from bench.asking.models import trained_models
 from bench.errors import UserError
 from bench.planning.decide import decide, decide_shared, left_out, left_out_lines
@@ -30,6 +30,7 @@ from bench.results.records.plan import Plan
 from bench.results.records.record import RECORD, Record, read_record
 from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import contents
+from bench.results.report.tables.replies import whether_seen
 from bench.results.report.write import FILE_NAMES, render
 from bench.results.statistics.comparable import held_equal
 from bench.results.statistics.pretrained import MAY_HAVE_MET
@@ -285,9 +286,9 @@ def test_tables_say_what_it_is_and_that_nothing_is_surely_unseen(runs: dict[str,
         [line] = [line for line in part.opening if line.startswith(f"pretrained ({name}) is")]
         assert line.endswith(trained)
     for table in part.tables:
-        for row in table.rows:
-            if row[0].text.startswith("pretrained"):
-                assert not any("all unseen" in entry.text for entry in row)
+        for about, row in table.rows.items():
+            if about.startswith("pretrained"):
+                assert not any("all unseen" in value.text for value in row.values())
     assert "all unseen" in render(report, "text")  # said of the others
     assert not any("pretrained" in line or MAY_HAVE_MET in line for line in _opening_of_the_lstm(runs))
     for format in FILE_NAMES:

@@ -25,11 +25,12 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from bench import __version__
-from bench.asking.expression import Reply, Symbol, ask, read_problem
+from bench.asking.expression import ask, read_problem
 from bench.asking.models import WEIGHTS, TrainedModel, trained_models
 from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
 from bench.errors import UserError
+from bench.results.report.tables.replies import Reply, Symbol
 from bench.serving import server as serving
 from bench.serving.asker import Asker
 from bench.serving.report_page import ReportPage, policy_of

@@ -239,8 +239,8 @@ def test_the_tables_name_every_figure_and_whoever_is_left_out(
     assert "ours by adamw, muon, with clipping" in " ".join(out.split())
     for part in ("tokens/s", "decode/s alone", "peak MB", "FLOPs/token", "share of peak %", "12.5", "GFLOP/s"):
         assert part in out
-    assert "Left out: nn.TransformerEncoder: cannot run here: RuntimeError: no such operator." in out
-    assert "Left out: GPT-2 (transformers): transformers is not installed here" in out
+    assert "nn.TransformerEncoder is left out: cannot run here: RuntimeError: no such operator." in out
+    assert "GPT-2 (transformers) is left out: transformers is not installed here" in out
     assert "bitnet" in out.split("Side by side")[1]
 
 
@@ -255,7 +255,7 @@ def test_a_peer_whose_package_is_broken_is_left_out(
     monkeypatch.setattr(contenders, "fit_peer", broken)
     status, out, _ = call(capsys, monkeypatch, f"--arch lstm --peers {TINY}")
     assert status == 0
-    assert "Left out: nn.LSTM: cannot run here: ImportError: built for another version." in out
+    assert "nn.LSTM is left out: cannot run here: ImportError: built for another version." in out
 
 
 @pytest.mark.usefixtures("tiny_work")

@@ -11,7 +11,6 @@ from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record
 from bench.results.records.run import Run, open_run
 from bench.results.report.contents import ACROSS, contents
-from bench.results.report.tables.across_suites import TITLE
 from bench.results.report.write import FILE_NAMES, render
 
 SHARES = {"lstm": [0.1, 0.2, 0.4, 0.5, 0.9], "transformer": [0.5, 0.6, 0.6, 0.7, 1.0]}
@@ -48,17 +47,18 @@ def _of_seed(share: float, seed: int) -> float:
 
 def test_the_middle_half_of_all_scores_of_whoever_was_asked_all_suites(runs: list[Run]) -> None:
     [table] = contents(runs).across
-    assert [row[0].text for row in table.rows] == list(SHARES)
-    for row in table.rows:
-        scores = sorted(_of_seed(share, seed) for share in SHARES[row[0].text] for seed in (0, 1, 2))
-        right = row[1]
+    assert table.key == "across-suites"
+    assert list(table.rows) == list(SHARES)
+    for name, row in table.rows.items():
+        scores = sorted(_of_seed(share, seed) for share in SHARES[name] for seed in (0, 1, 2))
+        right = row["exact match %"]
         assert right.value is not None
         assert right.low is not None
         assert right.high is not None
         assert abs(right.value - 100 * fmean(scores[3:12])) < 0.5  # of 15 scores; shares are of whole problems
         assert right.low < right.value < right.high
-        assert row[2].text == "3"
-    assert table.notes[0].startswith("Mean of the middle half of all scores, one a seed of each of 5 suites (s0, s1, ")
+        assert row["seeds a suite"].text == "3"
+    assert "one a seed of each of 5 suites (s0, s1, " in table.notes[0].text
 
 
 def test_every_format_has_it_with_five_suites_and_none_with_four(runs: list[Run]) -> None:
@@ -66,6 +66,6 @@ def test_every_format_has_it_with_five_suites_and_none_with_four(runs: list[Run]
     assert few.across == []
     for format in FILE_NAMES:
         shown = render(report, format)
-        assert TITLE in shown
+        assert report.across[0].title in shown
         assert ACROSS in shown or format == "latex"
-        assert TITLE not in render(few, format)
+        assert report.across[0].title not in render(few, format)

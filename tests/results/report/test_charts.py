@@ -15,9 +15,12 @@ from places import PUBLISHED
 from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record
 from bench.results.records.run import open_run
-from bench.results.report.charts import run as module
-from bench.results.report.charts.run import Chart, charts, curve_frame, pareto_front, performance_profile
-from bench.results.report.charts.style import looks, theme
+from bench.results.report.charts import curves as module
+from bench.results.report.charts.chart import Chart
+from bench.results.report.charts.curves import curve_frame, performance_profile
+from bench.results.report.charts.run import charts
+from bench.results.report.charts.style import styles_of, theme
+from bench.results.report.charts.trade_offs import pareto_front
 from bench.results.report.contents import Contents, Part, contents
 from bench.results.report.html import VEGA_LITE
 from bench.results.statistics.scores import Scores
@@ -29,8 +32,8 @@ NAMES = [
 
 
 def _drawn(part: Part) -> dict[str, Chart]:
-    look = looks(list(part.scores.planned))
-    return {chart.name: chart for chart in charts(part.scores, part.comparisons, part.errors, look)}
+    styles = styles_of(list(part.scores.planned))
+    return {chart.name: chart for chart in charts(part.scores, part.comparisons, part.errors, styles)}
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +80,9 @@ def _scales(specification: Any, channel: str) -> list[dict[str, Any]]:
 
 
 def test_no_two_of_eighteen_architectures_look_alike() -> None:
-    found = looks([f"architecture {number}" for number in range(18)])
-    marks = [(look.colour, look.shape) for look in found.values()]
-    lines = [(look.colour, tuple(look.dash)) for look in found.values()]
+    found = styles_of([f"architecture {number}" for number in range(18)])
+    marks = [(style.colour, style.shape) for style in found.values()]
+    lines = [(style.colour, tuple(style.dash)) for style in found.values()]
     assert len(set(marks)) == len(set(lines)) == 18
 
 
@@ -164,7 +167,7 @@ def test_a_pair_chart_appears_with_three_architectures(
     chart = _drawn(part)["differences"]
     [rows] = [rows for rows in chart.specification()["datasets"].values() if "pair" in rows[0]]
     assert [row["pair"] for row in rows] == ["a - b", "c - b", "a - c"]
-    assert not any(row["told"] for row in rows)  # one seed tells nothing
+    assert not any(row["significant"] for row in rows)  # one seed tells nothing
     filled = [layer for layer in chart.specification()["layer"] if "transform" in layer]
     assert filled == []  # a layer of no marks has no extent, and browsers say so
 
@@ -200,13 +203,13 @@ def test_a_caption_names_the_intervals_that_are_drawn(
         write_cell(tmp_path, answers, architecture=name, seed=seed)
     [part] = contents([open_run(tmp_path)]).parts
     caption = _drawn(part)["exact-match"].caption
-    assert caption.startswith("Mean over 3 seeds with a 95 % t interval: the seed is the unit. One seed, or ")
+    assert caption.startswith("Figures are means over 3 seeds with a 95 % t interval, in which the seed is the unit.")
     assert "95 % Wilson interval" in caption
 
 
 def test_the_bound_is_as_tall_as_the_rows_of_its_own_part() -> None:
     [part] = contents([open_run(PUBLISHED / "forms" / "addition3")]).parts
-    many = looks([*part.scores.planned, *map(str, range(20))])
+    many = styles_of([*part.scores.planned, *map(str, range(20))])
     chart = next(iter(charts(part.scores, part.comparisons, part.errors, many)))
     [tick] = [layer for layer in chart.specification()["layer"] if layer["mark"]["type"] == "tick"]
     assert tick["mark"]["height"] == 18
@@ -234,10 +237,10 @@ def test_a_performance_profile_needs_five_suites_and_whoever_ran_on_all(
         return SimpleNamespace(reached={(0.9, "examples"): scores.medians[name]})
 
     monkeypatch.setattr(module, "learning", learning)
-    look = looks(["lstm", "transformer", "gru"])
+    styles = styles_of(["lstm", "transformer", "gru"])
     groups: list[Scores] = [ran(f"s{n}", lstm=100.0 * n, transformer=200.0) for n in (1, 2, 3, 4)]
-    assert performance_profile(groups, look) is None
-    chart = performance_profile([*groups, ran("s5", lstm=float("inf"), transformer=1.0, gru=1.0)], look)
+    assert performance_profile(groups, styles) is None
+    chart = performance_profile([*groups, ran("s5", lstm=float("inf"), transformer=1.0, gru=1.0)], styles)
     assert chart is not None
     [rows] = chart.specification()["datasets"].values()
     assert {row["architecture"] for row in rows} == {"lstm", "transformer"}
@@ -246,7 +249,7 @@ def test_a_performance_profile_needs_five_suites_and_whoever_ran_on_all(
     assert shares["transformer"] == [(1.0, 80.0), (1.5, 80.0), (2.0, 100.0), (4.0, 100.0)]
     # A suite that two groups hold counts once, and who needs no example to know a suite is in no ratio to others.
     again = [ran("s1", lstm=1e9, transformer=1.0, gru=1.0), ran("s5", lstm=1.0, transformer=0.0, gru=1.0)]
-    chart = performance_profile([*groups, *again], look)
+    chart = performance_profile([*groups, *again], styles)
     assert chart is not None
     assert chart.legend == ["lstm"]
     assert chart.caption.startswith("Share of the 5 suites")

@@ -59,7 +59,7 @@ class Elements(HTMLParser):
 def test_the_first_words_say_what_was_held_equal_and_then_who_is_best(report: Contents) -> None:
     said = Elements(page(report)).paragraphs
     assert said[: len(report.parts[0].opening)] == report.parts[0].opening
-    assert said[0].startswith("Held equal: budget examples=3000")
+    assert said[0].startswith("Held equal: the budget was examples=3000")
     assert said[2].startswith("transformer is right most often")
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from bench.results.report.contents import Contents
 from bench.results.report.latex import BOLD_NOTE, WIDTH, _bold, _table, latex
-from bench.results.report.table import Entry, Table
-from bench.results.report.tables.run import by_operation, summary
+from bench.results.report.table import Column, Note, Table, Value, words
+from bench.results.report.tables.slices import by_slice
+from bench.results.report.tables.summary import summary
 
 GOLDEN = (
     r"""\begin{table}[htbp]
@@ -25,7 +26,7 @@ GOLDEN = (
 \end{tabular}\par\medskip
 \parbox{\textwidth}{\scriptsize \$\#\textasciicircum{}\textbackslash{}\textless{}\textgreater{}\textbar{}}\par
 \parbox{\textwidth}{\scriptsize """
-    + BOLD_NOTE
+    + BOLD_NOTE.text
     + r"""}\par
 \end{table}
 """
@@ -33,22 +34,30 @@ GOLDEN = (
 
 
 def test_latex_of_a_small_table_is_this() -> None:
-    rows = [
-        [Entry(text="* 1x1"), Entry(text="75.0 [30.1, 95.4]")],
-        [Entry(text="a_b & c"), Entry(text="~1.5")],
-    ]
-    table = Table(title="50 % of {all} -- `x`", columns=["architecture", "- (n = 4)"], rows=rows, notes=["$#^\\<>|"])
-    assert _table(table, {(0, 1)}) == GOLDEN
+    table = Table(
+        key="small",
+        title="50 % of {all} -- `x`",
+        columns=[*words("architecture"), Column("-", "- (n = 4)")],
+        rows={
+            "first": {"architecture": Value("* 1x1"), "-": Value("75.0 [30.1, 95.4]")},
+            "second": {"architecture": Value("a_b & c"), "-": Value("~1.5")},
+        },
+        notes=[Note("$#^\\<>|")],
+    )
+    assert _table(table, {("first", "-")}) == GOLDEN
 
 
-def test_the_best_is_bold_and_so_is_who_cannot_be_told_from_it(report: Contents) -> None:
+def test_the_best_is_bold_and_so_is_who_does_not_differ_significantly(report: Contents) -> None:
     [part] = report.parts
-    assert _bold(part, summary(part.scores)) == {(1, 1)}  # transformer, overall
+    assert _bold(part, summary(part.scores)) == {("transformer", "exact_match")}
     verdicts = {"+": "transformer", "-": "lstm", "*": "cannot tell with 3 seeds", "/": "transformer"}
     [comparison] = part.comparisons
     rows = [replace(row, verdict=verdicts.get(row.value, row.verdict)) for row in comparison.rows]
     part = replace(part, comparisons=[replace(comparison, rows=rows)])
-    assert _bold(part, by_operation(part.scores)) == {(1, 1), (1, 2), (0, 3), (1, 3), (1, 4)}
+    bold = {"lstm": "*", "transformer": "+-*/"}
+    operations = by_slice(part.scores, "operation")
+    assert operations is not None
+    assert _bold(part, operations) == {(name, value) for name in bold for value in bold[name]}
 
 
 def test_overall_bold_is_what_all_pairs_together_cannot_tell(report: Contents) -> None:
@@ -58,7 +67,7 @@ def test_overall_bold_is_what_all_pairs_together_cannot_tell(report: Contents) -
     row = replace(comparison.rows[0], p=0.03, verdict=comparison.one)
     third = replace(comparison, one="lstm", other="gru", rows=[replace(row, p=0.9)])
     part = replace(part, comparisons=[replace(comparison, rows=[row]), third])
-    assert _bold(part, summary(part.scores)) == {(0, 1), (1, 1)}
+    assert _bold(part, summary(part.scores)) == {("lstm", "exact_match"), ("transformer", "exact_match")}
 
 
 def test_every_row_has_as_many_entries_as_its_table_has_columns(report: Contents) -> None:
@@ -76,10 +85,10 @@ def test_every_row_has_as_many_entries_as_its_table_has_columns(report: Contents
 def test_every_figure_of_the_report_is_in_it(report: Contents) -> None:
     text = latex(report)
     for table in report.parts[0].tables:
-        for row in table.rows:
-            for entry in row:
-                if re.fullmatch(r"[0-9., \[\]]+", entry.text):
-                    assert entry.text in text
+        for line in table.lines():
+            for value in line:
+                if re.fullmatch(r"[0-9., \[\]]+", value.text):
+                    assert value.text in text
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

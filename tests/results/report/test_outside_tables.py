@@ -38,32 +38,33 @@ def test_across_seeds_the_seed_is_the_unit() -> None:
 def test_every_entry_shows_its_n_and_architectures_may_have_been_asked_different_problems() -> None:
     rows = outside_rows({("a", 0): frame(*TEST), ("b", 0): frame(*TEST[:2], *OTHERS)})
     tables = outside_tables(rows, {"a": "a seed 0", "b": "b seed 0", "c": "c seed 0"}, unseen=True)
-    by_title = {table.title: table for table in tables}
-    assert len(by_title) == len(tables) == 4  # no table of places or range, which have one value each
+    # No table of places or range, which have one value each.
+    assert [table.key for table in tables] == ["split", "operation", "digits", "signs"]
     split = tables[0]
-    assert split.columns == ["split", "a seed 0", "b seed 0", "c seed 0"]
-    assert [[entry.text for entry in row] for row in split.rows] == [
+    assert [column.label for column in split.columns] == ["split", "a seed 0", "b seed 0", "c seed 0"]
+    assert [[value.text for value in line] for line in split.lines()] == [
         ["test (unseen)", "75.0 [30.1, 95.4] n = 4", "50.0 [9.5, 90.5] n = 2", "-"],
         ["validation", "-", "0.0 [0.0, 79.3] n = 1", "-"],
         ["train", "-", "100.0 [20.7, 100.0] n = 1", "-"],
     ]
-    assert all(entry.text == "-" or "n = " in entry.text for table in tables for row in table.rows for entry in row[1:])
+    shown = [value.text for table in tables for line in table.lines() for value in line[1:]]
+    assert all(text == "-" or "n = " in text for text in shown)
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
 def test_a_pretrained_model_may_have_met_the_problems_before(pretrained: bool) -> None:
     tables = outside_tables(outside_rows({("a", 0): frame(*TEST)}), {"a": "a"}, True, ["a"] if pretrained else [])
-    assert any("may have met these before" in note for note in tables[0].notes) is pretrained
-    assert ("unseen" in tables[0].rows[0][0].text) is not pretrained
+    assert any("may have met these before" in note.text for note in tables[0].notes) is pretrained
+    assert ("unseen" in tables[0].lines()[0][0].text) is not pretrained
 
 
 def test_what_the_maker_of_predictions_was_trained_on_is_not_known() -> None:
     [table, *_] = outside_tables(outside_rows({("a", 0): frame(*TEST)}), {"a": "a"}, unseen=False)
-    assert table.rows[0][0].text == "test"
-    assert table.notes[0].endswith("is not known.")
+    assert table.lines()[0][0].text == "test"
+    assert table.notes[0].text.endswith("is not known.")
 
 
 def test_the_headline_stands_there_without_a_problem() -> None:
     tables = outside_tables(outside_rows({("a", 0): frame(*OTHERS)}), {"a": "a"}, unseen=True)
-    assert [entry.text for entry in tables[0].rows[0]] == ["test (unseen)", "-"]
+    assert [value.text for value in tables[0].lines()[0]] == ["test (unseen)", "-"]
     assert len(tables) == 1

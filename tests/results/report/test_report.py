@@ -12,7 +12,7 @@ from bench.results.records.record import Record
 from bench.results.records.run import open_run
 from bench.results.report.contents import Contents, contents
 from bench.results.report.markdown import blocks_of
-from bench.results.report.table import Entry, Table
+from bench.results.report.table import Column, Note, Table, Value, words
 from bench.results.report.terminal import _rich, print_report, print_tables
 from bench.results.report.write import FILE_NAMES, render, write_report
 
@@ -31,12 +31,13 @@ Held equal: nothing but 2 \\* 2.
 
 
 def test_markdown_of_a_small_table_is_this() -> None:
-    rows = [
-        [Entry(text="lstm !"), Entry(text="75.0 [30.1, 95.4]", value=75.0), Entry(text="100.0", value=100.0)],
-        [Entry(text="a|b"), Entry(text="~1.5", value=1.5), Entry(text="-")],
-    ]
-    columns = ["architecture", "+ (n = 4)", "* (n = 4)"]
-    table = Table(title="By operation", columns=columns, rows=rows, notes=["! lstm: not tuned for this."])
+    rows = {
+        "lstm": {"architecture": Value("lstm !"), "+": Value("75.0 [30.1, 95.4]", value=75.0), "*": Value("100.0")},
+        "a|b": {"architecture": Value("a|b"), "+": Value("~1.5", value=1.5)},
+    }
+    columns = [*words("architecture"), Column("+", "+ (n = 4)"), Column("*", "* (n = 4)")]
+    notes = [Note("! lstm: not tuned for this.")]
+    table = Table(key="operation", title="By operation", columns=columns, rows=rows, notes=notes)
     assert "\n\n".join(blocks_of(["Held equal: nothing but 2 * 2."], [table])) + "\n" == GOLDEN
 
 
@@ -48,9 +49,19 @@ pattern   asked   cover
 """
 
 
+def test_a_value_of_no_column_and_a_column_that_is_there_twice_are_refused() -> None:
+    for columns in ([Column("a", "a")], [Column("a", "a"), Column("b", "b"), Column("b", "c")]):
+        with pytest.raises(ValueError, match="table t: a column is there twice, or a row has a value of none"):
+            Table(key="t", title="", columns=columns, rows={"row": {"a": Value("1"), "b": Value("2")}})
+
+
 def test_figures_stand_on_the_right_and_words_on_the_left() -> None:
-    rows = [[Entry(text=text) for text in row] for row in (("/ 1x2", "16", "all 4"), ("* 1x1", "1,200", "3 of 12"))]
-    table = Table(title="", columns=["pattern", "asked", "cover"], rows=rows, left=frozenset({0, 2}))
+    columns = [Column("pattern", "pattern", left=True), Column("asked", "asked"), Column("cover", "cover", left=True)]
+    rows = {
+        "/ 1x2": {"pattern": Value("/ 1x2"), "asked": Value("16"), "cover": Value("all 4")},
+        "* 1x1": {"pattern": Value("* 1x1"), "asked": Value("1,200"), "cover": Value("3 of 12")},
+    }
+    table = Table(key="patterns", title="", columns=columns, rows=rows)
     console = Console(file=io.StringIO(), width=60, color_system=None)
     console.print(_rich(table, [0, 1, 2]))
     assert [line.rstrip() for line in _written(console).splitlines()] == TEXT.splitlines()
@@ -59,7 +70,7 @@ def test_figures_stand_on_the_right_and_words_on_the_left() -> None:
 def test_the_first_line_says_what_was_held_equal(report: Contents) -> None:
     for format in ("text", "md", "csv"):
         lines = render(report, format).splitlines()
-        assert "Held equal: budget examples=3000" in lines[format == "csv"]
+        assert "Held equal: the budget was examples=3000" in lines[format == "csv"]
         assert "Suite tiny, version 1" in "".join(lines[:5])
 
 
@@ -75,7 +86,8 @@ def test_text_holds_every_entry_whole_and_no_line_is_too_long(report: Contents) 
 
 def test_no_terminal_obeys_what_a_run_says() -> None:
     bad = "\x1b]52;c;eA==\x07 \x1b[2J \u202e"
-    table = Table(title=bad, columns=["a", bad], rows=[[Entry(text=bad), Entry(text="1")]], notes=[bad])
+    columns, rows = [Column("a", "a"), Column("b", bad)], {"row": {"a": Value(bad), "b": Value("1")}}
+    table = Table(key="bad", title=bad, columns=columns, rows=rows, notes=[Note(bad)])
     terminal = Console(file=io.StringIO(), width=80, color_system=None)
     print_tables(terminal, [bad], [table])
     said = _written(terminal)

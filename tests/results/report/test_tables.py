@@ -17,8 +17,10 @@ from bench.results.records.collect import results_frame
 from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record, read_record, write_record
 from bench.results.records.run import cell_directory, open_run
+from bench.results.report.contents import all_tables
 from bench.results.report.table import Table
-from bench.results.report.tables.run import all_tables, by_workings, how_fast
+from bench.results.report.tables.learning import by_learning
+from bench.results.report.tables.slices import by_workings
 from bench.results.statistics.comparable import NotComparable
 from bench.results.statistics.scores import Scores
 
@@ -27,15 +29,22 @@ T_2 = 4.302652729911275
 
 
 def tables_of(run_directory: Path) -> dict[str, Table]:
-    return {table.title: table for table in all_tables(Scores(open_run(run_directory)))}
+    """Key -> table; that of an architecture's digits is `digits NAME`."""
+    tables = all_tables(Scores(open_run(run_directory)))
+    return {f"{table.key} {table.subject}".rstrip(): table for table in tables}
 
 
 def texts(table: Table) -> dict[str, dict[str, str]]:
     """row -> column -> text"""
     return {
-        row[0].text: {column: entry.text for column, entry in zip(table.columns, row, strict=True)}
-        for row in table.rows
+        about: {column.key: value.text for column, value in zip(table.columns, line, strict=True)}
+        for about, line in zip(table.rows, table.lines(), strict=True)
     }
+
+
+def labels(table: Table) -> dict[str, str]:
+    """column -> what it is called"""
+    return {column.key: column.label for column in table.columns}
 
 
 def rows_on_disk(run_directory: Path, architecture: str, split: str = "test") -> list[list[dict[str, str]]]:
@@ -67,8 +76,9 @@ def share_right(seeds: list[list[dict[str, str]]], **facts: str) -> tuple[str, i
 def test_every_share_equals_the_one_counted_from_the_predictions(run_directory: Path, architecture: str) -> None:
     tables, seeds = tables_of(run_directory), rows_on_disk(run_directory, architecture)
 
-    row = texts(tables["Summary"])[architecture]
-    assert row["exact match % (n = 288)"] == share_right(seeds)[0]
+    row = texts(tables["summary"])[architecture]
+    assert row["exact_match"] == share_right(seeds)[0]
+    assert labels(tables["summary"])["exact_match"] == "exact match % (n = 288)"
     over_strata, digits = [], []
     for rows in seeds:
         strata = defaultdict(list)
@@ -81,30 +91,31 @@ def test_every_share_equals_the_one_counted_from_the_predictions(run_directory: 
     assert row["mean over strata %"] == written(over_strata)
     assert row["digits right %"] == written(digits)
 
-    for title, column, values in (
-        ("Exact match %, by operation", "op", ["+", "-", "*", "/"]),
-        ("Exact match %, by signs of a and b", "signs", ["++", "+-", "-+", "--"]),
-        ("Exact match %, by decimal places", "places", ["0", "1"]),
-        ("Exact match %, patterns trained on and beyond", "range", ["trained", "beyond"]),
+    for key, column, values in (
+        ("operation", "op", ["+", "-", "*", "/"]),
+        ("signs", "signs", ["++", "+-", "-+", "--"]),
+        ("places", "places", ["0", "1"]),
+        ("range", "range", ["trained", "beyond"]),
     ):
-        expected = {"architecture": architecture}
+        expected, called = {"architecture": architecture}, {"architecture": "architecture"}
         for value in values:
             figure, n = share_right(seeds, **{column: value})
-            expected[f"{value} (n = {n})"] = figure
-        assert texts(tables[title])[architecture] == expected
+            expected[value], called[value] = figure, f"{value} (n = {n})"
+        assert texts(tables[key])[architecture] == expected
+        assert labels(tables[key]) == called
 
-    grid = tables[f"Exact match %, digits of a (rows) x digits of b (columns): {architecture}"]
+    grid = tables[f"digits {architecture}"]
+    assert grid.title.endswith(f": {architecture}")
     for a in "12":
         for b in "12":
             figure, n = share_right(seeds, digits=f"{a}x{b}")
             note = f" all unseen, n = {n}" if a + b == "11" else f" n = {n}"
-            assert texts(grid)[a][f"b: {b}"] == figure + note
+            assert texts(grid)[a][b] == figure + note
 
     seen = rows_on_disk(run_directory, architecture, "train")
-    [table] = [table for title, table in tables.items() if "training split" in title]
     for digits_pattern in ("1x1", "1x2", "2x1", "2x2"):
-        row = texts(table)[digits_pattern]
-        assert (row[architecture], int(row["n"])) == share_right(seen, digits=digits_pattern)
+        row = texts(tables["training-problems"])[digits_pattern]
+        assert (row[architecture], int(row["problems asked"])) == share_right(seen, digits=digits_pattern)
 
 
 def test_the_summary_says_too_when_all_unseen_problems_are_asked(
@@ -112,25 +123,26 @@ def test_the_summary_says_too_when_all_unseen_problems_are_asked(
 ) -> None:
     strata = [stratum.model_copy(update={"exhaustive": True}) for stratum in make_plan().strata]
     write_plan(run_directory, make_plan(strata=strata))
-    row = texts(tables_of(run_directory)["Summary"])["lstm"]
-    assert row["exact match % (n = 288)"] == f"{share_right(rows_on_disk(run_directory, 'lstm'))[0]} all unseen"
+    row = texts(tables_of(run_directory)["summary"])["lstm"]
+    assert row["exact_match"] == f"{share_right(rows_on_disk(run_directory, 'lstm'))[0]} all unseen"
     assert "all unseen" not in row["mean over strata %"]
 
 
 def test_costs_are_medians_over_seeds(run_directory: Path) -> None:
-    row = texts(tables_of(run_directory)["Summary"])["transformer"]
-    costs = {"parameters": "10,100", "examples": "3,000", "FLOPs": "6.00e9", "train s": "6.5", "tokens/s": "12,000"}
-    costs |= {"examples/s": "1,200", "decode/s": "800", "peak MB": "12.5", "seeds": "3"}
+    row = texts(tables_of(run_directory)["summary"])["transformer"]
+    costs = {"parameters": "10,100", "examples": "3,000", "flops": "6.00e9", "train_seconds": "6.5", "seeds": "3"}
+    costs |= {"tokens_per_second": "12,000", "examples_per_second": "1,200", "decode_problems_per_second": "800"}
+    costs |= {"peak_memory_mb": "12.5", "state_bytes": "64", "weight_bits": "32.0"}
     assert {key: row[key] for key in costs} == costs
-    assert "shared" not in str(tables_of(run_directory)["Summary"].notes)
+    assert not tables_of(run_directory)["summary"].noted("shared")
 
 
 def test_patterns_with_few_problems_say_how_many(run_directory: Path) -> None:
-    rows = texts(tables_of(run_directory)["Patterns with few distinct problems"])
+    rows = texts(tables_of(run_directory)["few-problems"])
     assert list(rows) == ["+ 1x1", "- 1x1", "* 1x1", "/ 1x1", "/ 1x2"]
     assert rows["/ 1x2"] == {
         **{"pattern": "/ 1x2", "distinct": "4", "asked": "16"},
-        **{"what the test set holds": "all 4 of the test split"},
+        **{"cover": "all 4 of the test split"},
     }
 
 
@@ -147,14 +159,14 @@ def test_a_pattern_that_is_partly_asked_whole_says_so(run_directory: Path, make_
 
     write(("1x2", "++"))
     tables = tables_of(run_directory)
-    rows = texts(tables["Patterns with few distinct problems"])
-    assert rows["/ 1x2"]["what the test set holds"] == "3 of 4 strata whole"
-    assert rows["/ 2x2"]["what the test set holds"] == "all 6 of the test split"
-    assert "all unseen" not in str(tables["Exact match %, by operation"])
+    rows = texts(tables["few-problems"])
+    assert rows["/ 1x2"]["cover"] == "3 of 4 strata whole"
+    assert rows["/ 2x2"]["cover"] == "all 6 of the test split"
+    assert "all unseen" not in str(tables["operation"])
     write()
-    row = texts(tables_of(run_directory)["Exact match %, by operation"])["lstm"]
-    assert row["/ (n = 72)"].endswith("] all unseen")
-    assert "unseen" not in row["+ (n = 72)"]
+    row = texts(tables_of(run_directory)["operation"])["lstm"]
+    assert row["/"].endswith("] all unseen")
+    assert "unseen" not in row["+"]
 
 
 def _replace(run_directory: Path, make_record: Callable[..., Record], **changes: Any) -> None:
@@ -171,12 +183,12 @@ def test_failed_and_missing_cells_are_shown_and_are_in_no_figure(
     failed = {"status": "diverged", "reason": "the loss is nan at step 12", **none}
     _replace(run_directory, make_record, architecture="lstm", seed=1, **failed)
     tables = tables_of(run_directory)
-    assert texts(tables["Summary"])["lstm"]["seeds"] == "2 of 3"
-    match = texts(tables["Summary"])["lstm"]["exact match % (n = 288)"]
+    assert texts(tables["summary"])["lstm"]["seeds"] == "2 of 3"
+    match = texts(tables["summary"])["lstm"]["exact_match"]
     assert float(match.split()[0]) < 60  # two of three seeds, which are right on some 60 %
-    assert texts(tables["Summary"])["gru"]["seeds"] == "0 of 3"
-    assert texts(tables["Summary"])["gru"]["exact match % (n = 288)"] == "-"
-    rows = texts(tables["Cells without a result"])
+    assert texts(tables["summary"])["gru"]["seeds"] == "0 of 3"
+    assert texts(tables["summary"])["gru"]["exact_match"] == "-"
+    rows = texts(tables["unfinished"])
     expected = {"cell": "lstm seed 1", "status": "diverged", "reason": "the loss is nan at step 12"}
     assert rows["lstm seed 1"] == expected
     assert rows["gru seed 2"]["status"] == "not run"
@@ -186,8 +198,8 @@ def test_failed_and_missing_cells_are_shown_and_are_in_no_figure(
 def test_a_run_without_a_finished_cell_has_a_report_too(tmp_path: Path, make_plan: Callable[..., Plan]) -> None:
     write_plan(tmp_path, make_plan())
     tables = tables_of(tmp_path)
-    assert list(tables) == ["Summary", "Cells without a result"]
-    assert set(texts(tables["Summary"])["lstm"].values()) == {"lstm", "-", "0 of 3"}
+    assert list(tables) == ["summary", "unfinished"]
+    assert set(texts(tables["summary"])["lstm"].values()) == {"lstm", "-", "0 of 3"}
 
 
 def test_what_a_reader_must_know_is_marked(
@@ -208,20 +220,24 @@ def test_what_a_reader_must_know_is_marked(
     for name in names:
         write_cell(tmp_path, predictions, architecture=name, seed=0, **marks[name])
     tables = tables_of(tmp_path)
-    labels = ["untuned !", "big (unequal)", "early (budget -50.0 %)", "crowded", "sparse"]
-    summary = texts(tables["Summary"])
-    assert list(summary) == labels == list(texts(tables["Exact match %, by signs of a and b"]))
-    assert summary["crowded"]["train s"] == "~2.5"
-    assert summary["untuned !"]["train s"] == "2.5"
+    marked = ["untuned !", "big (unequal)", "early (budget -50.0 %)", "crowded", "sparse"]
+    summary, signs = texts(tables["summary"]), texts(tables["signs"])
+    assert list(summary) == list(signs) == names
+    for rows in (summary, signs):
+        assert [row["architecture"] for row in rows.values()] == marked
+    assert summary["crowded"]["train_seconds"] == "~2.5"
+    assert tables["summary"].rows["crowded"]["train_seconds"].shared
+    assert summary["untuned"]["train_seconds"] == "2.5"
     assert summary["sparse"]["parameters"] == "40,000 (10,000 active)"
-    assert summary["sparse"]["peak MB"] == "-"
-    notes = "\n".join(tables["Summary"].notes)
-    assert "! untuned: not tuned for this (its settings were tuned for: tiny 10k examples=3000)." in notes
+    assert summary["sparse"]["peak_memory_mb"] == "-"
+    notes = "\n".join(note.text for note in tables["summary"].notes)
+    assert "! untuned was not tuned for this (its settings were tuned for: tiny 10k examples=3000)." in notes
     assert "unequal: big was not fitted" in notes
     assert "budget: early seed 0 missed the budget examples=3000 by -50.0 %, flat." in notes
-    assert "~ the machine was shared" in notes
-    assert "One seed, or one set of predictions: 95 % Wilson interval" in notes
-    assert "No interval where one seed was asked all unseen problems" in str(tables)
+    assert tables["summary"].noted("shared")
+    [interval] = tables["summary"].noted("interval")
+    assert "95 % Wilson interval over the problems asked" in interval.text
+    assert "There is no interval where one seed was asked all unseen problems" in str(tables)
 
 
 def test_cells_that_may_not_stand_side_by_side_give_no_table(run_directory: Path) -> None:
@@ -235,7 +251,7 @@ def test_cells_that_may_not_stand_side_by_side_give_no_table(run_directory: Path
 
 def test_a_note_is_said_once(run_directory: Path) -> None:
     notes = [note for table in tables_of(run_directory).values() for note in table.notes]
-    assert any("the seed is the unit" in note for note in notes)
+    assert any("the seed is the unit" in note.text for note in notes)
     assert len(notes) == len(set(notes))
 
 
@@ -254,24 +270,23 @@ def test_the_baselines_stand_in_every_table_of_shares(with_baselines: Path, pred
     tables = tables_of(with_baselines)
     asked = predictions[predictions["split"] == "test"]
     even = asked["a"].astype(int) % 2 == 0
-    for title, column, chosen in (
-        ("Summary", "exact match % (n = 288)", even),
-        ("Exact match %, by operation", "+ (n = 72)", even[asked["op"] == "+"]),
-        ("Exact match %, by signs of a and b", "+- (n = 72)", even[asked["signs"] == "+-"]),
-        ("Exact match %, by decimal places", "1 (n = 18)", even[asked["places"] == 1]),
-        ("Exact match %, patterns trained on and beyond", "beyond (n = 96)", even[asked["range"] == "beyond"]),
+    for key, column, chosen in (
+        ("summary", "exact_match", even),
+        ("operation", "+", even[asked["op"] == "+"]),
+        ("signs", "+-", even[asked["signs"] == "+-"]),
+        ("places", "1", even[asked["places"] == 1]),
+        ("range", "beyond", even[asked["range"] == "beyond"]),
     ):
-        rows = texts(tables[title])
+        rows = texts(tables[key])
         assert list(rows)[-2:] == ["calculator", "nearest"]
         assert rows["calculator"][column] == "100.0"
         assert rows["nearest"][column] == f"{100 * chosen.mean():.1f}"
-    [grid] = [table for title, table in tables.items() if title.endswith("(columns): nearest")]
     share = 100 * even[asked["digits"] == "2x1"].mean()
-    assert texts(grid)["2"]["b: 1"] == f"{share:.1f} n = 80"
-    [seen] = [table for title, table in tables.items() if "training split" in title]
-    assert set(texts(seen)["1x1"]) == {"digits", "n", "lstm", "transformer", "calculator", "nearest"}
-    assert texts(tables["Summary"])["nearest"]["train s"] == "-"
-    assert any(note.startswith("calculator: right by definition") for note in tables["Summary"].notes)
+    assert texts(tables["digits nearest"])["2"]["1"] == f"{share:.1f} n = 80"
+    seen = {*texts(tables["training-problems"])["1x1"]}
+    assert seen > {"lstm", "transformer", "calculator", "nearest"}
+    assert texts(tables["summary"])["nearest"]["train_seconds"] == "-"
+    assert any("calculator is right by definition" in note.text for note in tables["summary"].notes)
 
 
 def test_without_a_file_of_baselines_no_table_speaks_of_them(run_directory: Path) -> None:
@@ -310,13 +325,13 @@ def test_how_fast_counts_a_seed_that_missed_as_beyond_the_budget(
         facts = {"data_hash": f"d{seed}", "data_chain": [f"c{seed}1", f"c{seed}2"], "train_seconds": 10.0}
         facts |= {"validation_correct": right, "validation_total": 200}
         write_cell(run_directory, predictions, architecture="gru", seed=seed, **facts)
-    rows = texts(tables_of(run_directory)["Solved, and how fast"])
-    assert rows["gru"]["seeds with 99 % in the end"].startswith("2 of 3 [")
-    assert rows["gru"]["examples to 90 %"] == "2,850"  # 18 / 20 and 19 / 20 of 3,000, and a miss
-    assert rows["gru"]["train s to 99 %"] == "10.0"
-    assert rows["gru"]["FLOPs to 99 %"] == "3.00e9"
-    assert rows["lstm"]["seeds with 99 % in the end"].startswith("0 of 3 [")
-    assert rows["lstm"]["examples to 90 %"] == "beyond the budget"
+    rows = texts(tables_of(run_directory)["learning"])
+    assert rows["gru"]["solved"].startswith("2 of 3 [")
+    assert rows["gru"]["examples to 0.9"] == "2,850"  # 18 / 20 and 19 / 20 of 3,000, and a miss
+    assert rows["gru"]["train_seconds to 0.99"] == "10.0"
+    assert rows["gru"]["flops to 0.99"] == "3.00e9"
+    assert rows["lstm"]["solved"].startswith("0 of 3 [")
+    assert rows["lstm"]["examples to 0.9"] == "beyond the budget"
 
 
 def test_how_fast_marks_times_of_a_shared_machine(
@@ -329,11 +344,11 @@ def test_how_fast_marks_times_of_a_shared_machine(
     for name in ("gru", "rnn"):
         facts = {"validation_correct": 200, "validation_total": 200, "exclusive": name == "rnn"}
         write_cell(tmp_path, predictions, architecture=name, seed=0, **facts)
-    table = how_fast(Scores(open_run(tmp_path)))
+    table = by_learning(Scores(open_run(tmp_path)))
     rows = texts(table)
-    assert (rows["gru"]["train s to 90 %"], rows["rnn"]["train s to 90 %"]) == ("~2.2", "2.2")
-    assert "~" not in rows["gru"]["examples to 90 %"]
-    assert any(note.startswith("~") for note in table.notes)
+    assert (rows["gru"]["train_seconds to 0.9"], rows["rnn"]["train_seconds to 0.9"]) == ("~2.2", "2.2")
+    assert "~" not in rows["gru"]["examples to 0.9"]
+    assert table.noted("shared")
 
 
 def test_the_audit_has_what_each_cell_used_and_is_left_out_at_the_end_of_a_run(run_directory: Path) -> None:
@@ -341,7 +356,7 @@ def test_the_audit_has_what_each_cell_used_and_is_left_out_at_the_end_of_a_run(r
     record = read_record(cell)
     (cell / "record.json").unlink()
     write_record(cell, replace(record, examples=3030, data_hash="longer", exclusive=False, tuned=False))
-    table = tables_of(run_directory)["Audit: what each cell used, and on which data"]
+    table = tables_of(run_directory)["audit"]
     assert table.detail
     rows = texts(table)
     assert len(rows) == 6

@@ -43,42 +43,44 @@ def test_another_test_set_is_refused_across_seeds_too(make_record: MakeRecord) -
 def test_what_was_held_equal_and_what_not(make_record: MakeRecord) -> None:
     line = held_equal([make_record(), make_record(architecture="gru", parameters=10_150, train_seconds=5.0)])
     assert line == (
-        "Held equal: budget examples=3000 (met within 0.00 %); parameters within 1.5 %; the same training problems in "
-        "the same order (data hash seed 0 d0); the same test problems (test hash eeeeeeeeeeee). "
-        "Not equal: training seconds (up to 2.00 x)."
+        "Held equal: the budget was examples=3000 (met within 0.00 %); parameters differ by 1.5 % at most; the "
+        "training problems of a seed were the same in the same order (data hash: seed 0 d0); the test problems were "
+        "the same (test hash eeeeeeeeeeee). Not equal: training seconds differ by a factor of up to 2.00."
     )
 
 
 def test_a_model_that_was_not_trained_hides_no_difference_of_the_others(make_record: MakeRecord) -> None:
     records = [make_record(), make_record(architecture="gru", train_seconds=5.0)]
     records.append(make_record(architecture="pretrained", budget="examples=0", examples=0, flops=0, train_seconds=0.0))
-    assert "training seconds (up to 2.00 x)" in held_equal(records)
+    assert "training seconds differ by a factor of up to 2.00" in held_equal(records)
 
 
 def test_training_problems_are_called_equal_only_where_seeds_are_shared(make_record: MakeRecord) -> None:
     lstm, gru, rnn = (make_record(architecture=name, seed=seed) for name, seed in (("lstm", 0), ("gru", 1), ("rnn", 1)))
-    apart = "training problems of lstm and gru, which share no seed"
+    unpaired = "lstm and gru share no seed, so that their training problems differ"
     line = held_equal([lstm, gru])
-    assert "the same training problems" not in line
-    assert apart in line.partition("Not equal: ")[2]
+    assert "the training problems of a seed were the same" not in line
+    assert unpaired in line.partition("Not equal: ")[2]
     line = held_equal([lstm, gru, rnn])
-    assert "the same training problems" in line.partition("Not equal: ")[0]
-    assert apart in line.partition("Not equal: ")[2]
+    assert "the training problems of a seed were the same" in line.partition("Not equal: ")[0]
+    assert unpaired in line.partition("Not equal: ")[2]
 
 
 def test_a_device_that_gives_other_bits_each_time_is_named(make_record: MakeRecord) -> None:
     on_gpu = make_record(device="cuda", machine={"deterministic": False})
-    assert held_equal([on_gpu]).endswith("Not deterministic, so that the same run may end otherwise: cuda.")
-    assert "deterministic" not in held_equal([make_record(machine={"deterministic": True})])
+    assert held_equal([on_gpu]).endswith("Cells on cuda may end otherwise when run again.")
+    assert "otherwise" not in held_equal([make_record(machine={"deterministic": True})])
 
 
 def test_parameters_that_are_not_equal_are_not_called_so(make_record: MakeRecord) -> None:
     # The trap that SCIENCE names: 52 k against 248 k.
     line = held_equal([make_record(parameters=52_000), make_record(architecture="gru", parameters=248_000)])
     assert "parameters" not in line.split("Not equal")[0]
-    assert "parameters (52,000 to 248,000)" in line
+    assert "parameters range from 52,000 to 248,000" in line
     line = held_equal([make_record(), make_record(architecture="big", parameters=9 * 10**6, match="unequal")])
-    assert "parameters within 0.0 %" in line
-    assert "Not equal: parameters of big" in line
+    assert "parameters differ by 0.0 % at most" in line
+    assert "Not equal: the parameters of big were not fitted" in line
     sparse = {"match": "active", "parameters": 40_000}
-    assert "active parameters within 0.0 %" in held_equal([make_record(), make_record(architecture="moe", **sparse)])
+    assert "active parameters differ by 0.0 % at most" in held_equal(
+        [make_record(), make_record(architecture="moe", **sparse)]
+    )

@@ -14,7 +14,7 @@ from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import Contents
 from bench.results.report.table import NO_VALUE
 from bench.results.report.tables.errors import error_shares, error_tables
-from bench.results.statistics.conclusion import all_pairs, by_budget, conclusion, told_apart
+from bench.results.statistics.conclusion import all_pairs, by_budget, conclusion, significant
 from bench.results.statistics.scores import Scores
 
 UNKNOWN = "The ranking under equal FLOPs is not known: no run under a budget of FLOPs is in this report."
@@ -116,8 +116,8 @@ def test_many_pairs_are_asked_at_once(report: Contents) -> None:
     [pair] = report.parts[0].comparisons
     first = replace(pair.rows[0], p=0.02)
     alone = replace(pair, rows=[first])
-    assert told_apart([alone]) == [True]
-    assert told_apart([alone, alone, alone]) == [False, False, False]  # 3 x 0.02
+    assert significant([alone]) == [True]
+    assert significant([alone, alone, alone]) == [False, False, False]  # 3 x 0.02
 
 
 def test_the_best_is_told_by_all_pairs_not_by_its_own(scores_of: Callable[..., Scores]) -> None:
@@ -225,13 +225,14 @@ def test_a_diverged_seed_counts_as_none_right(of_seeds: Callable[..., Scores]) -
     assert [row.seed for row in pair.mcnemar] == [0, 1, 2]  # no model of the other three is there
     assert error_shares(scores)["lstm"]["no end token"].mean == pytest.approx(0.5, abs=0.02)
     examples = error_tables(scores, error_shares(scores))[1]
-    assert {row[-1].text for row in examples.rows if row[0].text == "lstm"} <= set("012")
+    rows = [row for row in examples.rows.values() if row["architecture"].text == "lstm"]
+    assert {row["seed"].text for row in rows} <= set("012")
 
 
 def test_no_example_is_shown_where_only_diverged_seeds_were_wrong(of_seeds: Callable[..., Scores]) -> None:
     scores = of_seeds(gru=[100.0] * 3, lstm=[100.0, 100.0, math.nan])
     [table] = error_tables(scores, error_shares(scores))
-    assert table.title.startswith("Wrong answers by kind")
+    assert table.key == "errors"
 
 
 def test_the_kinds_of_errors_add_up_to_all_errors(report: Contents) -> None:
@@ -244,9 +245,9 @@ def test_the_kinds_of_errors_add_up_to_all_errors(report: Contents) -> None:
 def test_ten_wrong_answers_of_each_are_shown_as_they_were_given(report: Contents) -> None:
     scores = report.parts[0].scores
     _, table = error_tables(scores, error_shares(scores))
-    assert [sum(row[0].text == name for row in table.rows) for name in scores.architectures] == [10, 10]
-    for row in table.rows:
-        name, problem, answer, given, raw, _, seed = (entry.text for entry in row)
+    assert [sum(about.startswith(name) for about in table.rows) for name in scores.architectures] == [10, 10]
+    for line in table.lines():
+        name, problem, answer, given, raw, _, seed = (value.text for value in line)
         asked = scores.predictions[name, int(seed)]
         wrong = asked[asked["right"] == 0]
         problems = wrong["a"] + " " + wrong["op"] + " " + wrong["b"]

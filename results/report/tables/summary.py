@@ -1,0 +1,109 @@
+"""The summary of a report, one row an architecture, and the same in short."""
+
+from operator import attrgetter
+
+from bench.results.records.record import Record
+from bench.results.report.table import Column, Note, Table, Value, figures, number_value, words
+from bench.results.report.tables.notes import SHARED_NOTE, Shares, label, mark_notes
+from bench.results.statistics.scores import Scores
+
+SCORES_NOTE = Note(
+    "Exact match counts the answers whose every symbol is right. The mean over strata weighs every stratum alike: one "
+    "operation, digit pattern, pair of signs and number of decimal places. Digits right counts digits at their place."
+)
+COSTS_NOTE = Note(
+    "Times, rates and memory are medians over seeds. FLOPs count matrix products only, forward and backward. decode/s "
+    "counts the problems answered a second. The decoding state is what a model keeps in memory while it answers one "
+    "problem."
+)
+BASELINES_NOTE = Note(
+    "The calculator is right by definition. `nearest` answers as the one among the first 100,000 distinct training "
+    "examples whose prompt differs in fewest symbols. Neither is a model: they bound every figure from above and below."
+)
+COSTS = {
+    "examples": ("examples", 0),
+    "flops": ("FLOPs", 0),
+    "train_seconds": ("train s", 1),
+    "tokens_per_second": ("tokens/s", 0),
+    "examples_per_second": ("examples/s", 0),
+    "decode_problems_per_second": ("decode/s", 0),
+    "peak_memory_mb": ("peak MB", 1),
+    "state_bytes": ("decoding state, bytes", 0),
+    "weight_bits": ("bits/weight", 1),
+}
+"""Field of a record, and key of its column -> label, decimals."""
+TIMED = ("train_seconds", "tokens_per_second", "examples_per_second", "decode_problems_per_second")
+"""Those that mean little where the machine was shared."""
+IN_SHORT = {
+    "exact_match": "exact match %",
+    "train_seconds": "training, seconds",
+    "examples_per_second": "training examples a second",
+    "peak_memory_mb": "peak memory, MB",
+}
+"""Column of the summary -> what the short one calls it."""
+
+
+def summary(scores: Scores) -> Table:
+    """One row an architecture. Scores are across seeds; times, rates and memory are medians over seeds."""
+    n = scores.asked("all", "all") if scores.records else None
+    rows, shares = {}, Shares()
+    for name, planned in scores.planned.items():
+        done = len(scores.of(name))
+        seeds = Value(str(done) if done == len(planned) else f"{done} of {len(planned)}", value=done)
+        rows[name] = {"architecture": Value(label(scores, name)), "seeds": seeds} | (
+            _costs(scores, name) if done else {}
+        )
+    for name in scores.baseline_names:
+        asked = scores.baselines.loc[scores.baselines["architecture"] == name, "seed"].nunique()
+        rows[name] = {"architecture": Value(name), "seeds": number_value(asked)}
+    for name in [*scores.architectures, *scores.baseline_names]:
+        rows[name]["exact_match"] = shares.right(scores, name, "all", "all")
+        rows[name]["mean over strata %"] = shares.show(scores.mean_over_strata(name), n)
+        if name in scores.architectures:
+            rows[name]["digits right %"] = shares.show(scores.digits_right(name), n)
+    notes = [
+        *shares.notes(),
+        SCORES_NOTE,
+        COSTS_NOTE,
+        *([SHARED_NOTE] if not all(record.exclusive for record in scores.records) else []),
+        *([BASELINES_NOTE] if scores.baseline_names else []),
+        *mark_notes(scores, scores.architectures),
+    ]
+    exact_match = Column("exact_match", "exact match %" + (f" (n = {n:,})" if n is not None else ""))
+    columns = [
+        *words("architecture"),
+        exact_match,
+        *figures("mean over strata %", "digits right %", "seeds", "parameters"),
+    ]
+    columns += [Column(field, title) for field, (title, _) in COSTS.items()]
+    return Table(key="summary", title="Summary", columns=columns, rows=rows, notes=notes)
+
+
+def _costs(scores: Scores, name: str) -> dict[str, Value]:
+    """What an architecture with a finished cell used, by column."""
+    shared = not all(record.exclusive for record in scores.of(name))
+    costs = {"parameters": parameters_value(scores.of(name)[0])}
+    for field, (_, decimals) in COSTS.items():
+        median = scores.median(name, attrgetter(field))
+        costs[field] = number_value(median, decimals, power=field == "flops", shared=shared and field in TIMED)
+    return costs
+
+
+def parameters_value(record: Record) -> Value:
+    text = f"{record.parameters:,}"
+    if record.active_parameters != record.parameters:
+        text += f" ({record.active_parameters:,} active)"
+    return Value(text, value=record.parameters)
+
+
+def summary_in_short(scores: Scores) -> Table:
+    """The architectures with a finished cell, by exact match, the best first; of the summary the columns `IN_SHORT`."""
+    whole = summary(scores)
+    best_first = sorted(scores.architectures, key=lambda name: -scores.share_right(name, "all", "all").mean)
+    return Table(
+        key="summary-in-short",
+        title="Summary, the best first",
+        columns=[*words("architecture"), *(Column(key, title) for key, title in IN_SHORT.items())],
+        rows={name: {key: whole.rows[name][key] for key in ("architecture", *IN_SHORT)} for name in best_first},
+        notes=whole.noted("interval", "no interval", "shared"),
+    )
