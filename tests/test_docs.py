@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 import torch
+from places import PUBLISHED as PUBLISHED_RUNS
+from places import ROOT
 
 from bench.architectures import Batch, SequenceSpec, registry
 from bench.cli import app
@@ -19,7 +21,6 @@ from bench.planning.sizing import TOLERANCE, count_flops, count_parameters, fit
 from bench.results.records.run import open_run
 from bench.results.report.contents import contents
 
-ROOT = Path(__file__).resolve().parent.parent
 README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = {page.relative_to(ROOT).as_posix(): page for page in (README, ROOT / "CONTRIBUTING.md", *DOCS)}
@@ -115,7 +116,7 @@ def script(name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def publish() -> Any:
-    return script("publish")
+    return script("publish.py")
 
 
 def published(publish: Any, page: Path, name: str) -> str:
@@ -132,17 +133,17 @@ def test_the_page_of_files_has_every_key_with_its_docstring() -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_tables_are_those_of_the_published_runs(publish: Any, name: str) -> None:
-    folder = ROOT / "results" / "published" / name
+    folder = PUBLISHED_RUNS / name
     report = contents([open_run(folder / run) for run in PUBLISHED[name]])
-    assert published(publish, RESULTS, name) == publish.shown(name, report, several=len(PUBLISHED[name]) > 1)
-    if name == publish.IN_README:
-        assert published(publish, README, "summary") == publish.shown_summary(report)
+    assert published(publish, RESULTS, name) == publish.runs_block(name, report, several=len(PUBLISHED[name]) > 1)
+    if name == "quick":
+        assert published(publish, README, "summary") == publish.summary_block(report)
 
 
 def test_the_speeds_are_those_that_were_published(publish: Any) -> None:
-    folder = ROOT / "results" / "published" / "perf"
-    assert published(publish, RESULTS, "perf") == publish.shown_perf([folder / "100k", folder / "800k"])
-    assert published(publish, RESULTS, "growth") == publish.shown_growth(folder / "growth")
+    folder = PUBLISHED_RUNS / "perf"
+    assert published(publish, RESULTS, "perf") == publish.speed_block("perf", [folder / "100k", folder / "800k"])
+    assert published(publish, RESULTS, "growth") == publish.speed_block("growth", [folder / "growth"])
 
 
 # --- what a reader pastes ---------------------------------------------------------------------------------------------
