@@ -64,6 +64,16 @@ def test_a_page_opens_with_its_command(page: str) -> None:
     assert fence.startswith("```")
 
 
+def test_the_walk_from_the_command_to_the_table_follows_the_imports() -> None:
+    walk = re.findall(r"^[0-9]+\. `([a-z_/]+\.py)`: ", text_of("docs/design.md"), re.MULTILINE)
+    assert 2 < len(walk) <= 12
+    for number, path in enumerate(walk[1:], 1):
+        parts = Path(path).with_suffix("").parts
+        module = ".".join(part for part in (parts if parts[0] == "bench" else ("bench", *parts)) if part != "__init__")
+        before = [(ROOT / earlier).read_text(encoding="utf-8") for earlier in walk[:number]]
+        assert any(re.search(rf"from {re.escape(module)} import", source) for source in before), path
+
+
 # --- links ------------------------------------------------------------------------------------------------------------
 
 
