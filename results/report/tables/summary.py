@@ -50,9 +50,8 @@ def summary(scores: Scores) -> Table:
     for name, planned in scores.planned.items():
         done = len(scores.of(name))
         seeds = Value(str(done) if done == len(planned) else f"{done} of {len(planned)}", value=done)
-        rows[name] = {"architecture": Value(label(scores, name)), "seeds": seeds} | (
-            _costs(scores, name) if done else {}
-        )
+        rows[name] = {"architecture": Value(label(scores, name)), "seeds": seeds}
+        rows[name] |= _costs(scores, name) if done else {}
     for name in scores.baseline_names:
         asked = scores.baselines.loc[scores.baselines["architecture"] == name, "seed"].nunique()
         rows[name] = {"architecture": Value(name), "seeds": number_value(asked)}
