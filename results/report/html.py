@@ -75,7 +75,8 @@ class Section:
     lines: list[str] = field(default_factory=list)
     charts: list[Chart] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
-    facts: list[list[tuple[str, str]]] = field(default_factory=list)
+    reproduction: list[list[tuple[str, str]]] = field(default_factory=list)
+    """(name, value) of what it takes to get the figures of each run again"""
 
 
 def page(report: Contents, home: str | None = None) -> str:
@@ -150,8 +151,8 @@ def _sections(part: Part, drawn: list[Chart]) -> list[Section]:
         found.append(Section(heading=heading, charts=some, tables=tables))
     found.append(Section(heading=Heading(title="Further tables"), tables=left))
     reproduction = [_reproduction(run, part.scores) for run in part.scores.runs]
-    found.append(Section(heading=Heading(title="How to reproduce"), facts=reproduction))
-    return [section for section in found if section.charts or section.tables or section.facts]
+    found.append(Section(heading=Heading(title="How to reproduce"), reproduction=reproduction))
+    return [section for section in found if section.charts or section.tables or section.reproduction]
 
 
 def _across_suites(report: Contents, drawn: list[Chart]) -> Section:
@@ -167,21 +168,21 @@ def _across_suites(report: Contents, drawn: list[Chart]) -> Section:
 def _reproduction(run: Run, scores: Scores) -> list[tuple[str, str]]:
     """What it takes to get a run's figures again: command, versions, machine, hashes."""
     plan = run.plan
-    facts = [("run", str(run.directory)), ("command", plan.command)]
+    found = [("run", str(run.directory)), ("command", plan.command)]
     versions = {json.dumps(record.versions, sort_keys=True): record.versions for record in run.records}
-    facts += [("versions", _listed(some)) for some in versions.values()]
+    found += [("versions", _listed(some)) for some in versions.values()]
     machines = {json.dumps(record.machine, sort_keys=True): record.machine for record in run.records}
-    facts += [("machine", _listed(some)) for some in machines.values()]
+    found += [("machine", _listed(some)) for some in machines.values()]
     if git := plan.git:
-        facts.append(("git commit", f"{git.get('commit')}{', with local changes' if git.get('dirty') else ''}"))
-    facts += [("suite hash", plan.suite.hash), ("plan hash", plan.plan_hash)]
-    facts += [(f"data hash, seed {seed}", value) for seed, value in longest_streams(run.records).items()]
-    facts += [("test hash", value) for value in dict.fromkeys(str(record.test_hash) for record in scores.records)]
-    return facts
+        found.append(("git commit", f"{git.get('commit')}{', with local changes' if git.get('dirty') else ''}"))
+    found += [("suite hash", plan.suite.hash), ("plan hash", plan.plan_hash)]
+    found += [(f"data hash, seed {seed}", value) for seed, value in longest_streams(run.records).items()]
+    found += [("test hash", value) for value in dict.fromkeys(str(record.test_hash) for record in scores.records)]
+    return found
 
 
-def _listed(facts: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(facts.items()))
+def _listed(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(values.items()))
 
 
 def _template(name: str) -> str:

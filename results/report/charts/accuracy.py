@@ -23,13 +23,13 @@ def exact_match(scores: Scores, styles: style.Styles) -> Chart:
         asked = scores.asked(slice_name, value)
         rows = scores.rows(slice_name, value)
         for name in scores.architectures:
-            facts = {"problems": value, "architecture": style.chart_label(scores, name)}
+            about = {"problems": value, "architecture": style.chart_label(scores, name)}
             share = scores.share_right(name, slice_name, value)
             shares.append(share)
-            means.append(facts | interval(share) | {"problems asked": asked})
+            means.append(about | interval(share) | {"problems asked": asked})
             for _, row in rows[rows["architecture"] == name].iterrows():
                 right = 100 * row["correct"] / row["total"]
-                seeds.append(facts | {"mean": right, "exact match %": f"{right:.1f} (seed {row['seed']})"})
+                seeds.append(about | {"mean": right, "exact match %": f"{right:.1f} (seed {row['seed']})"})
         if NEAREST in scores.baseline_names:
             share = scores.share_right(NEAREST, slice_name, value)
             nearest.append({"problems": value, "architecture": NEAREST} | interval(share))
@@ -74,8 +74,8 @@ def heat_maps(scores: Scores) -> Chart:
             share = scores.share_right(name, "operation x digits", value)
             asked = f"{scores.asked('operation x digits', value):,}"
             asked += f", {ALL_UNSEEN}" if scores.all_unseen(name, "operation x digits", value) else ""
-            facts = {"panel": panel, "architecture": style.chart_label(scores, name), "problems": value, "a": a, "b": b}
-            rows.append(facts | interval(share) | {"problems asked": asked})
+            about = {"panel": panel, "architecture": style.chart_label(scores, name), "problems": value, "a": a, "b": b}
+            rows.append(about | interval(share) | {"problems asked": asked})
     frame = pd.DataFrame(rows)
     columns = int(frame["b"].nunique())
     side = 56 if columns <= 2 else 40 if columns <= 5 else 26

@@ -30,15 +30,15 @@ def _trade_off(scores: Scores, styles: style.Styles, name: str, column: str, tit
         cost = scores.median(architecture, lambda record: getattr(record, column))
         if not cost:  # not known, or a model that was not trained, for which the logarithmic axis has no place
             continue
-        facts = {
+        about = {
             "architecture": style.chart_label(scores, architecture, architecture in shared),
             "shared": architecture in shared,
         }
         share = scores.share_right(architecture, "all", "all")
         shares.append(share)
-        rows.append(facts | {"cost": cost} | interval(share))
+        rows.append(about | {"cost": cost} | interval(share))
         seeds += [
-            facts | {"cost": getattr(record, column), "mean": 100 * record.exact_match}
+            about | {"cost": getattr(record, column), "mean": 100 * record.exact_match}
             for record in scores.of(architecture)
             if getattr(record, column) and record.exact_match is not None
         ]

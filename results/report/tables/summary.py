@@ -4,7 +4,7 @@ from operator import attrgetter
 
 from bench.results.records.record import Record
 from bench.results.report.table import Column, Note, Table, Value, figures, number_value, words
-from bench.results.report.tables.notes import SHARED_NOTE, Shares, label, mark_notes
+from bench.results.report.tables.notes import SHARED_NOTE, Shares, estimate_notes, label, mark_notes
 from bench.results.statistics.scores import Scores
 
 SCORES_NOTE = Note(
@@ -50,9 +50,8 @@ def summary(scores: Scores) -> Table:
     for name, planned in scores.planned.items():
         done = len(scores.of(name))
         seeds = Value(str(done) if done == len(planned) else f"{done} of {len(planned)}", value=done)
-        rows[name] = {"architecture": Value(label(scores, name)), "seeds": seeds} | (
-            _costs(scores, name) if done else {}
-        )
+        rows[name] = {"architecture": Value(label(scores, name)), "seeds": seeds}
+        rows[name] |= _costs(scores, name) if done else {}
     for name in scores.baseline_names:
         asked = scores.baselines.loc[scores.baselines["architecture"] == name, "seed"].nunique()
         rows[name] = {"architecture": Value(name), "seeds": number_value(asked)}
@@ -99,11 +98,9 @@ def parameters_value(record: Record) -> Value:
 def summary_in_short(scores: Scores) -> Table:
     """The architectures with a finished cell, by exact match, the best first; of the summary the columns `IN_SHORT`."""
     whole = summary(scores)
-    best_first = sorted(scores.architectures, key=lambda name: -scores.share_right(name, "all", "all").mean)
-    return Table(
-        key="summary-in-short",
-        title="Summary, the best first",
-        columns=[*words("architecture"), *(Column(key, title) for key, title in IN_SHORT.items())],
-        rows={name: {key: whole.rows[name][key] for key in ("architecture", *IN_SHORT)} for name in best_first},
-        notes=whole.noted("interval", "no interval", "shared"),
-    )
+    right = {name: scores.share_right(name, "all", "all") for name in scores.architectures}
+    best_first = sorted(right, key=lambda name: -right[name].mean)
+    columns = [*words("architecture"), *(Column(key, title) for key, title in IN_SHORT.items())]
+    rows = {name: {column.key: whole.rows[name][column.key] for column in columns} for name in best_first}
+    notes = [*estimate_notes(list(right.values()), asked=False), *whole.noted("shared")]
+    return Table(key="summary-in-short", title="Summary, the best first", columns=columns, rows=rows, notes=notes)

@@ -342,7 +342,7 @@ def test_eval_says_that_it_may_have_met_them(
     (tmp_path / "outside.csv").write_text("a,op,b,answer\n1,+,2,3\n9,-,4,5\n", encoding="utf-8")
     status, out, _ = call(capsys, monkeypatch, "eval", str(runs["lora"]), "--data", str(tmp_path / "outside.csv"))
     assert status == 0
-    assert "pretrained: may have met these before" in out
+    assert "pretrained may have met these before" in out
 
 
 @pytest.mark.parametrize("name", ["full", "lora"])
