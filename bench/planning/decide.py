@@ -149,7 +149,8 @@ def decide_shared(options: RunOptions) -> Shared:
             architectures.load_plugin(module)
         suite = load_suite(options.suite)
         known = architectures.all_architectures()
-        everything = tuple(name for name in known if name not in left_out(options))
+        left = left_out(options)
+        everything = tuple(name for name in known if name not in left)
         names = everything if options.arch == "all" else parse_names(options.arch, "--arch")
         classes = [architectures.get(name) for name in names]
     except ValueError as error:

@@ -133,7 +133,7 @@ class PlannedStratum(_Section):
 class Plan(_Section):
     """run.json without its checksum."""
 
-    schema_version: Annotated[Literal[2], Field(alias="schema")] = SCHEMA_VERSION
+    schema_version: Annotated[Count, Field(alias="schema", ge=SCHEMA_VERSION, le=SCHEMA_VERSION)] = SCHEMA_VERSION
     """version of the file format"""
     command: str
     """the command that runs all cells of the plan"""
@@ -236,7 +236,7 @@ def first_mistake(error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"has no {where}"
     if first["type"] == "extra_forbidden":
-        return f"has an unknown key {where}"
+        return f"has an unknown key {where[:100]}"
     message = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
     given = first["input"]
     return f"has {where} {reprlib.repr(given)} of type {type(given).__name__}: {message}" if where else message
