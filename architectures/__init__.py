@@ -26,14 +26,7 @@ from bench.architectures import (  # noqa: F401 - importing one registers it
     transformer,
     transformer_lstm,
 )
-from bench.architectures.base import (
-    Architecture,
-    Autoregressive,
-    Batch,
-    Config,
-    Loss,
-    SequenceSpec,
-)
+from bench.architectures.base import Architecture, Autoregressive, Batch, Config, Loss, SequenceSpec
 from bench.architectures.infilling import MaskedInfilling, MaskedInfillingConfig
 from bench.architectures.registry import all_architectures, described, from_scratch, get, load_plugin, register
 

@@ -62,11 +62,7 @@ class SwitchConfig(HeadsConfig):
     def dense(self) -> TransformerConfig:
         """The transformer whose blocks those without experts are."""
         return TransformerConfig(
-            layers=self.layers,
-            heads=self.heads,
-            width=self.width,
-            feedforward=self.feedforward,
-            dropout=self.dropout,
+            layers=self.layers, heads=self.heads, width=self.width, feedforward=self.feedforward, dropout=self.dropout
         )
 
 

@@ -150,12 +150,8 @@ class Suite(_Section):
 
     def strata(self, patterns: tuple[str, ...] | None = None) -> list[Stratum]:
         """The trained strata, or those of other digit patterns, by operation (+ - * /), then in the suite's order."""
-        strata = []
-        for operation, pattern, signs, places in itertools.product(
-            self.operations, patterns or self.digits, self.signs, self.places
-        ):
-            a_digits, b_digits = map(int, pattern.split("x"))
-            strata.append(Stratum(operation, a_digits, b_digits, signs, places))
+        every = itertools.product(self.operations, patterns or self.digits, self.signs, self.places)
+        strata = [Stratum(op, *map(int, pattern.split("x")), signs, places) for op, pattern, signs, places in every]
         return sorted(strata, key=lambda s: OPERATIONS.index(s.operation))
 
     @cached_property

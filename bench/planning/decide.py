@@ -26,14 +26,7 @@ from bench.planning.settings import (
     read_set_file,
 )
 from bench.planning.sizing import TOLERANCE, count_flops, count_parameters, fit
-from bench.results.records.plan import (
-    Plan,
-    PlannedArchitecture,
-    PlannedStratum,
-    PlannedSuite,
-    Settings,
-    hash_of_plan,
-)
+from bench.results.records.plan import Plan, PlannedArchitecture, PlannedStratum, PlannedSuite, Settings, hash_of_plan
 
 MOST_LAYERS = 64
 MOST_OF_A_SETTING = 1024
@@ -84,6 +77,10 @@ class Shared:
             machine=machine.description(),
             git=machine.git_state(),
         )
+
+    def architecture(self, cls: type[Architecture], values: Mapping[str, Any], source: str) -> PlannedArchitecture:
+        """An architecture with these settings in place of its defaults. Raises UserError as `planned_architecture`."""
+        return planned_architecture(self.settings, self.suite, cls, ({}, ""), [(values, source)], {})
 
 
 def default_directory(plan: Plan) -> Path:
@@ -225,13 +222,12 @@ def _planned(
     shared: Shared, cls: type[Architecture], file: SetFile | None, assignments: dict[str, str], unequal: bool
 ) -> PlannedArchitecture:
     """One architecture under the options: its preset, what the suite asks of all, the file, then `--set`."""
-    layers: list[Layer] = []
     settings = shared.settings
     preset = nearest_preset(cls.name, settings.suite, settings.parameters, settings.budget)
-    for source in (preset, file):
-        table = {} if source is None else source.tables.get(cls.name, {})
-        layers.append((table, f"{source.source} [{cls.name}]" if source else ""))
-    base, asked = layers
+    base, asked = (
+        (source.tables.get(cls.name, {}), f"{source.source} [{cls.name}]") if source else ({}, "")
+        for source in (preset, file)
+    )
     _check_known(base[0], [cls], base[1])
     planned = planned_architecture(settings, shared.suite, cls, base, [asked], assignments, unequal)
     if asked[0] and file is not None and file.tuned is not None:

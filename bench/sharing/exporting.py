@@ -68,19 +68,15 @@ def auto_class(cls: type[Architecture]) -> str:
     """
     if not issubclass(cls, Autoregressive | MaskedInfilling | Pretrained):
         raise UserError(f"--arch {cls.name}: cannot be exported, being neither Autoregressive nor MaskedInfilling")
-    return AUTO_CLASSES[cls.kind]
+    return CLASSES[cls.kind][0]
 
 
-AUTO_CLASSES: dict[Kind, str] = {
-    "masked": "AutoModel",
-    "encoder-decoder": "AutoModelForSeq2SeqLM",
-    "decoder": "AutoModelForCausalLM",
+CLASSES: dict[Kind, tuple[str, str]] = {
+    "masked": ("AutoModel", "ArithbenchForInfilling"),
+    "encoder-decoder": ("AutoModelForSeq2SeqLM", "ArithbenchForSeq2SeqLM"),
+    "decoder": ("AutoModelForCausalLM", "ArithbenchForCausalLM"),
 }
-OWN_CLASSES = {
-    "AutoModel": "ArithbenchForInfilling",
-    "AutoModelForSeq2SeqLM": "ArithbenchForSeq2SeqLM",
-    "AutoModelForCausalLM": "ArithbenchForCausalLM",
-}
+"""Kind -> the class of transformers that loads such a model, and the class in the folder that it makes of it."""
 
 
 def export(trained: TrainedModel, run: Run, directory: Path, name: str = "") -> None:
@@ -114,7 +110,7 @@ def refuse_used(directory: Path) -> None:
 
 
 def write_files(trained: TrainedModel, run: Run, directory: Path, name: str = "") -> None:
-    """The files of the folder, into one that is empty."""
+    """Write the files of the folder into one that is empty."""
     model, auto = trained.model, auto_class(type(trained.model))
     if isinstance(model, Pretrained):
         card = model_card(trained, run, auto, name)  # asks the model, which `save` changes
@@ -139,10 +135,10 @@ def write_files(trained: TrainedModel, run: Run, directory: Path, name: str = ""
 
 def _config(trained: TrainedModel) -> dict[str, Any]:
     model, encoding = trained.model, trained.suite.encoding
-    auto = auto_class(type(model))
+    auto, own = CLASSES[type(model).kind]
     return {
-        "architectures": [OWN_CLASSES[auto]],
-        "auto_map": {"AutoConfig": f"{MODELING}.ArithbenchConfig", auto: f"{MODELING}.{OWN_CLASSES[auto]}"},
+        "architectures": [own],
+        "auto_map": {"AutoConfig": f"{MODELING}.ArithbenchConfig", auto: f"{MODELING}.{own}"},
         "model_type": "arithbench",
         "arithbench_version": __version__,
         "architecture": trained.architecture,
