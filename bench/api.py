@@ -5,7 +5,7 @@ same functions. Whatever a user did wrong is raised as `bench.UserError`, one li
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from bench.planning.decide import cells_at_once, decide, default_directory, left
 from bench.planning.options import RunOptions
 from bench.results.records.collect import cells_frame, results_frame
 from bench.results.records.plan import Plan, first_mistake
+from bench.results.records.record import Record
 from bench.results.records.run import open_run
 from bench.results.report.contents import contents
 from bench.results.report.html import write_pictures
