@@ -48,10 +48,10 @@ __all__ = [
 ]
 
 
-class _Room(ModuleType):
+class _Package(ModuleType):
     def __call__(self) -> pd.DataFrame:
         """`bench.architectures()`: a row an architecture, with its family, year and paper."""
         return pd.DataFrame(described())
 
 
-sys.modules[__name__].__class__ = _Room
+sys.modules[__name__].__class__ = _Package

@@ -151,7 +151,10 @@ class Suite(_Section):
     def strata(self, patterns: tuple[str, ...] | None = None) -> list[Stratum]:
         """The trained strata, or those of other digit patterns, by operation (+ - * /), then in the suite's order."""
         every = itertools.product(self.operations, patterns or self.digits, self.signs, self.places)
-        strata = [Stratum(op, *map(int, pattern.split("x")), signs, places) for op, pattern, signs, places in every]
+        strata = []
+        for operation, pattern, signs, places in every:
+            a_digits, b_digits = map(int, pattern.split("x"))
+            strata.append(Stratum(operation, a_digits, b_digits, signs, places))
         return sorted(strata, key=lambda s: OPERATIONS.index(s.operation))
 
     @cached_property

@@ -33,12 +33,13 @@ from bench.results.records.run import Run, open_run
 from bench.sharing.card import model_card
 
 MODELING = "modeling_arithbench"
-"""The module that transformers imports, and its file in `bench/exported`."""
+"""The module that transformers imports, and its file in `bench/sharing/exported`."""
 NAMES_THE_ARCHITECTURE = "from bench.architectures.transformer import Transformer as Model\n"
-"""The line of it that is another one in every folder."""
+"""Its line that differs from folder to folder."""
 SEQUENCE = ("vocabulary", "prompt_width", "answer_width", "pad", "bos", "eos", "mask", "digits", "reversed")
 """The fields of a `SequenceSpec` that a folder keeps."""
-ROOM = architectures.__name__
+OURS = architectures.__name__
+"""The package whose modules a folder holds copies of."""
 GIVEN = frozenset({"torch", "numpy", "transformers"})
 """Packages that an exported source may import beside the standard library."""
 
@@ -56,7 +57,7 @@ def chosen_model(
 
 
 def brings_its_own_classes(cls: type[Architecture]) -> bool:
-    """Whether it is a model that transformers has the code of: its folder holds none."""
+    """Whether transformers itself has the code of such a model: the folder then holds none."""
     return issubclass(cls, Pretrained)
 
 
@@ -283,15 +284,15 @@ def _moved(module: str, source: str, plugin: str) -> tuple[str, set[str]]:
         if not isinstance(node, ast.ImportFrom) or not all(_is_ours(name, plugin) for name in names):
             raise UserError(
                 f"{where}: imports {', '.join(names)}; in an exported folder there is "
-                f"only torch, numpy, the standard library and what is imported from {ROOM} by `from ... import`"
+                f"only torch, numpy, the standard library and what is imported from {OURS} by `from ... import`"
             )
         assert node.end_lineno is not None
         last = lines[node.end_lineno - 1].encode()[node.end_col_offset :].split(b"#")[0]
         if lines[node.lineno - 1].encode()[: node.col_offset].strip() or last.strip():
-            raise UserError(f"{where}: an import from {ROOM} shares its line with other code; give it one of its own")
+            raise UserError(f"{where}: an import from {OURS} shares its line with other code; give it one of its own")
         by_module: dict[str, list[str]] = {}
         for alias in node.names:
-            home = names[0] if names[0] != ROOM else _home(alias.name, where)
+            home = names[0] if names[0] != OURS else _home(alias.name, where)
             needed.add(home)
             by_module.setdefault(home, []).append(alias.name + (f" as {alias.asname}" if alias.asname else ""))
         written = [f"from .{home.rpartition('.')[2]} import {', '.join(some)}\n" for home, some in by_module.items()]
@@ -315,14 +316,14 @@ def _is_given(module: str) -> bool:
 
 
 def _is_ours(module: str, plugin: str) -> bool:
-    return module in (ROOM, plugin) or module.startswith(f"{ROOM}.")
+    return module in (OURS, plugin) or module.startswith(f"{OURS}.")
 
 
 def _home(name: str, where: str) -> str:
     """The module of `bench.architectures` that defines one of its public names. Raises UserError where none does."""
     home: str | None = getattr(getattr(architectures, name, None), "__module__", None)
     if home is None:
-        raise UserError(f"{where}: {ROOM} defines no '{name}'; import it from the module that does")
+        raise UserError(f"{where}: {OURS} defines no '{name}'; import it from the module that does")
     return home
 
 

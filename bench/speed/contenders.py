@@ -1,4 +1,4 @@
-"""What is measured: models of ours and of other libraries, ready for the same work.
+"""The models that `perf` measures, ours and those of other libraries, ready for the same work.
 
 The work is the same for all: random symbols of a fixed seed, none padded, each of prompt and answer a token. A training
 step is the one of `training` (loss, backward, clipping, update), without the making of data; a peer's is plain fused
@@ -75,7 +75,7 @@ class Setting:
 
     @property
     def decoded_spec(self) -> SequenceSpec:
-        """Of a model that answers."""
+        """The spec of a model that answers."""
         return dataclasses.replace(self.spec, answer_width=DECODED_WIDTH)
 
 
@@ -123,7 +123,7 @@ class Contender(ABC):
     @property
     @abstractmethod
     def flops(self) -> int:
-        """Of one training step, matrix products alone."""
+        """Operations of one training step, matrix products alone."""
 
     def numerics(self) -> AbstractContextManager[None]:
         """A context in which torch computes as this contender's users have it."""
@@ -152,7 +152,7 @@ class OwnDesign:
 
     @property
     def counterpart(self) -> str:
-        """Of the architecture itself, since it is the peers that stand beside it."""
+        """Nothing: a peer names the architecture that it is compared with."""
         return ""
 
     def build(self, setting: Setting) -> Contender:

@@ -41,7 +41,7 @@ class Point:
 
     @property
     def tokens(self) -> int:
-        """Of a training step."""
+        """Symbols of a training step."""
         return self.setting.batch * self.setting.tokens
 
 

@@ -1,4 +1,4 @@
-"""What a user would pick instead: models of other libraries, each of the size and depth of an architecture of ours.
+"""Models of other libraries that a user would pick instead, each as large and deep as an architecture of ours.
 
 Each is built as its library's documentation says, without dropout, and trained by plain fused AdamW: no clipping, no
 schedule. They read the same symbols as our own and are scored on the answer alone. Where a default would be a handicap
@@ -49,7 +49,7 @@ class Peer(nn.Module, ABC):
 
     name: ClassVar[str]
     counterpart: ClassVar[str]
-    """our architecture that it stands beside"""
+    """our architecture that it is compared with"""
     module: ClassVar[str] = "torch"
     """the package that it comes from, as imported"""
     has_feedforward: ClassVar[bool] = True

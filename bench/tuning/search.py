@@ -148,13 +148,13 @@ def decide_search(options: TuneOptions, command: str) -> Search:
 
 
 def run_options(options: TuneOptions) -> RunOptions:
-    """What `run` would be asked for the same."""
+    """The options under which `run` trains as a trial does."""
     common = {name: getattr(options, name) for name in field_names(TuneOptions) if name in field_names(RunOptions)}
     return RunOptions(**common, seeds=f"{options.seed},")
 
 
 def with_budget(shared: Shared, budget: Budget) -> Shared:
-    """The same under another budget."""
+    """What options decide, but for another budget."""
     settings = shared.settings.model_copy(update={"budget": str(budget)})
     return dataclasses.replace(shared, settings=settings)
 
