@@ -19,8 +19,8 @@ TOLERANCE = 0.02
 CLOSE = 0.01
 """A deviation at which no other width is tried."""
 ALIGNMENTS = ((4, (8, 4)), (1, (2, 1)))
-"""Steps of the first size field, and of the second; the first that meet a size closely are taken. Matrix products of odd
-sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
+"""Steps of the first size field, and of the second; the first that meet a size closely are taken. Matrix products of
+odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
 
 
 class SkipDrawing(TorchFunctionMode):
@@ -118,8 +118,8 @@ def fit(
     """The config nearest to `target` parameters: the first size field in its steps, then the second for the rest.
 
     Sizes that computers multiply fast are preferred (`ALIGNMENTS`). Widths next to the nearest are tried too, since the
-    second field moves in steps of a few percent in tiny models. Fields in `fixed` stay as they are; so does a config without
-    size fields.
+    second field moves in steps of a few percent in tiny models. Fields in `fixed` stay as they are; so does a config
+    without size fields.
     """
     if not config.size_fields:
         return config
