@@ -113,7 +113,7 @@ class PeakMemory:
     def __init__(self, device: str) -> None:
         self._on_gpu = device.startswith("cuda")
         forget_peak()
-        self._before_mb = resident_mb()
+        self._before_mb = _linux_mb("VmRSS") or peak_resident_mb()  # elsewhere than on Linux the peak so far
 
     def mb(self) -> float | None:
         """The peak so far, in MB (10^6 bytes); None where the system does not say."""
@@ -123,12 +123,6 @@ class PeakMemory:
             return torch.cuda.max_memory_allocated() / 1e6
         peak_mb = peak_resident_mb()
         return None if peak_mb is None or self._before_mb is None else max(0.0, peak_mb - self._before_mb)
-
-
-def resident_mb() -> float | None:
-    """Memory of this process now, in MB (10^6 bytes); elsewhere than on Linux its peak so far, or None."""
-    now = _linux_mb("VmRSS")
-    return peak_resident_mb() if now is None else now
 
 
 def forget_peak() -> None:

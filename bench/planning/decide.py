@@ -157,7 +157,8 @@ def decide_shared(options: RunOptions) -> Shared:
     if options.stop_when_flat is not None and options.stop_when_flat < 1:
         raise UserError(f"--stop-when-flat {options.stop_when_flat}: expected a number of validations from 1 on")
     seeds = tuple(range(suite.defaults.seeds)) if options.seeds is None else parse_seeds(options.seeds)
-    budget = default_budget(suite) if options.budget is None else parse_budget(options.budget)
+    usual = suite.defaults.budget, f"suite {suite.name}: defaults.budget"
+    budget = parse_budget(*usual) if options.budget is None else parse_budget(options.budget)
     if not budget.amount and (drawn := [cls.name for cls in classes if cls.Config.size_fields]):
         raise UserError(f"--budget {budget}: {drawn[0]} starts from random weights, and knows nothing without training")
     parameters = suite.defaults.parameters if options.params is None else parse_count(options.params, "--params")
@@ -211,11 +212,6 @@ def left_out_lines(options: RunOptions) -> list[str]:
         + ", ".join(f"--set {name}.{field}=..." for field in architectures.get(name).Config.required)
         for name in left_out(options)
     ]
-
-
-def default_budget(suite: Suite) -> Budget:
-    """What a run of the suite gets where its command does not say otherwise."""
-    return parse_budget(suite.defaults.budget, f"suite {suite.name}: defaults.budget")
 
 
 def _planned(

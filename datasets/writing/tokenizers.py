@@ -4,7 +4,6 @@ Each has four special ids (0 pad, 1 bos, 2 eos, 3 mask), then its own. The text 
 there are, so that every problem of the suite can be encoded.
 """
 
-import importlib.util
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -130,10 +129,6 @@ class BytePair(Tokenizer):
         ids = self._model.get_vocab()
         learnt = sorted(ids, key=ids.__getitem__)
         self.vocabulary = SPECIAL + tuple("".join(map(_text, token)) for token in learnt[len(SPECIAL) :])
-
-    @classmethod
-    def is_installed(cls) -> bool:
-        return importlib.util.find_spec(cls.PACKAGE) is not None
 
     @cached_property
     def file(self) -> str:
