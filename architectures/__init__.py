@@ -26,14 +26,7 @@ from bench.architectures import (  # noqa: F401 - importing one registers it
     transformer,
     transformer_lstm,
 )
-from bench.architectures.base import (
-    Architecture,
-    Autoregressive,
-    Batch,
-    Config,
-    Loss,
-    SequenceSpec,
-)
+from bench.architectures.base import Architecture, Autoregressive, Batch, Config, Loss, SequenceSpec
 from bench.architectures.infilling import MaskedInfilling, MaskedInfillingConfig
 from bench.architectures.registry import all_architectures, described, from_scratch, get, load_plugin, register
 
@@ -55,10 +48,10 @@ __all__ = [
 ]
 
 
-class _Room(ModuleType):
+class _Package(ModuleType):
     def __call__(self) -> pd.DataFrame:
         """`bench.architectures()`: a row an architecture, with its family, year and paper."""
         return pd.DataFrame(described())
 
 
-sys.modules[__name__].__class__ = _Room
+sys.modules[__name__].__class__ = _Package

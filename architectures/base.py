@@ -110,6 +110,29 @@ class Config:
         return self
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeadsConfig(Config):
+    """Base of the configs of models whose blocks have heads and a feed-forward part."""
+
+    size_fields: ClassVar = ("width", "feedforward")
+    search: ClassVar = {"heads": (2, 4, 8)}
+
+    layers: int = 2
+    """blocks"""
+    heads: int = 4
+    """attention heads in each block"""
+    width: int = 64
+    """D, a multiple of `heads`"""
+    feedforward: int | None = None
+    """F; None is 4 x width"""
+    dropout: float = 0.0
+    """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
+
+    @property
+    def size_step(self) -> int:
+        return self.heads
+
+
 class Architecture(nn.Module, ABC):
     """A model of answers given prompts. An author inherits `Autoregressive`, or `MaskedInfilling` of infilling.py, and
     writes `logits`.
@@ -134,7 +157,12 @@ class Architecture(nn.Module, ABC):
     """how many validation problems it is asked, at most, for each point of its learning curve"""
 
     def __init__(self, config: Any, spec: SequenceSpec) -> None:
+        """Raises ValueError where the first size field is no multiple of the config's `size_step`."""
         super().__init__()
+        for name in config.size_fields[:1]:
+            if (value := getattr(config, name)) % config.size_step:
+                heads = f" with {config.heads} heads" if hasattr(config, "heads") else ""
+                raise ValueError(f"{name} {value}: must be a multiple of {config.size_step}{heads}")
         self.config, self.spec = config, spec
 
     @abstractmethod

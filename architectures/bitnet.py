@@ -13,41 +13,32 @@ B batch, S symbols read, T <= S symbols written, D width, H heads, K = D / H, F 
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.attention import Cache, Rotation, attend, causal_mask, keep_caches, rotary, with_room
-from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
+from bench.architectures.attention import Cache, CachedDecoder, Rotation, attend, rotary, run_blocks
+from bench.architectures.base import HeadsConfig, SequenceSpec, last_columns
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
 
 SMALLEST = 1e-5
 """Least scale, so that zeros stay zeros."""
-State = tuple[int, Tensor, list[Cache]]
-"""The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache, none at first."""
 Positions = Literal["rotary", "learned"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BitNetConfig(Config):
-    size_fields: ClassVar = ("width", "feedforward")
+class BitNetConfig(HeadsConfig):
     search: ClassVar = {"heads": (2, 4, 8), "positions": get_args(Positions)}
 
-    layers: int = 2
-    """blocks"""
-    heads: int = 4
-    """attention heads in each block"""
     width: int = 64
     """D, a multiple of 2 x `heads`"""
     feedforward: int | None = None
     """F; None is 8/3 x width, as in LLaMA, rounded down"""
     positions: Positions = "rotary"
     """how the model knows where a symbol stands"""
-    dropout: float = 0.0
-    """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
 
     def __post_init__(self) -> None:
         if self.positions not in get_args(Positions):
@@ -99,15 +90,13 @@ class Attention(nn.Module):
 
     def __init__(self, config: BitNetConfig) -> None:
         super().__init__()
-        if config.width % (2 * config.heads):
-            raise ValueError(f"width {config.width}: must be a multiple of 2 x heads {config.heads}")
         self.heads, self.dropout = config.heads, config.dropout
         self.qkv = BitLinear(config.width, config.width, matrices=3)
         self.norm = RMSNorm(config.width, eps=1e-6)
         self.out = BitLinear(config.width, config.width)
 
     def forward(
-        self, x_BSD: Tensor, mask_B1TS: Tensor, rotation: Rotation | None, cache: Cache | None
+        self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None
     ) -> tuple[Tensor, Cache]:
         """Symbols after those in `cache` -> (B, T, D), and the longer cache."""
         dropout = self.dropout if self.training else 0.0
@@ -141,18 +130,16 @@ class Block(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
-        self, x_BSD: Tensor, mask_B1TS: Tensor, rotation: Rotation | None, cache: Cache | None
+        self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None
     ) -> tuple[Tensor, Cache]:
         """As `Attention`: reads S symbols and writes the last T."""
-        mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, rotation, cache)
+        mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, cache, rotation)
         x_BTD = last_columns(x_BSD, mask_B1TS.shape[2]) + self.drop(mixed_BTD)
         return x_BTD + self.drop(self.feedforward(self.norm_2(x_BTD))), cache
 
 
 @register
-class BitNet(Autoregressive):
-    """Columns count from the '=' (column index, since prompts end there), so padding does not move them."""
-
+class BitNet(CachedDecoder):
     name = "bitnet"
     family = "quantised transformer decoder"
     year = 2024
@@ -174,48 +161,16 @@ class BitNet(Autoregressive):
             if isinstance(module, BitLinear | nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)
 
-    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
-        return self._run(symbols_BS, answer.shape[1], self._empty_state(prompt))[0]
-
-    def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
-        logits_B1V, (first, visible_BP, caches) = self._run(prompt, 1, self._empty_state(prompt))
-        return logits_B1V[:, 0], (first, visible_BP, with_room(caches, width - 1))
-
-    def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
-        logits_B1V, state = self._run(symbol[:, None], 1, state)
-        return logits_B1V[:, 0], state
-
-    def keep(self, rows: Tensor, state: Any) -> Any:
-        first, visible_BS, caches = state
-        return first, visible_BS[rows], keep_caches(rows, caches)
-
-    def _empty_state(self, prompt: Tensor) -> State:
-        """The state before the prompt."""
-        first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
-        return first, (prompt != self.spec.pad)[:, :0], []
-
-    def _run(self, symbols_BS: Tensor, wanted: int, state: State) -> tuple[Tensor, State]:
-        """Symbols after those in `state` -> logits (B, wanted, V) at the last of them, and the new state."""
-        first, visible_BS, caches = state
-        length = symbols_BS.shape[1]
-        visible_BS = torch.cat([visible_BS, symbols_BS != self.spec.pad], dim=1)
-        mask = causal_mask(visible_BS)[:, :, -length:]
+    def read(
+        self, symbols_BS: Tensor, places_S: Tensor, visible_BS: Tensor, mask: Tensor, wanted: int, caches: list[Cache]
+    ) -> tuple[Tensor, list[Cache]]:
         x_BSD, rotation = self.symbols(symbols_BS), None
-        places_S = torch.arange(first, first + length, device=x_BSD.device)
         if self.positions is None:
             rotation = rotary(places_S, self.config.width // self.config.heads, x_BSD)
         else:
             x_BSD = x_BSD + self.positions(places_S)
-        x_BSD = self.drop(x_BSD)
-        kept = []
-        for number, block in enumerate(self.blocks):
-            cache = caches[number] if caches else None
-            if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
-                mask = mask[:, :, -wanted:]
-            x_BSD, longer = block(x_BSD, mask, rotation, cache)
-            kept.append(longer)
-        return self.head(self.norm(x_BSD)), (first + length, visible_BS, kept)
+        x_BTD, caches = run_blocks(self.blocks, self.drop(x_BSD), mask, wanted, caches, rotation)
+        return self.head(self.norm(x_BTD)), caches
 
     @property
     def weight_bits(self) -> float:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.attention import attend_one, with_room
-from bench.architectures.base import Autoregressive, Config, SequenceSpec, map_tensors
+from bench.architectures.base import Autoregressive, HeadsConfig, SequenceSpec, map_tensors
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
 
@@ -29,14 +29,9 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderDecoderConfig(Config):
-    size_fields: ClassVar = ("width", "feedforward")
-    search: ClassVar = {"heads": (2, 4, 8)}
-
+class EncoderDecoderConfig(HeadsConfig):
     layers: int = 2
     """blocks, of which the encoder has half, rounded up, and the decoder the rest; at least 2"""
-    heads: int = 4
-    """attention heads"""
     width: int = 60
     """D, a multiple of `heads`"""
     feedforward: int | None = None
@@ -55,10 +50,6 @@ class EncoderDecoderConfig(Config):
             raise ValueError(f"buckets {self.buckets}: there must be at least 4")
         if self.furthest <= self.buckets // 2:
             raise ValueError(f"furthest {self.furthest}: must be more than half of buckets {self.buckets}")
-
-    @property
-    def size_step(self) -> int:
-        return self.heads
 
 
 class RelativeBias(nn.Module):
@@ -96,8 +87,6 @@ class Attention(nn.Module):
 
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
-        if config.width % config.heads:
-            raise ValueError(f"width {config.width}: must be a multiple of heads {config.heads}")
         self.heads, self.dropout = config.heads, config.dropout
         self.query = nn.Linear(config.width, config.width, bias=False)
         self.key = nn.Linear(config.width, config.width, bias=False)

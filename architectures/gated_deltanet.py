@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Config, SequenceSpec, last_columns
+from bench.architectures.base import HeadsConfig, SequenceSpec, last_columns
 from bench.architectures.linear_attention import (
     ShortConvolution,
     StateDecoder,
@@ -39,10 +39,7 @@ State = tuple[Tensor, Tensor | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatedDeltaNetConfig(Config):
-    size_fields: ClassVar = ("width", "feedforward")
-    search: ClassVar = {"heads": (2, 4, 8)}
-
+class GatedDeltaNetConfig(HeadsConfig):
     layers: int = 3
     """blocks"""
     heads: int = 4
@@ -57,10 +54,6 @@ class GatedDeltaNetConfig(Config):
     """share of activations dropped after the embedding and at the end of each residual branch"""
     chunk: int = 64
     """symbols that are read at once; more are read in chunks, with a state passed on between them"""
-
-    @property
-    def size_step(self) -> int:
-        return self.heads
 
 
 def gated_delta_rule(
@@ -94,8 +87,6 @@ class Mixer(nn.Module):
 
     def __init__(self, config: GatedDeltaNetConfig) -> None:
         super().__init__()
-        if config.width % config.heads:
-            raise ValueError(f"width {config.width}: must be a multiple of heads {config.heads}")
         self.heads, self.chunk = config.heads, config.chunk
         self.query_key = nn.Linear(config.width, 2 * config.width, bias=False)
         self.value = nn.Linear(config.width, 2 * config.width, bias=False)
@@ -160,12 +151,7 @@ class GatedDeltaNet(StateDecoder):
     stacked: ClassVar = {"*.query_key.weight": 2, "*.gate_up.weight": 2}
 
     def __init__(self, config: GatedDeltaNetConfig, spec: SequenceSpec) -> None:
-        super().__init__(config, spec)
-        self.symbols = nn.Embedding(spec.vocabulary, config.width)
-        self.drop = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = RMSNorm(config.width, eps=1e-6)
-        self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
+        super().__init__(config, spec, Block, RMSNorm(config.width, eps=1e-6))
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive
+from bench.architectures.base import Autoregressive, SequenceSpec
 
 Chunk = Callable[..., tuple[Tensor, Tensor | None]]
 """As `decayed_attention`: its tensors along S, the state before them, whether the state after them is wanted."""
@@ -85,18 +85,23 @@ class ShortConvolution(nn.Module):
 
 
 class StateDecoder(Autoregressive):
-    """Embedding, blocks that hand a state on from symbol to symbol, norm and head; a class makes them.
+    """Embedding, blocks that hand a state on from symbol to symbol, norm and head.
 
     A block takes symbols (B, S, D), which of them are no pads (B, S, 1), how many of the last are wanted, its state
     before them (None: empty) and whether that after them is wanted; it gives (B, T, D) and the new state. Pads of the
     prompt come before all symbols: a block sees to it that they write nothing, and an empty state has nothing to lose.
     """
 
-    symbols: nn.Embedding
-    drop: nn.Dropout
-    blocks: nn.ModuleList
-    norm: nn.Module
-    head: nn.Linear
+    def __init__(
+        self, config: Any, spec: SequenceSpec, block: Callable[[Any], nn.Module], norm: nn.Module, bias: bool = False
+    ) -> None:
+        """`block` makes a block of the config; `bias`: whether the head has one."""
+        super().__init__(config, spec)
+        self.symbols = nn.Embedding(spec.vocabulary, config.width)
+        self.drop = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(block(config) for _ in range(config.layers))
+        self.norm = norm
+        self.head = nn.Linear(config.width, spec.vocabulary, bias=bias)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         return self._run(torch.cat([prompt, answer[:, :-1]], dim=1), answer.shape[1], None, keep=False)[0]

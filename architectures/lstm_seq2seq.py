@@ -19,8 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive, Config, SequenceSpec
-from bench.architectures.recurrent import LSTMCells, keep_cell_states, open_forget_gates
+from bench.architectures.base import Autoregressive, SequenceSpec
+from bench.architectures.recurrent import LSTMCells, RecurrentConfig, keep_cell_states, open_forget_gates
 from bench.architectures.registry import register
 
 LSTMState = tuple[Tensor, Tensor]
@@ -28,17 +28,11 @@ LSTMState = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LSTMSeq2SeqConfig(Config):
-    size_fields: ClassVar = ("width", "hidden")
-
+class LSTMSeq2SeqConfig(RecurrentConfig):
     layers: int = 1
     """cells on top of each other, in the encoder and as many in the decoder"""
     width: int = 72
     """D, size of the symbol embedding"""
-    hidden: int | None = None
-    """H, size of the hidden states; None is `width`"""
-    dropout: float = 0.0
-    """share of activations dropped after the embedding, between layers and before the head"""
 
 
 class Encoder(nn.Module):

@@ -57,8 +57,6 @@ class Mixer(nn.Module):
 
     def __init__(self, config: Mamba2Config) -> None:
         super().__init__()
-        if 2 * config.width % config.heads:
-            raise ValueError(f"width {config.width}: 2 x width must be a multiple of heads {config.heads}")
         self.heads, self.chunk = config.heads, config.chunk
         self.inner, self.state = 2 * config.width, config.state or config.width
         # One matrix in the authors' code; here each is its own, since Muon updates a matrix as a whole.
@@ -130,11 +128,6 @@ class Mamba2(StateDecoder):
     stacked: ClassVar = {"*.write_read.weight": 2}
 
     def __init__(self, config: Mamba2Config, spec: SequenceSpec) -> None:
-        super().__init__(config, spec)
-        self.symbols = nn.Embedding(spec.vocabulary, config.width)
-        self.drop = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = RMSNorm(config.width, eps=1e-5)
-        self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
+        super().__init__(config, spec, Block, RMSNorm(config.width, eps=1e-5))
         for outer in (self.symbols, self.head):
             nn.init.normal_(outer.weight, std=0.02)

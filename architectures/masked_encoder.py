@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.attention import draw_normal, fill_lanes
-from bench.architectures.base import SequenceSpec, last_columns
+from bench.architectures.base import HeadsConfig, SequenceSpec, last_columns
 from bench.architectures.infilling import MaskedInfilling, MaskedInfillingConfig
 from bench.architectures.registry import register
 
@@ -26,24 +26,8 @@ EPSILON = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskedEncoderConfig(MaskedInfillingConfig):
-    size_fields: ClassVar = ("width", "feedforward")
-    search: ClassVar = {"heads": (2, 4, 8)}
-
-    layers: int = 2
-    """blocks"""
-    heads: int = 4
-    """attention heads in each block"""
-    width: int = 64
-    """D, a multiple of `heads`"""
-    feedforward: int | None = None
-    """F; None is 4 x width"""
-    dropout: float = 0.0
-    """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
-
-    @property
-    def size_step(self) -> int:
-        return self.heads
+class MaskedEncoderConfig(HeadsConfig, MaskedInfillingConfig):
+    """The settings of models with heads, and `passes`."""
 
 
 class Attention(nn.Module):
@@ -51,8 +35,6 @@ class Attention(nn.Module):
 
     def __init__(self, config: MaskedEncoderConfig) -> None:
         super().__init__()
-        if config.width % config.heads:
-            raise ValueError(f"width {config.width}: must be a multiple of heads {config.heads}")
         self.heads, self.dropout = config.heads, config.dropout
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)

@@ -150,9 +150,4 @@ class MinGRULanguageModel(StateDecoder):
     stacked: ClassVar = {"*.gates.weight": 2}
 
     def __init__(self, config: MinGRUConfig, spec: SequenceSpec) -> None:
-        super().__init__(config, spec)
-        self.symbols = nn.Embedding(spec.vocabulary, config.width)
-        self.drop = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, spec.vocabulary)
+        super().__init__(config, spec, Block, nn.LayerNorm(config.width), bias=True)

@@ -77,10 +77,14 @@ def origin(model: str, revision: str = "") -> Origin:
 
 def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
     """The tokenizer that comes with a model. Raises ValueError as `origin`, and where there is none."""
+    from transformers import AutoTokenizer
+
     files = _files(model, revision, sha256)
     _config(files)
     with _readable(model, "its tokenizer cannot be loaded"):
-        return _tokenizer(files)
+        return AutoTokenizer.from_pretrained(
+            files.place, revision=files.revision, local_files_only=files.local, trust_remote_code=False
+        )
 
 
 def load_model(model: str, revision: str, sha256: str) -> Any:
@@ -184,14 +188,6 @@ def _config(files: _Files) -> Any:
         kind = getattr(config, "architectures", None) or [config.model_type]
         raise ValueError(f"model {files.model}: is a {kind[0]}, no causal language model")
     return config
-
-
-def _tokenizer(files: _Files) -> Any:
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(
-        files.place, revision=files.revision, local_files_only=files.local, trust_remote_code=False
-    )
 
 
 def _undrawn(config: Any) -> Any:

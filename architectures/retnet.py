@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.attention import rotate, rotation_at
-from bench.architectures.base import Config, SequenceSpec, last_columns
+from bench.architectures.base import HeadsConfig, SequenceSpec, last_columns
 from bench.architectures.linear_attention import StateDecoder, decayed_attention, in_chunks
 from bench.architectures.registry import register
 
@@ -28,10 +28,7 @@ State = tuple[int, Tensor | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetNetConfig(Config):
-    size_fields: ClassVar = ("width", "feedforward")
-    search: ClassVar = {"heads": (2, 4, 8)}
-
+class RetNetConfig(HeadsConfig):
     layers: int = 3
     """blocks"""
     heads: int = 4
@@ -57,8 +54,6 @@ class Retention(nn.Module):
 
     def __init__(self, config: RetNetConfig) -> None:
         super().__init__()
-        if config.width % (2 * config.heads):
-            raise ValueError(f"width {config.width}: must be a multiple of 2 x heads {config.heads}")
         self.heads, self.chunk = config.heads, config.chunk
         self.query_key = nn.Linear(config.width, 2 * config.width, bias=False)
         self.value = nn.Linear(config.width, 2 * config.width, bias=False)
@@ -129,10 +124,5 @@ class RetNet(StateDecoder):
     stacked: ClassVar = {"*.query_key.weight": 2}
 
     def __init__(self, config: RetNetConfig, spec: SequenceSpec) -> None:
-        super().__init__(config, spec)
-        self.symbols = nn.Embedding(spec.vocabulary, config.width)  # drawn with standard deviation 1
-        self.drop = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
+        super().__init__(config, spec, Block, nn.LayerNorm(config.width))  # symbols keep their standard deviation of 1
         nn.init.normal_(self.head.weight, std=1 / math.sqrt(config.width))

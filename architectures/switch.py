@@ -15,30 +15,24 @@ V vocabulary
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.attention import Cache, causal_mask, keep_caches, with_room
-from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
+from bench.architectures.attention import Cache, CachedDecoder
+from bench.architectures.base import HeadsConfig, SequenceSpec, last_columns
 from bench.architectures.registry import register
 from bench.architectures.transformer import Attention, Block, TransformerConfig, draw_as_gpt2
 
-State = tuple[int, Tensor, list[Cache]]
-"""The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache, none at first."""
-
 
 @dataclass(frozen=True, kw_only=True)
-class SwitchConfig(Config):
-    size_fields: ClassVar = ("width", "feedforward")
+class SwitchConfig(HeadsConfig):
     search: ClassVar = {"heads": (2, 4, 8), "experts": (2, 4, 8)}
 
     layers: int = 2
     """blocks, of which every second one has experts; at least 2"""
-    heads: int = 4
-    """attention heads in each block"""
     width: int = 44
     """D, a multiple of `heads`"""
     feedforward: int | None = None
@@ -51,8 +45,6 @@ class SwitchConfig(Config):
     """weight of the loss that keeps the load even; it is this much for each such block where all is even"""
     jitter: float = 0.01
     """in training the router's input is multiplied by noise from 1 - jitter to 1 + jitter"""
-    dropout: float = 0.0
-    """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
 
     def __post_init__(self) -> None:
         if self.layers < 2:
@@ -67,18 +59,10 @@ class SwitchConfig(Config):
             raise ValueError(f"jitter {self.jitter}: must be at least 0 and less than 1")
 
     @property
-    def size_step(self) -> int:
-        return self.heads
-
-    @property
     def dense(self) -> TransformerConfig:
         """The transformer whose blocks those without experts are."""
         return TransformerConfig(
-            layers=self.layers,
-            heads=self.heads,
-            width=self.width,
-            feedforward=self.feedforward,
-            dropout=self.dropout,
+            layers=self.layers, heads=self.heads, width=self.width, feedforward=self.feedforward, dropout=self.dropout
         )
 
 
@@ -156,9 +140,7 @@ class SwitchBlock(nn.Module):
 
 
 @register
-class Switch(Autoregressive):
-    """Columns count from the '=' (column index, since prompts end there), so padding does not move them."""
-
+class Switch(CachedDecoder):
     name = "switch"
     family = "sparse transformer decoder"
     year = 2021
@@ -170,6 +152,7 @@ class Switch(Autoregressive):
     debug: ClassVar = {"layers": 2, "heads": 2, "width": 8, "experts": 2, "capacity": 2.0, "jitter": 0.0}
     stacked: ClassVar = {"*.qkv.weight": 3}
     _uneven: Tensor | None = None
+    """how uneven the loads of all experts were when `logits` was last called"""
 
     def __init__(self, config: SwitchConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
@@ -183,56 +166,27 @@ class Switch(Autoregressive):
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
         draw_as_gpt2(self, config.layers)
 
-    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
-        logits_BAV, _, self._uneven = self._run(symbols_BS, answer.shape[1], self._empty_state(prompt))
-        return logits_BAV
-
     def auxiliary_loss(self, like: Tensor) -> Tensor:
         uneven, self._uneven = self._uneven, None  # let go: a model that holds on to a graph cannot be copied
         assert uneven is not None, "`logits` comes first"
         return self.config.balance * uneven
 
-    def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
-        logits_B1V, (first, visible_BP, caches), _ = self._run(prompt, 1, self._empty_state(prompt))
-        return logits_B1V[:, 0], (first, visible_BP, with_room(caches, width - 1))
-
-    def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
-        logits_B1V, state, _ = self._run(symbol[:, None], 1, state)
-        return logits_B1V[:, 0], state
-
-    def keep(self, rows: Tensor, state: Any) -> Any:
-        first, visible_BS, caches = state
-        return first, visible_BS[rows], keep_caches(rows, caches)
-
-    def _empty_state(self, prompt: Tensor) -> State:
-        """The state before the prompt."""
-        first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
-        return first, (prompt != self.spec.pad)[:, :0], []
-
-    def _run(self, symbols_BS: Tensor, wanted: int, state: State) -> tuple[Tensor, State, Tensor]:
-        """Symbols after those in `state` -> logits (B, wanted, V) at the last of them, the new state, and () how uneven
-        the loads of all experts are.
-        """
-        first, visible_BS, caches = state
-        length = symbols_BS.shape[1]
-        visible_BS = torch.cat([visible_BS, symbols_BS != self.spec.pad], dim=1)
-        mask = causal_mask(visible_BS)[:, :, -length:]
-        places = torch.arange(first, first + length, device=symbols_BS.device)
-        x_BSD = self.drop(self.symbols(symbols_BS) + self.positions(places))
-        kept = []
-        uneven = x_BSD.new_zeros(())
+    def read(
+        self, symbols_BS: Tensor, places_S: Tensor, visible_BS: Tensor, mask: Tensor, wanted: int, caches: list[Cache]
+    ) -> tuple[Tensor, list[Cache]]:
+        x_BSD = self.drop(self.symbols(symbols_BS) + self.positions(places_S))
+        self._uneven, kept = x_BSD.new_zeros(()), []
         for number, block in enumerate(self.blocks):
             cache = caches[number] if caches else None
             if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
                 mask = mask[:, :, -wanted:]
             if isinstance(block, SwitchBlock):
-                x_BSD, cache, more = block(x_BSD, mask, visible_BS[:, -mask.shape[2] :], cache)
-                uneven = uneven + more
+                x_BSD, cache, uneven = block(x_BSD, mask, visible_BS[:, -mask.shape[2] :], cache)
+                self._uneven = self._uneven + uneven
             else:
                 x_BSD, cache = block(x_BSD, mask, cache)
             kept.append(cache)
-        return self.head(self.norm(x_BSD)), (first + length, visible_BS, kept), uneven
+        return self.head(self.norm(x_BSD)), kept
 
     def active_parameters(self) -> int:
         """All but those of the experts that are not chosen."""

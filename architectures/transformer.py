@@ -28,33 +28,21 @@ from bench.architectures.attention import (
     Cache,
     Rotation,
     attend,
-    causal_mask,
     draw_normal,
     keep_caches,
+    mask_of_prompt,
     rotary,
+    run_blocks,
     with_room,
 )
-from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
+from bench.architectures.base import Autoregressive, HeadsConfig, SequenceSpec, last_columns
 from bench.architectures.registry import register
 
 Positions = Literal["learned", "rotary", "none", "abacus"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerConfig(Config):
-    size_fields: ClassVar = ("width", "feedforward")
-    search: ClassVar = {"heads": (2, 4, 8)}
-
-    layers: int = 2
-    """blocks"""
-    heads: int = 4
-    """attention heads in each block"""
-    width: int = 64
-    """D, a multiple of `heads`"""
-    feedforward: int | None = None
-    """F; None is 4 x width"""
-    dropout: float = 0.0
-    """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
+class TransformerConfig(HeadsConfig):
     positions: Positions = "learned"
     """how symbols know where they stand: `learned`, `rotary`, `none` or `abacus`"""
     offsets: int = 8
@@ -77,10 +65,6 @@ class Attention(nn.Module):
 
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        if config.width % config.heads:
-            raise ValueError(f"width {config.width}: must be a multiple of heads {config.heads}")
-        if config.positions == "rotary" and config.width // config.heads % 2:
-            raise ValueError(f"width {config.width}: rotary positions need a multiple of 2 x heads {config.heads}")
         self.heads, self.dropout = config.heads, config.dropout
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
@@ -151,12 +135,12 @@ class Transformer(Autoregressive):
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
-        mask_B1SS = self._mask(prompt, symbols_BS.shape[1])
+        mask_B1SS = mask_of_prompt(prompt, self.spec.pad, symbols_BS.shape[1])
         return self._run(symbols_BS, self._places(prompt, answer[:, :-1]), mask_B1SS, answer.shape[1])[0]
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
         written = prompt[:, :0]
-        mask_B1PP = self._mask(prompt, prompt.shape[1])
+        mask_B1PP = mask_of_prompt(prompt, self.spec.pad, prompt.shape[1])
         logits_B1V, caches = self._run(prompt, self._places(prompt, written), mask_B1PP, 1)
         return logits_B1V[:, 0], (prompt, written, with_room(caches, width - 1))
 
@@ -187,10 +171,6 @@ class Transformer(Autoregressive):
         first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
         return torch.arange(first, first + prompt.shape[1] + written.shape[1], device=prompt.device)
 
-    def _mask(self, prompt: Tensor, length: int) -> Tensor:
-        """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt."""
-        return causal_mask(F.pad(prompt != self.spec.pad, (0, length - prompt.shape[1]), value=True))
-
     def _run(
         self, symbols_BS: Tensor, places: Tensor, mask: Tensor, wanted: int, caches: list[Cache] | None = None
     ) -> tuple[Tensor, list[Cache]]:
@@ -210,13 +190,7 @@ class Transformer(Autoregressive):
         self, x_BSD: Tensor, mask: Tensor, wanted: int, rotation: Rotation | None, caches: list[Cache] | None
     ) -> tuple[Tensor, list[Cache]]:
         """Embedded symbols -> (B, wanted, D) the last of them after all blocks, and the longer caches."""
-        kept = []
-        for number, block in enumerate(self.blocks):
-            if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
-                mask = mask[:, :, -wanted:]
-            x_BSD, cache = block(x_BSD, mask, None if caches is None else caches[number], rotation)
-            kept.append(cache)
-        return x_BSD, kept
+        return run_blocks(self.blocks, x_BSD, mask, wanted, caches, rotation)
 
 
 def draw_as_gpt2(model: nn.Module, depth: int) -> None:

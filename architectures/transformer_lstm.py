@@ -15,23 +15,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.attention import Cache, attend, causal_mask, keep_caches, with_room
-from bench.architectures.base import Autoregressive, Config, SequenceSpec, last_columns
+from bench.architectures.attention import Cache, attend, keep_caches, mask_of_prompt, run_blocks, with_room
+from bench.architectures.base import Autoregressive, HeadsConfig, SequenceSpec, last_columns
 from bench.architectures.recurrent import LSTMCells, keep_cell_states, open_forget_gates, roll_left, select_columns
 from bench.architectures.registry import register
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerLSTMConfig(Config):
-    size_fields: ClassVar = ("width", "feedforward")
-    search: ClassVar = {"heads": (2, 4, 8)}
-
+class TransformerLSTMConfig(HeadsConfig):
     layers: int = 3
     """the LSTM and the blocks on top of it; at least 2"""
-    heads: int = 4
-    """attention heads in each block"""
-    width: int = 64
-    """D, a multiple of `heads`"""
     feedforward: int | None = None
     """F; None is 2 x width"""
     dropout: float = 0.0
@@ -41,18 +34,12 @@ class TransformerLSTMConfig(Config):
         if self.layers < 2:
             raise ValueError(f"layers {self.layers}: must be at least 2, the LSTM and a block that attends")
 
-    @property
-    def size_step(self) -> int:
-        return self.heads
-
 
 class Block(nn.Module):
     """Pre-norm causal attention, then pre-norm feed-forward, each added to the residual stream."""
 
     def __init__(self, config: TransformerLSTMConfig) -> None:
         super().__init__()
-        if config.width % config.heads:
-            raise ValueError(f"width {config.width}: must be a multiple of heads {config.heads}")
         feedforward = config.feedforward or 2 * config.width
         self.heads, self.dropout = config.heads, config.dropout
         self.norm_1 = nn.LayerNorm(config.width)
@@ -100,7 +87,7 @@ class TransformerLSTM(Autoregressive):
         pads_B1 = (prompt == self.spec.pad).sum(dim=1, keepdim=True)
         rolled_BS = roll_left(torch.cat([prompt, answer[:, :-1]], dim=1), pads_B1)
         states_BSD, _ = self.cells(self.symbols(rolled_BS))
-        mask_B1SS = self._mask(prompt, rolled_BS.shape[1])
+        mask_B1SS = mask_of_prompt(prompt, self.spec.pad, rolled_BS.shape[1])
         return self._attend(_roll_right(states_BSD, pads_B1), mask_B1SS, answer.shape[1])[0]
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
@@ -111,7 +98,7 @@ class TransformerLSTM(Autoregressive):
         )
         packed_states, state = self.cells(packed)
         states_BPD, _ = nn.utils.rnn.pad_packed_sequence(packed_states, batch_first=True, total_length=prompt.shape[1])
-        mask_B1PP = self._mask(prompt, prompt.shape[1])
+        mask_B1PP = mask_of_prompt(prompt, self.spec.pad, prompt.shape[1])
         logits_B1V, caches = self._attend(_roll_right(states_BPD, pads_B1), mask_B1PP, 1)
         return logits_B1V[:, 0], (prompt != self.spec.pad, state, with_room(caches, width - 1))
 
@@ -126,22 +113,13 @@ class TransformerLSTM(Autoregressive):
         visible_BS, lstm_state, caches = state
         return visible_BS[rows], keep_cell_states(rows, lstm_state), keep_caches(rows, caches)
 
-    def _mask(self, prompt: Tensor, length: int) -> Tensor:
-        """(B, P) -> (B, 1, S, S), true where a symbol may look: back, and not at pads of the prompt."""
-        return causal_mask(F.pad(prompt != self.spec.pad, (0, length - prompt.shape[1]), value=True))
-
     def _attend(
         self, x_BSD: Tensor, mask: Tensor, wanted: int, caches: list[Cache] | None = None
     ) -> tuple[Tensor, list[Cache]]:
         """The LSTM's states after those in `caches` -> logits (B, wanted, V) at the last of them; longer caches."""
         x_BSD = x_BSD.to(self.norm.weight.dtype)  # in reduced precision too, what the blocks add to is exact
-        kept = []
-        for number, block in enumerate(self.blocks):
-            if number == len(self.blocks) - 1:  # no later block looks at what the last one writes elsewhere
-                mask = mask[:, :, -wanted:]
-            x_BSD, cache = block(x_BSD, mask, None if caches is None else caches[number])
-            kept.append(cache)
-        return self.head(self.norm(x_BSD)), kept
+        x_BTD, caches = run_blocks(self.blocks, x_BSD, mask, wanted, caches)
+        return self.head(self.norm(x_BTD)), caches
 
 
 def _roll_right(states: Tensor, pads: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ same functions. Whatever a user did wrong is raised as `bench.UserError`, one li
 """
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from bench.planning.decide import cells_at_once, decide, default_directory, left
 from bench.planning.options import RunOptions
 from bench.results.records.collect import cells_frame, results_frame
 from bench.results.records.plan import Plan, first_mistake
+from bench.results.records.record import Record
 from bench.results.records.run import open_run
 from bench.results.report.contents import contents
 from bench.results.report.html import write_pictures
@@ -71,8 +72,7 @@ class Run:
     @cached_property
     def curves(self) -> pd.DataFrame:
         """A row a validation of a cell while it trained; the columns of curve.csv behind architecture and seed."""
-        records = [record for record in self._folder.records if record.done]
-        return _stacked({(record.architecture, record.seed): self._folder.curve(record) for record in records})
+        return _stacked(self._of_done(self._folder.curve))
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
@@ -81,8 +81,10 @@ class Run:
 
     @cached_property
     def _predictions(self) -> dict[tuple[str, int], pd.DataFrame]:
-        records = [record for record in self._folder.records if record.done]
-        return {(record.architecture, record.seed): self._folder.predictions(record) for record in records}
+        return self._of_done(self._folder.predictions)
+
+    def _of_done(self, read: Callable[[Record], pd.DataFrame]) -> dict[tuple[str, int], pd.DataFrame]:
+        return {(record.architecture, record.seed): read(record) for record in self._folder.records if record.done}
 
     def compare(self, one: str, other: str) -> Comparison:
         """Two architectures over the seeds that both have: `.frame` has a row a slice, `.sentences` say it in words.
@@ -158,17 +160,10 @@ def load(directory: str | Path) -> Run:
 
 def suites() -> pd.DataFrame:
     """The suites that come with the project, a row each."""
-    found = [load_suite(name) for name in suite_names()]
     rows = [
-        {
-            "name": suite.name,
-            "version": suite.version,
-            "strata": len(suite.strata()),
-            "budget": suite.defaults.budget,
-            "parameters": suite.defaults.parameters,
-            "summary": suite.summary,
-        }
-        for suite in found
+        {"name": suite.name, "version": suite.version, "strata": len(suite.strata())}
+        | {"budget": suite.defaults.budget, "parameters": suite.defaults.parameters, "summary": suite.summary}
+        for suite in map(load_suite, suite_names())
     ]
     return pd.DataFrame(rows)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 Arguments = TypeVarTuple("Arguments")
+_STARTING = threading.Lock()
 
 
 class Child:
@@ -38,7 +39,7 @@ class Child:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_call, args=(theirs, function, *arguments))
         try:
-            with _without_main_module():
+            with _STARTING, _without_main_module():
                 start_without_interrupt(self._process)
         except BaseException:  # a signal came meanwhile, and nobody gets this object to close it
             if self._process.pid is not None:
@@ -110,7 +111,7 @@ class Parent:
 
 def _call(connection: Connection, function: Callable[..., None], *arguments: Any) -> None:
     """Entry point of the child process."""
-    for number in termination_signals():  # a closed terminal and a time limit reach the parent too, and it decides
+    for number in (signal.SIGINT, *termination_signals()):  # all of them reach the parent too, and it decides
         signal.signal(number, signal.SIG_IGN)
     function(Parent(connection), *arguments)
     # The connection is not closed: the thread of `Parent` waits on it, and both end with the process.
@@ -147,7 +148,12 @@ def start_without_interrupt(process: BaseProcess) -> None:
     A terminal sends Ctrl-C to both processes; only this one answers, and then ends the other. Whether a signal is
     ignored is inherited, so that the child ignores it from its first moment on. Other signals are answered after the
     start: a child whose parent was interrupted before it had sent the arguments would end in a traceback.
+
+    Outside the main thread Python lets nobody set how signals are answered: there the process is simply started.
     """
+    if threading.current_thread() is not threading.main_thread():
+        process.start()
+        return
     came: list[int] = []
     handlers = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
     for number in termination_signals():

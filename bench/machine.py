@@ -37,11 +37,14 @@ def versions() -> dict[str, str]:
 
 def description() -> dict[str, Any]:
     """Processor, cores, memory and system."""
+    processor, memory = _processor(), memory_bytes()
+    model = [processor[name] for name in ("cpu family", "model", "stepping") if name in processor]
     return {
-        "processor": _processor(),
-        "processor_model": _processor_model(),
+        "processor": processor.get("model name") or platform.processor() or platform.machine(),
+        # Family, model and stepping, such as '25/1/1', say more than the name; '' where the system does not say.
+        "processor_model": "/".join(model),
         "cores": cores(),
-        "memory_gb": _memory_gb(),
+        "memory_gb": None if memory is None else round(memory / 1e9, 1),
         "system": platform.system(),
         "architecture": platform.machine(),
     }
@@ -110,7 +113,7 @@ class PeakMemory:
     def __init__(self, device: str) -> None:
         self._on_gpu = device.startswith("cuda")
         forget_peak()
-        self._before_mb = resident_mb()
+        self._before_mb = _linux_mb("VmRSS") or peak_resident_mb()  # elsewhere than on Linux the peak so far
 
     def mb(self) -> float | None:
         """The peak so far, in MB (10^6 bytes); None where the system does not say."""
@@ -120,12 +123,6 @@ class PeakMemory:
             return torch.cuda.max_memory_allocated() / 1e6
         peak_mb = peak_resident_mb()
         return None if peak_mb is None or self._before_mb is None else max(0.0, peak_mb - self._before_mb)
-
-
-def resident_mb() -> float | None:
-    """Memory of this process now, in MB (10^6 bytes); elsewhere than on Linux its peak so far, or None."""
-    now = _linux_mb("VmRSS")
-    return peak_resident_mb() if now is None else now
 
 
 def forget_peak() -> None:
@@ -171,26 +168,10 @@ def _git(root: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _processor_model() -> str:
-    """Family, model and stepping, such as '25/1/1', which say more than the name; '' where the system does not say."""
+def _processor() -> dict[str, str]:
+    """What Linux says of the processor, by the names of /proc/cpuinfo; empty elsewhere."""
     try:
         lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()]
     except OSError:
-        return ""
-    found = {name.strip(): value.strip() for name, _, value in lines}
-    return "/".join(found[name] for name in ("cpu family", "model", "stepping") if name in found)
-
-
-def _memory_gb() -> float | None:
-    memory = memory_bytes()
-    return None if memory is None else round(memory / 1e9, 1)
+        return {}
+    return {name.strip(): value.strip() for name, _, value in lines}

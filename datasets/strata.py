@@ -60,18 +60,13 @@ class Stratum:
         """Every problem of the stratum, in order of a, then b, with mantissas of `dtype`."""
         a, b = (np.arange(*bounds).astype(dtype) for bounds in (self.a_range, self.b_range))
         a, b = np.repeat(a, len(b)), np.tile(b, len(a))
-        keep = fits(a, b, np.full(len(a), self.places))
+        places = np.full(len(a), self.places, np.int64)
+        keep = fits(a, b, places)
         if self.operation == "/" and division.rule == "exact":
             keep &= terminates(a, b, division.places)
-        return self.problems(a[keep], b[keep])
-
-    def problems(self, a: Integers, b: Integers) -> Problems:
-        """Problems of this stratum from magnitudes in units of 10**-places."""
-        n = len(a)
-        places = np.full(n, self.places, np.int64)
-        signed_a, signed_b = (-x if sign == "-" else x for x, sign in zip((a, b), self.signs, strict=True))
-        code = np.full(n, OPERATIONS.index(self.operation), np.uint8)
-        return Problems(code, *canonical(signed_a, places), *canonical(signed_b, places))
+        a, b = (-x[keep] if sign == "-" else x[keep] for x, sign in zip((a, b), self.signs, strict=True))
+        code = np.full(len(a), OPERATIONS.index(self.operation), np.uint8)
+        return Problems(code, *canonical(a, places[keep]), *canonical(b, places[keep]))
 
 
 def fits(a: Integers, b: Integers, places: Integers) -> NDArray[np.bool_]:

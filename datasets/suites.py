@@ -5,6 +5,7 @@ The files of the project are in `suites/`; `load_suite` also takes the path of a
 
 import difflib
 import hashlib
+import importlib.util
 import itertools
 import json
 import reprlib
@@ -75,7 +76,7 @@ class FormSection(_Section):
     def _possible(self) -> "FormSection":
         if (self.tokenizer == "byte-pair") != (self.vocabulary is not None):
             raise ValueError("tokenizer 'byte-pair' needs vocabulary, such as 256, and no other takes it")
-        if self.tokenizer == "byte-pair" and not BytePair.is_installed():
+        if self.tokenizer == "byte-pair" and importlib.util.find_spec(BytePair.PACKAGE) is None:
             raise ValueError(
                 "tokenizer 'byte-pair' needs the package tokenizers, which is not installed here: "
                 "pip install -c constraints.txt -e '.[byte-pair]'"
@@ -150,10 +151,9 @@ class Suite(_Section):
 
     def strata(self, patterns: tuple[str, ...] | None = None) -> list[Stratum]:
         """The trained strata, or those of other digit patterns, by operation (+ - * /), then in the suite's order."""
+        every = itertools.product(self.operations, patterns or self.digits, self.signs, self.places)
         strata = []
-        for operation, pattern, signs, places in itertools.product(
-            self.operations, patterns or self.digits, self.signs, self.places
-        ):
+        for operation, pattern, signs, places in every:
             a_digits, b_digits = map(int, pattern.split("x"))
             strata.append(Stratum(operation, a_digits, b_digits, signs, places))
         return sorted(strata, key=lambda s: OPERATIONS.index(s.operation))

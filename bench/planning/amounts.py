@@ -20,7 +20,7 @@ def parse_count(text: str, what: str) -> int:
     """A positive whole number with an optional suffix: '300k' -> 300000, '1.5M' -> 1500000.
 
     Raises:
-        UserError: it is none.
+        UserError: the text is no such number.
     """
     match = _AMOUNT.fullmatch(text.strip())
     if match:
@@ -32,7 +32,7 @@ def parse_count(text: str, what: str) -> int:
 
 @dataclass(frozen=True)
 class Budget:
-    """How much training each cell gets: the same amount of one unit for every architecture. No examples is none."""
+    """How much training each cell gets, the same for every architecture; examples=0 trains nothing."""
 
     unit: Unit
     amount: int
@@ -41,7 +41,7 @@ class Budget:
         return f"{self.unit}={self.amount}"
 
     def examples(self, batch: int, flops: int, tokens: float | None = None) -> float | None:
-        """How many it buys in batches of so many, at so many FLOPs and tokens an example; None where nobody knows."""
+        """Examples that it buys, by the examples of a batch, the FLOPs and tokens of an example; None where unknown."""
         match self.unit:
             case "examples":
                 return self.amount
@@ -69,7 +69,7 @@ def parse_budget(text: str, what: str = "--budget") -> Budget:
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
-    """'3' -> (0, 1, 2): a count; '0,4,7' or '4,' -> a list, told by its comma.
+    """'3' -> (0, 1, 2): a count; '0,4,7' or '4,' -> a list, which has a comma.
 
     Raises:
         UserError: nothing, a negative number, or a seed twice.

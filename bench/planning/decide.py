@@ -26,14 +26,7 @@ from bench.planning.settings import (
     read_set_file,
 )
 from bench.planning.sizing import TOLERANCE, count_flops, count_parameters, fit
-from bench.results.records.plan import (
-    Plan,
-    PlannedArchitecture,
-    PlannedStratum,
-    PlannedSuite,
-    Settings,
-    hash_of_plan,
-)
+from bench.results.records.plan import Plan, PlannedArchitecture, PlannedStratum, PlannedSuite, Settings, hash_of_plan
 
 MOST_LAYERS = 64
 MOST_OF_A_SETTING = 1024
@@ -84,6 +77,10 @@ class Shared:
             machine=machine.description(),
             git=machine.git_state(),
         )
+
+    def architecture(self, cls: type[Architecture], values: Mapping[str, Any], source: str) -> PlannedArchitecture:
+        """An architecture with these settings in place of its defaults. Raises UserError as `planned_architecture`."""
+        return planned_architecture(self.settings, self.suite, cls, ({}, ""), [(values, source)], {})
 
 
 def default_directory(plan: Plan) -> Path:
@@ -161,7 +158,8 @@ def decide_shared(options: RunOptions) -> Shared:
     if options.stop_when_flat is not None and options.stop_when_flat < 1:
         raise UserError(f"--stop-when-flat {options.stop_when_flat}: expected a number of validations from 1 on")
     seeds = tuple(range(suite.defaults.seeds)) if options.seeds is None else parse_seeds(options.seeds)
-    budget = default_budget(suite) if options.budget is None else parse_budget(options.budget)
+    usual = suite.defaults.budget, f"suite {suite.name}: defaults.budget"
+    budget = parse_budget(*usual) if options.budget is None else parse_budget(options.budget)
     if not budget.amount and (drawn := [cls.name for cls in classes if cls.Config.size_fields]):
         raise UserError(f"--budget {budget}: {drawn[0]} starts from random weights, and knows nothing without training")
     parameters = suite.defaults.parameters if options.params is None else parse_count(options.params, "--params")
@@ -217,22 +215,16 @@ def left_out_lines(options: RunOptions) -> list[str]:
     ]
 
 
-def default_budget(suite: Suite) -> Budget:
-    """What a run of the suite gets where its command does not say otherwise."""
-    return parse_budget(suite.defaults.budget, f"suite {suite.name}: defaults.budget")
-
-
 def _planned(
     shared: Shared, cls: type[Architecture], file: SetFile | None, assignments: dict[str, str], unequal: bool
 ) -> PlannedArchitecture:
     """One architecture under the options: its preset, what the suite asks of all, the file, then `--set`."""
-    layers: list[Layer] = []
     settings = shared.settings
     preset = nearest_preset(cls.name, settings.suite, settings.parameters, settings.budget)
-    for source in (preset, file):
-        table = {} if source is None else source.tables.get(cls.name, {})
-        layers.append((table, f"{source.source} [{cls.name}]" if source else ""))
-    base, asked = layers
+    base, asked = (
+        (source.tables.get(cls.name, {}), f"{source.source} [{cls.name}]") if source else ({}, "")
+        for source in (preset, file)
+    )
     _check_known(base[0], [cls], base[1])
     planned = planned_architecture(settings, shared.suite, cls, base, [asked], assignments, unequal)
     if asked[0] and file is not None and file.tuned is not None:

@@ -44,7 +44,7 @@ def training_seconds(plan: Plan, architecture: str) -> float:
 
 
 def _steps(plan: Plan, architecture: str) -> tuple[float, float]:
-    """Seconds of a step, the least that was seen, and symbols; both of one example."""
+    """Seconds that one example takes in the fastest step, and the symbols that it has."""
     planned, suite, precision = plan.entries[architecture], suite_of(plan), plan.settings.precision
     device, training = torch.device(plan.settings.device), training_of(planned)
     stream = Stream(suite.stream(plan.seeds[0]), suite.encoding)

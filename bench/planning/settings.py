@@ -121,13 +121,13 @@ class SetFile:
     source: str
     """names it in messages"""
     tables: dict[str, dict[str, Any]]
-    """architecture -> setting -> value, as they stand there"""
+    """architecture -> setting -> value, as the file has them"""
     tuned: Tuned | None
     """None in a file by hand, which was tuned for nothing"""
 
 
 def read_set_file(path: Path, source: str = "") -> SetFile:
-    """The tables of a TOML file; whether they fit their architectures is not looked at. Messages name it by `source`,
+    """The tables of a TOML file; whether they fit their architectures is not checked. Messages name it by `source`,
     or as the option that takes it.
 
     Raises:

@@ -19,8 +19,8 @@ TOLERANCE = 0.02
 CLOSE = 0.01
 """A deviation at which no other width is tried."""
 ALIGNMENTS = ((4, (8, 4)), (1, (2, 1)))
-"""What the first size field is a multiple of, and the second with it: the first pair with which a size is met closely.
-Matrix products of odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
+"""Steps of the first size field, and of the second; the first that meet a size closely are taken. Matrix products of
+odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
 
 
 class SkipDrawing(TorchFunctionMode):
@@ -59,7 +59,7 @@ class AllStepsAtOnce(TorchFunctionMode):
                 w_ih, w_hh = weights[number * stride], weights[number * stride + 1]
                 gates_BTG = F.linear(x_BTD, w_ih)
                 states_BTH = gates_BTG[..., : w_hh.shape[1]]
-                # Apart, since a start that is a constant takes no gradient.
+                # Two products, since a start that is a constant takes no gradient.
                 first_BG, later_BTG = F.linear(start_LBH[number], w_hh), F.linear(states_BTH[:, :-1], w_hh)
                 gates_BTG = gates_BTG + torch.cat([first_BG[:, None], later_BTG], dim=1)
                 outs.append(gates_BTG[..., : w_hh.shape[1]])
@@ -117,9 +117,9 @@ def fit(
 ) -> Config:
     """The config nearest to `target` parameters: the first size field in its steps, then the second for the rest.
 
-    Sizes that computers like are preferred (`ALIGNMENTS`). Widths next to the nearest are tried too, since the second
-    field moves in steps of a few percent in tiny models. Fields in `fixed` stay as they are; so does a config without
-    size fields.
+    Sizes that computers multiply fast are preferred (`ALIGNMENTS`). Widths next to the nearest are tried too, since the
+    second field moves in steps of a few percent in tiny models. Fields in `fixed` stay as they are; so does a config
+    without size fields.
     """
     if not config.size_fields:
         return config

@@ -289,10 +289,7 @@ def _learn(cell: PlannedCell, send: Send, stop: Stop, kept_in: Path | None) -> _
             validate=validate,
             send=send,
             checkpointing=Checkpointing(
-                resume=before,
-                save=None if kept_in is None else save,
-                every_seconds=cell.checkpoint_seconds,
-                stop=stop,
+                resume=before, save=None if kept_in is None else save, every_seconds=cell.checkpoint_seconds, stop=stop
             ),
         )
         total = cost()

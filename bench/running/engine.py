@@ -111,9 +111,7 @@ class _CellTask:
             return None
         self.cell.directory.mkdir(parents=True, exist_ok=True)
         try:
-            with holding(
-                self.cell.directory / LOCK, ORPHAN_SECONDS
-            ):  # time for the process of a parent that was killed
+            with holding(self.cell.directory / LOCK, ORPHAN_SECONDS):
                 found = self._found()
                 if again and found == seen:
                     with writing_tables(self.run):  # nobody reads it meanwhile

@@ -98,26 +98,22 @@ def build_optimizers(model: Architecture, settings: TrainingSettings) -> list[to
             outer.append(parameter)
     decay = settings.weight_decay
     optimizers: list[torch.optim.Optimizer] = []
-    if settings.optimizer == "sgd":
-        if inner:
-            # It is added to the gradient, which momentum sums up to ten times as much.
-            spread = decay * (1 - MOMENTUM)
-            optimizers.append(
-                torch.optim.SGD(inner, lr=settings.lr, momentum=MOMENTUM, nesterov=True, weight_decay=spread)
-            )
-        if outer:
-            optimizers.append(torch.optim.SGD(outer, lr=settings.outer_lr, momentum=MOMENTUM, nesterov=True))
-    else:
-        if settings.optimizer == "muon" and inner:
-            optimizers.append(Muon([{"params": inner, "stacked": stacked}], lr=settings.lr, weight_decay=decay))
-        elif inner:
-            optimizers.append(_adamw(inner, settings.lr, decay))
-        if outer:  # an adapter is all matrices
-            optimizers.append(_adamw(outer, settings.outer_lr, 0.0))
+    common = _sgd if settings.optimizer == "sgd" else _adamw
+    if settings.optimizer == "muon" and inner:
+        optimizers.append(Muon([{"params": inner, "stacked": stacked}], lr=settings.lr, weight_decay=decay))
+    elif inner:
+        optimizers.append(common(inner, settings.lr, decay))
+    if outer:  # an adapter is all matrices
+        optimizers.append(common(outer, settings.outer_lr, 0.0))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
     return optimizers
+
+
+def _sgd(parameters: list[torch.nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:
+    spread = weight_decay * (1 - MOMENTUM)  # it is added to the gradient, which momentum sums up to ten times as much
+    return torch.optim.SGD(parameters, lr=lr, momentum=MOMENTUM, nesterov=True, weight_decay=spread)
 
 
 def _adamw(parameters: list[torch.nn.Parameter], lr: float, weight_decay: float) -> torch.optim.Optimizer:

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench.errors import UserError
 from bench.locks import RUN_LOCK, holding, writing_tables
@@ -109,22 +109,14 @@ def refuse_difference(plan: Plan, directory: Path) -> Plan | None:
         UserError: the folder holds something else, a run that differs in more than architectures and seeds, or a cell
             with a broken file.
     """
-    if not (directory / PLAN).exists():
-        if directory.exists() and (not directory.is_dir() or any(directory.glob("[!.]*"))):
-            raise UserError(f"--out {directory}: is there and holds no {PLAN}; choose an empty or a new folder")
+    if not holds(directory, PLAN):
         return None
     try:
         run = open_run(directory)
     except BadFile as error:
         raise UserError(str(error)) from None
     before = run.plan
-    for key, mine in plan.settings:
-        theirs = getattr(before.settings, key)
-        if mine != theirs:
-            raise UserError(
-                f"--out {directory}: holds a run with {key.replace('_', ' ')} {theirs}, not {mine}; only architectures "
-                f"and seeds may be added to a folder: choose another one"
-            )
+    refuse_other_settings(directory, "run", dict(before.settings), dict(plan.settings), more="seeds")
     for name in set(plan.entries) & set(before.entries):
         for key, mine in plan.entries[name]:
             theirs = getattr(before.entries[name], key)
@@ -133,6 +125,26 @@ def refuse_difference(plan: Plan, directory: Path) -> Plan | None:
     for broken in run.broken.values():  # whatever is done here, its figures would be in no table
         raise UserError(str(broken))
     return before
+
+
+def holds(directory: Path, file: str) -> bool:
+    """Whether a folder holds this file. Raises UserError where it holds other files without it."""
+    there = (directory / file).exists()
+    if not there and directory.exists() and (not directory.is_dir() or any(directory.glob("[!.]*"))):
+        raise UserError(f"--out {directory}: is there and holds no {file}; choose an empty or a new folder")
+    return there
+
+
+def refuse_other_settings(
+    directory: Path, kind: str, theirs: dict[str, Any], mine: dict[str, Any], more: Literal["seeds", "trials"]
+) -> None:
+    """Raises UserError where a folder holds a run or a search under other settings than mine."""
+    for key, value in mine.items():
+        if theirs.get(key) != value:
+            raise UserError(
+                f"--out {directory}: holds a {kind} with {key.replace('_', ' ')} {theirs.get(key)}, not {value}; only "
+                f"architectures and {more} may be added to a folder: choose another one"
+            )
 
 
 def make_folder(directory: Path) -> None:

@@ -276,11 +276,7 @@ def _is_flat(curve: list[dict[str, float]], validations: int) -> bool:
 
 
 def update(
-    model: Architecture,
-    loss: Loss,
-    optimizers: list[torch.optim.Optimizer],
-    scaler: torch.amp.GradScaler,
-    clip: float,
+    model: Architecture, loss: Loss, optimizers: list[torch.optim.Optimizer], scaler: torch.amp.GradScaler, clip: float
 ) -> None:
     """One step of all optimisers, along the gradient of the mean loss, whose norm is clipped to `clip`.
 

@@ -269,23 +269,13 @@ def _problem(expression: str) -> Problems:
 
 
 def _models(site: Site) -> list[dict[str, Any]]:
-    found = []
-    for model in site.asker.models:
-        cls, record = architectures.get(model.architecture), model.record
-        found.append(
-            {
-                "architecture": model.architecture,
-                "seed": model.seed,
-                "family": cls.family,
-                "year": cls.year,
-                "paper": cls.paper,
-                "suite": model.suite.name,
-                "parameters": record.parameters,
-                "correct": record.correct,
-                "total": record.total,
-            }
-        )
-    return found
+    return [
+        {"architecture": model.architecture, "seed": model.seed}
+        | {name: getattr(architectures.get(model.architecture), name) for name in ("family", "year", "paper")}
+        | {"suite": model.suite.name}
+        | {name: getattr(model.record, name) for name in ("parameters", "correct", "total")}
+        for model in site.asker.models
+    ]
 
 
 def _front(site: Site, expression: str = "") -> dict[str, Any]:

@@ -25,49 +25,66 @@ def model_card(trained: TrainedModel, run: Run, auto_class: str, name: str = "")
 
     `name`: by which its example loads the model, a repository of the Hub; by default the folder that the card lies in.
     """
-    record, suite, cls = trained.record, trained.suite, type(trained.model)
+    record, suite = trained.record, trained.suite
     tags = ["library_name: transformers", "tags: [arithbench, arithmetic]"]
     if auto_class == "AutoModelForCausalLM":
         tags.append("pipeline_tag: text-generation")
     prompts, answers, raw = _asked(trained)
+    place = f'name = "{name}"' if name else 'name = "."  # the folder of this file'
     if isinstance(trained.model, Pretrained):
-        return _pretrained_card(trained, trained.model, run, tags, name, prompts, answers)
+        if licence := record.config["licence"]:
+            tags.append(f"license: {licence}")
+        about = _about_pretrained(trained)
+        usage = _usage_of_pretrained(trained.model, place, prompts, answers)
+    else:
+        about = _about(trained, prompts, raw)
+        usage = _usage(trained, auto_class, place, prompts, answers, raw)
     blocks = [
         "\n".join(["---", *tags, "---"]),
         f"# {trained.architecture} on arithmetic: suite {suite.name}, seed {trained.seed}",
+        *about,
+        "## How to use it",
+        *usage,
+        *blocks_of([], [_accuracy(trained, run)]),
+        "## How it was trained",
+        *_training(trained, run),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _about(trained: TrainedModel, prompts: list[str], raw: list[str]) -> list[str]:
+    record, suite, cls = trained.record, trained.suite, type(trained.model)
+    blocks = [
         f"A model of {record.parameters:,} parameters ({cls.family}; {cls.paper}), trained from nothing on arithmetic "
         f"by arithbench {record.versions['arithbench']}. Suite {suite.name}, version {suite.version}: {suite.summary}. "
-        "It knows these problems and no others, and what it answers is often wrong: the figures are below.",
+        "It knows these problems and no others, and what it answers is often wrong: the figures are below."
     ]
     if trained.model.spec.reversed:
         blocks.append(
             f"**The model writes answers in reverse**, the least significant digit first and the sign last: to "
             f"`{prompts[0]}` it writes `{raw[0]}`. `answer` turns them round, `generate` does not."
         )
-    blocks += ["## How to use it", *_usage(trained, auto_class, name, prompts, answers, raw)]
-    blocks += blocks_of([], [_accuracy(trained, run)])
-    blocks += ["## How it was trained", *_training(trained, run)]
-    return "\n\n".join(blocks) + "\n"
+    return blocks
 
 
-def _pretrained_card(
-    trained: TrainedModel,
-    model: Pretrained,
-    run: Run,
-    tags: list[str],
-    name: str,
-    prompts: list[str],
-    answers: list[str],
-) -> str:
-    """The card of a model that others trained first; transformers has its code."""
+def _about_pretrained(trained: TrainedModel) -> list[str]:
+    """Of a model that others trained first."""
     record, suite = trained.record, trained.suite
-    if licence := record.config["licence"]:
-        tags = [*tags, f"license: {licence}"]
-    reverses = model.spec.reversed and record.config["order"] == "suite"
+    reverses = trained.model.spec.reversed and record.config["order"] == "suite"
+    return [
+        *about_pretrained([record]),
+        f"Asked by arithbench {record.versions['arithbench']}, on suite {suite.name}, version {suite.version}: "
+        f"{suite.summary}. What it answers may be wrong: the figures are below.",
+        *(["**The model writes answers in reverse**, the last digit first."] if reverses else []),
+    ]
+
+
+def _usage_of_pretrained(model: Pretrained, place: str, prompts: list[str], answers: list[str]) -> list[str]:
+    """transformers itself has the code of such a model."""
     code = [
         "from transformers import AutoModelForCausalLM, AutoTokenizer",
         "",
-        f'name = "{name}"' if name else 'name = "."  # the folder of this file',
+        place,
         "tokenizer = AutoTokenizer.from_pretrained(name)",
         "model = AutoModelForCausalLM.from_pretrained(name)",
         f"for text in {prompts!r}:",
@@ -75,21 +92,10 @@ def _pretrained_card(
         f"    written = model.generate(**prompt, max_new_tokens={model.most_tokens()}, do_sample=False)",
         '    print(tokenizer.decode(written[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True))',
     ]
-    blocks = [
-        "\n".join(["---", *tags, "---"]),
-        f"# {trained.architecture} on arithmetic: suite {suite.name}, seed {trained.seed}",
-        *about_pretrained([record]),
-        f"Asked by arithbench {record.versions['arithbench']}, on suite {suite.name}, version {suite.version}: "
-        f"{suite.summary}. What it answers may be wrong: the figures are below.",
-        *(["**The model writes answers in reverse**, the last digit first."] if reverses else []),
-        "## How to use it",
+    return [
         "\n".join(["```python", *code, "```"]),
         f"arithbench, which reads an answer up to the first symbol that no answer holds, reads {answers!r}.",
-        *blocks_of([], [_accuracy(trained, run)]),
-        "## How it was trained",
-        *_training(trained, run),
     ]
-    return "\n\n".join(blocks) + "\n"
 
 
 def _asked(trained: TrainedModel) -> tuple[list[str], list[str], list[str]]:
@@ -103,9 +109,8 @@ def _asked(trained: TrainedModel) -> tuple[list[str], list[str], list[str]]:
 
 
 def _usage(
-    trained: TrainedModel, auto_class: str, name: str, prompts: list[str], answers: list[str], raw: list[str]
+    trained: TrainedModel, auto_class: str, place: str, prompts: list[str], answers: list[str], raw: list[str]
 ) -> list[str]:
-    place = f'name = "{name}"' if name else 'name = "."  # the folder of this file'
     code = [
         f"from transformers import {auto_class}, AutoTokenizer",
         "",

@@ -33,12 +33,13 @@ from bench.results.records.run import Run, open_run
 from bench.sharing.card import model_card
 
 MODELING = "modeling_arithbench"
-"""The module that transformers imports, and its file in `bench/exported`."""
+"""The module that transformers imports, and its file in `bench/sharing/exported`."""
 NAMES_THE_ARCHITECTURE = "from bench.architectures.transformer import Transformer as Model\n"
-"""The line of it that is another one in every folder."""
+"""Its line that differs from folder to folder."""
 SEQUENCE = ("vocabulary", "prompt_width", "answer_width", "pad", "bos", "eos", "mask", "digits", "reversed")
 """The fields of a `SequenceSpec` that a folder keeps."""
-ROOM = architectures.__name__
+OURS = architectures.__name__
+"""The package whose modules a folder holds copies of."""
 GIVEN = frozenset({"torch", "numpy", "transformers"})
 """Packages that an exported source may import beside the standard library."""
 
@@ -56,7 +57,7 @@ def chosen_model(
 
 
 def brings_its_own_classes(cls: type[Architecture]) -> bool:
-    """Whether it is a model that transformers has the code of: its folder holds none."""
+    """Whether transformers itself has the code of such a model: the folder then holds none."""
     return issubclass(cls, Pretrained)
 
 
@@ -68,19 +69,15 @@ def auto_class(cls: type[Architecture]) -> str:
     """
     if not issubclass(cls, Autoregressive | MaskedInfilling | Pretrained):
         raise UserError(f"--arch {cls.name}: cannot be exported, being neither Autoregressive nor MaskedInfilling")
-    return AUTO_CLASSES[cls.kind]
+    return CLASSES[cls.kind][0]
 
 
-AUTO_CLASSES: dict[Kind, str] = {
-    "masked": "AutoModel",
-    "encoder-decoder": "AutoModelForSeq2SeqLM",
-    "decoder": "AutoModelForCausalLM",
+CLASSES: dict[Kind, tuple[str, str]] = {
+    "masked": ("AutoModel", "ArithbenchForInfilling"),
+    "encoder-decoder": ("AutoModelForSeq2SeqLM", "ArithbenchForSeq2SeqLM"),
+    "decoder": ("AutoModelForCausalLM", "ArithbenchForCausalLM"),
 }
-OWN_CLASSES = {
-    "AutoModel": "ArithbenchForInfilling",
-    "AutoModelForSeq2SeqLM": "ArithbenchForSeq2SeqLM",
-    "AutoModelForCausalLM": "ArithbenchForCausalLM",
-}
+"""Kind -> the class of transformers that loads such a model, and the class in the folder that it makes of it."""
 
 
 def export(trained: TrainedModel, run: Run, directory: Path, name: str = "") -> None:
@@ -114,7 +111,7 @@ def refuse_used(directory: Path) -> None:
 
 
 def write_files(trained: TrainedModel, run: Run, directory: Path, name: str = "") -> None:
-    """The files of the folder, into one that is empty."""
+    """Write the files of the folder into one that is empty."""
     model, auto = trained.model, auto_class(type(trained.model))
     if isinstance(model, Pretrained):
         card = model_card(trained, run, auto, name)  # asks the model, which `save` changes
@@ -139,10 +136,10 @@ def write_files(trained: TrainedModel, run: Run, directory: Path, name: str = ""
 
 def _config(trained: TrainedModel) -> dict[str, Any]:
     model, encoding = trained.model, trained.suite.encoding
-    auto = auto_class(type(model))
+    auto, own = CLASSES[type(model).kind]
     return {
-        "architectures": [OWN_CLASSES[auto]],
-        "auto_map": {"AutoConfig": f"{MODELING}.ArithbenchConfig", auto: f"{MODELING}.{OWN_CLASSES[auto]}"},
+        "architectures": [own],
+        "auto_map": {"AutoConfig": f"{MODELING}.ArithbenchConfig", auto: f"{MODELING}.{own}"},
         "model_type": "arithbench",
         "arithbench_version": __version__,
         "architecture": trained.architecture,
@@ -287,15 +284,15 @@ def _moved(module: str, source: str, plugin: str) -> tuple[str, set[str]]:
         if not isinstance(node, ast.ImportFrom) or not all(_is_ours(name, plugin) for name in names):
             raise UserError(
                 f"{where}: imports {', '.join(names)}; in an exported folder there is "
-                f"only torch, numpy, the standard library and what is imported from {ROOM} by `from ... import`"
+                f"only torch, numpy, the standard library and what is imported from {OURS} by `from ... import`"
             )
         assert node.end_lineno is not None
         last = lines[node.end_lineno - 1].encode()[node.end_col_offset :].split(b"#")[0]
         if lines[node.lineno - 1].encode()[: node.col_offset].strip() or last.strip():
-            raise UserError(f"{where}: an import from {ROOM} shares its line with other code; give it one of its own")
+            raise UserError(f"{where}: an import from {OURS} shares its line with other code; give it one of its own")
         by_module: dict[str, list[str]] = {}
         for alias in node.names:
-            home = names[0] if names[0] != ROOM else _home(alias.name, where)
+            home = names[0] if names[0] != OURS else _home(alias.name, where)
             needed.add(home)
             by_module.setdefault(home, []).append(alias.name + (f" as {alias.asname}" if alias.asname else ""))
         written = [f"from .{home.rpartition('.')[2]} import {', '.join(some)}\n" for home, some in by_module.items()]
@@ -319,14 +316,14 @@ def _is_given(module: str) -> bool:
 
 
 def _is_ours(module: str, plugin: str) -> bool:
-    return module in (ROOM, plugin) or module.startswith(f"{ROOM}.")
+    return module in (OURS, plugin) or module.startswith(f"{OURS}.")
 
 
 def _home(name: str, where: str) -> str:
     """The module of `bench.architectures` that defines one of its public names. Raises UserError where none does."""
     home: str | None = getattr(getattr(architectures, name, None), "__module__", None)
     if home is None:
-        raise UserError(f"{where}: {ROOM} defines no '{name}'; import it from the module that does")
+        raise UserError(f"{where}: {OURS} defines no '{name}'; import it from the module that does")
     return home
 
 

@@ -1,4 +1,4 @@
-"""An exported folder on the Hub of Hugging Face: what would go, and sending it."""
+"""Sends an exported folder to the Hub of Hugging Face, and lists what would be sent."""
 
 import re
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""`perf`: how fast models train and answer, beside what a user would pick instead."""
+"""`perf`: how fast models train and answer, compared with what a user would pick instead."""

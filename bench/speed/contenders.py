@@ -1,4 +1,4 @@
-"""What is measured: models of ours and of other libraries, ready for the same work.
+"""The models that `perf` measures, ours and those of other libraries, ready for the same work.
 
 The work is the same for all: random symbols of a fixed seed, none padded, each of prompt and answer a token. A training
 step is the one of `training` (loss, backward, clipping, update), without the making of data; a peer's is plain fused
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -75,7 +75,7 @@ class Setting:
 
     @property
     def decoded_spec(self) -> SequenceSpec:
-        """Of a model that answers."""
+        """The spec of a model that answers."""
         return dataclasses.replace(self.spec, answer_width=DECODED_WIDTH)
 
 
@@ -98,10 +98,7 @@ def random_problems(spec: SequenceSpec, count: int) -> Encoded:
     """Problems of random symbols at full width, none of them special; always the same."""
     symbols = [number for number in range(spec.vocabulary) if number not in (PAD, BOS, EOS, MASK)]
     rng = np.random.default_rng(0)
-    return Encoded(
-        rng.choice(symbols, (count, spec.prompt_width)),
-        rng.choice(symbols, (count, spec.answer_width)),
-    )
+    return Encoded(rng.choice(symbols, (count, spec.prompt_width)), rng.choice(symbols, (count, spec.answer_width)))
 
 
 class Contender(ABC):
@@ -114,6 +111,7 @@ class Contender(ABC):
 
     def __init__(self, setting: Setting) -> None:
         self.setting, self.device = setting, torch.device(setting.device)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=setting.precision == "16")
         examples = random_problems(setting.spec, setting.batch)
         self.batch = Batch(*(torch.from_numpy(ids).to(self.device) for ids in (examples.prompt, examples.answer)))
 
@@ -125,7 +123,7 @@ class Contender(ABC):
     @property
     @abstractmethod
     def flops(self) -> int:
-        """Of one training step, matrix products alone."""
+        """Operations of one training step, matrix products alone."""
 
     def numerics(self) -> AbstractContextManager[None]:
         """A context in which torch computes as this contender's users have it."""
@@ -138,18 +136,6 @@ class Contender(ABC):
     @abstractmethod
     def decode(self, problems: Encoded) -> None:
         """Answer problems."""
-
-
-class Design(Protocol):
-    """What it takes to build a contender, here or in another process."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def counterpart(self) -> str: ...
-    def build(self, setting: Setting) -> Contender: ...
-    def tiny(self) -> Design:
-        """The same in small, which loads all code that the large one needs."""
 
 
 @dataclass(frozen=True)
@@ -166,13 +152,14 @@ class OwnDesign:
 
     @property
     def counterpart(self) -> str:
-        """Of the architecture itself, since it is the peers that stand beside it."""
+        """Nothing: a peer names the architecture that it is compared with."""
         return ""
 
     def build(self, setting: Setting) -> Contender:
         return OwnContender(self, setting)
 
     def tiny(self) -> OwnDesign:
+        """The same in small, which loads all code that the large one needs."""
         return dataclasses.replace(self, config=self.cls.Config(**self.cls.debug))
 
 
@@ -190,7 +177,6 @@ class OwnContender(Contender):
         self._design, self.optimizer = design, design.training.optimizer
         self._model = design.cls(design.config, setting.spec).to(self.device).train()
         self._optimizers = build_optimizers(self._model, design.training)
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=setting.precision == "16")
         self._steps = 0
 
     @cached_property
@@ -208,7 +194,7 @@ class OwnContender(Contender):
     def train(self) -> Tensor:
         with autocast(self.device, self.setting.precision):
             loss = self._model.loss(self.batch, torch.Generator().manual_seed(self._steps))
-        update(self._model, loss, self._optimizers, self._scaler, self._design.training.clip)
+        update(self._model, loss, self._optimizers, self.scaler, self._design.training.clip)
         self._steps += 1
         return loss.mean.detach()
 
@@ -242,7 +228,6 @@ class PeerContender(Contender):
         self._peer, self._size = peer, size
         self._model = peer(size, setting.spec).to(self.device).train()
         self._optimizer = torch.optim.AdamW(self._model.parameters(), lr=LEARNING_RATE, fused=True)
-        self._scaler = torch.amp.GradScaler(self.device.type, enabled=setting.precision == "16")
         self.decodes = peer.generate is not Peer.generate
 
     @cached_property
@@ -261,9 +246,9 @@ class PeerContender(Contender):
         self._optimizer.zero_grad(set_to_none=True)
         with autocast(self.device, self.setting.precision):
             loss = self._model.loss(self.batch.prompt, self.batch.answer)
-        self._scaler.scale(loss).backward()
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self._optimizer)
+        self.scaler.update()
         return loss.detach()
 
     def decode(self, problems: Encoded) -> None:
@@ -273,6 +258,10 @@ class PeerContender(Contender):
                 for prompt in np.split(problems.prompt, range(ANSWERED_AT_ONCE, len(problems.prompt), ANSWERED_AT_ONCE))
             ]
             torch.cat([part for part in parts if part is not None]).cpu()
+
+
+Design = OwnDesign | PeerDesign
+"""What it takes to build a contender, here or in another process."""
 
 
 def peer_designs(designs: Sequence[OwnDesign], setting: Setting) -> tuple[list[PeerDesign], dict[str, str]]:

@@ -41,7 +41,7 @@ class Point:
 
     @property
     def tokens(self) -> int:
-        """Of a training step."""
+        """Symbols of a training step."""
         return self.setting.batch * self.setting.tokens
 
 
@@ -55,15 +55,13 @@ def points(design: OwnDesign, setting: Setting) -> list[Point]:
         raise UserError(f"--growth: {design.name} has the size that it comes with; leave it out")
     small = dataclasses.replace(setting, batch=max(1, setting.batch // FACTORS[-1]))
     first, second = design.config.size_fields
-    found = []
     step = design.config.size_step
     narrow = max(1, getattr(design.config, first) // (2 * step)) * step
-    for width in (factor * narrow for factor in FACTORS):
-        found.append(Point("width", width, _changed(design, {first: width, second: None}), small))
-    depth = design.config.depth_field
+    widths = [factor * narrow for factor in FACTORS]
+    found = [Point("width", width, _changed(design, {first: width, second: None}), small) for width in widths]
     if design.config.depth:
-        for layers in (factor * _least_depth(design) for factor in FACTORS):
-            found.append(Point("depth", layers, _changed(design, {depth: layers}), small))
+        depth, depths = design.config.depth_field, [factor * _least_depth(design) for factor in FACTORS]
+        found += [Point("depth", layers, _changed(design, {depth: layers}), small) for layers in depths]
     for factor in FACTORS:
         spec = dataclasses.replace(
             setting.spec,
@@ -71,10 +69,8 @@ def points(design: OwnDesign, setting: Setting) -> list[Point]:
             answer_width=factor * setting.spec.answer_width,
         )
         found.append(Point("length", factor * setting.tokens, design, dataclasses.replace(small, spec=spec)))
-    for factor in FACTORS:
-        batch = factor * small.batch
-        found.append(Point("batch", batch, design, dataclasses.replace(setting, batch=batch)))
-    return found
+    batches = [factor * small.batch for factor in FACTORS]
+    return found + [Point("batch", batch, design, dataclasses.replace(setting, batch=batch)) for batch in batches]
 
 
 def _changed(design: OwnDesign, changes: dict[str, Any]) -> OwnDesign:

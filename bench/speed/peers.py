@@ -1,4 +1,4 @@
-"""What a user would pick instead: models of other libraries, each of the size and depth of an architecture of ours.
+"""Models of other libraries that a user would pick instead, each as large and deep as an architecture of ours.
 
 Each is built as its library's documentation says, without dropout, and trained by plain fused AdamW: no clipping, no
 schedule. They read the same symbols as our own and are scored on the answer alone. Where a default would be a handicap
@@ -49,7 +49,7 @@ class Peer(nn.Module, ABC):
 
     name: ClassVar[str]
     counterpart: ClassVar[str]
-    """our architecture that it stands beside"""
+    """our architecture that it is compared with"""
     module: ClassVar[str] = "torch"
     """the package that it comes from, as imported"""
     has_feedforward: ClassVar[bool] = True
@@ -166,18 +166,24 @@ class XTransformer(_LanguageModel):
         return logits_BTV
 
 
-def _transformers() -> Any:
-    """The library, without its hints on faster kernels, which are for GPUs."""
-    library = import_module("transformers")
-    library.logging.set_verbosity_error()
-    return library
-
-
 class _HuggingFace(Peer):
     """A model of transformers; its own loss, under labels that leave the prompt out."""
 
     module = "transformers"
-    model: Any
+    classes: ClassVar[tuple[str, str]]
+    """of config and model, as the library names them"""
+
+    def __init__(self, size: PeerSize, spec: SequenceSpec) -> None:
+        super().__init__(size, spec)
+        library = import_module("transformers")
+        library.logging.set_verbosity_error()  # its hints are on faster kernels, which are for GPUs
+        config, model = (getattr(library, name) for name in self.classes)
+        self.model = model(config(**self.settings(size, spec)))
+
+    @staticmethod
+    @abstractmethod
+    def settings(size: PeerSize, spec: SequenceSpec) -> dict[str, Any]:
+        """The fields of the config."""
 
     def loss(self, prompt: Tensor, answer: Tensor) -> Tensor:
         labels_BS = torch.cat([torch.full_like(prompt, IGNORED), answer], dim=1)
@@ -203,24 +209,23 @@ class _Generates(_HuggingFace):
 
 class GPT2(_Generates):
     name, counterpart = "GPT-2 (transformers)", "transformer"
+    classes = "GPT2Config", "GPT2LMHeadModel"
 
-    def __init__(self, size: PeerSize, spec: SequenceSpec) -> None:
-        super().__init__(size, spec)
-        library = _transformers()
-        config = library.GPT2Config(
-            vocab_size=spec.vocabulary,
-            n_positions=spec.prompt_width + spec.answer_width,
-            n_embd=size.width,
-            n_layer=size.layers,
-            n_head=size.heads,
-            n_inner=size.feedforward,
-            resid_pdrop=0.0,
-            embd_pdrop=0.0,
-            attn_pdrop=0.0,
-            bos_token_id=None,
-            eos_token_id=None,
-        )
-        self.model = library.GPT2LMHeadModel(config)
+    @staticmethod
+    def settings(size: PeerSize, spec: SequenceSpec) -> dict[str, Any]:
+        return {
+            "vocab_size": spec.vocabulary,
+            "n_positions": spec.prompt_width + spec.answer_width,
+            "n_embd": size.width,
+            "n_layer": size.layers,
+            "n_head": size.heads,
+            "n_inner": size.feedforward,
+            "resid_pdrop": 0.0,
+            "embd_pdrop": 0.0,
+            "attn_pdrop": 0.0,
+            "bos_token_id": None,
+            "eos_token_id": None,
+        }
 
 
 def _sides(size: PeerSize) -> tuple[int, int]:
@@ -233,7 +238,6 @@ class _EncoderDecoder(_HuggingFace):
 
     @staticmethod
     def settings(size: PeerSize, spec: SequenceSpec) -> dict[str, Any]:
-        """What the configs of all encoder-decoders have in common."""
         encoders, decoders = _sides(size)
         return {
             "vocab_size": spec.vocabulary,
@@ -255,38 +259,33 @@ class _EncoderDecoder(_HuggingFace):
 
 class T5(_EncoderDecoder, _Generates):
     name, counterpart = "T5 (transformers)", "encoder-decoder"
+    classes = "T5Config", "T5ForConditionalGeneration"
 
-    def __init__(self, size: PeerSize, spec: SequenceSpec) -> None:
-        super().__init__(size, spec)
-        library = _transformers()
-        config = library.T5Config(
-            **self.settings(size, spec),
-            d_ff=size.feedforward or 5 * size.width // 2,
-            feed_forward_proj="gated-gelu",
-        )
-        self.model = library.T5ForConditionalGeneration(config)
+    @staticmethod
+    def settings(size: PeerSize, spec: SequenceSpec) -> dict[str, Any]:
+        own = {"d_ff": size.feedforward or 5 * size.width // 2, "feed_forward_proj": "gated-gelu"}
+        return _EncoderDecoder.settings(size, spec) | own
 
 
 class BERT(_HuggingFace):
     """All of the answer is masked; what is masked changes nothing of the cost."""
 
     name, counterpart = "BERT (transformers)", "masked-encoder"
+    classes = "BertConfig", "BertForMaskedLM"
 
-    def __init__(self, size: PeerSize, spec: SequenceSpec) -> None:
-        super().__init__(size, spec)
-        library = _transformers()
-        config = library.BertConfig(
-            vocab_size=spec.vocabulary,
-            hidden_size=size.width,
-            num_hidden_layers=size.layers,
-            num_attention_heads=size.heads,
-            intermediate_size=size.feedforward or 4 * size.width,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-            max_position_embeddings=spec.prompt_width + spec.answer_width,
-            pad_token_id=spec.pad,
-        )
-        self.model = library.BertForMaskedLM(config)
+    @staticmethod
+    def settings(size: PeerSize, spec: SequenceSpec) -> dict[str, Any]:
+        return {
+            "vocab_size": spec.vocabulary,
+            "hidden_size": size.width,
+            "num_hidden_layers": size.layers,
+            "num_attention_heads": size.heads,
+            "intermediate_size": size.feedforward or 4 * size.width,
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+            "max_position_embeddings": spec.prompt_width + spec.answer_width,
+            "pad_token_id": spec.pad,
+        }
 
     def loss(self, prompt: Tensor, answer: Tensor) -> Tensor:
         canvas_BS = torch.cat([prompt, torch.full_like(answer, self.spec.mask)], dim=1)
@@ -299,56 +298,46 @@ class SwitchTransformer(_EncoderDecoder):
     """The library's is an encoder-decoder, where ours is a decoder alone. Every second block of a side has experts."""
 
     name, counterpart, routes = "Switch (transformers)", "switch", True
+    classes = "SwitchTransformersConfig", "SwitchTransformersForConditionalGeneration"
 
-    def __init__(self, size: PeerSize, spec: SequenceSpec) -> None:
-        super().__init__(size, spec)
-        library = _transformers()
+    @staticmethod
+    def settings(size: PeerSize, spec: SequenceSpec) -> dict[str, Any]:
         encoders, decoders = _sides(size)
-        config = library.SwitchTransformersConfig(
-            **self.settings(size, spec),
-            d_ff=size.feedforward or 4 * size.width,
-            expert_capacity=2**20,  # a small one drops symbols: less work than ours does
-            num_sparse_encoder_layers=(encoders + 1) // 2,
-            num_sparse_decoder_layers=(decoders + 1) // 2,
-            num_experts=size.experts,
-        )
-        self.model = library.SwitchTransformersForConditionalGeneration(config)
+        return _EncoderDecoder.settings(size, spec) | {
+            "d_ff": size.feedforward or 4 * size.width,
+            "expert_capacity": 2**20,  # a small one drops symbols: less work than ours does
+            "num_sparse_encoder_layers": (encoders + 1) // 2,
+            "num_sparse_decoder_layers": (decoders + 1) // 2,
+            "num_experts": size.experts,
+        }
 
 
 class Mamba2(_HuggingFace):
     """The library's path in torch alone; its kernels for GPUs are another package."""
 
     name, counterpart = "Mamba2 (transformers)", "mamba2"
+    classes = "Mamba2Config", "Mamba2ForCausalLM"
 
-    def __init__(self, size: PeerSize, spec: SequenceSpec) -> None:
-        super().__init__(size, spec)
-        library = _transformers()
-        config = library.Mamba2Config(
-            vocab_size=spec.vocabulary,
-            hidden_size=size.width,
-            num_heads=size.heads,
-            head_dim=2 * size.width // size.heads,
-            state_size=size.feedforward or size.width,
-            num_hidden_layers=size.layers,
-            n_groups=1,
-            chunk_size=spec.prompt_width + spec.answer_width,
-            pad_token_id=spec.pad,
-            bos_token_id=spec.bos,
-            eos_token_id=None,
-        )
-        self.model = library.Mamba2ForCausalLM(config)
+    @staticmethod
+    def settings(size: PeerSize, spec: SequenceSpec) -> dict[str, Any]:
+        return {
+            "vocab_size": spec.vocabulary,
+            "hidden_size": size.width,
+            "num_heads": size.heads,
+            "head_dim": 2 * size.width // size.heads,
+            "state_size": size.feedforward or size.width,
+            "num_hidden_layers": size.layers,
+            "n_groups": 1,
+            "chunk_size": spec.prompt_width + spec.answer_width,
+            "pad_token_id": spec.pad,
+            "bos_token_id": spec.bos,
+            "eos_token_id": None,
+        }
 
 
 PEERS: tuple[type[Peer], ...] = (
-    BareLSTM,
-    BareGRU,
-    TorchEncoder,
-    XTransformer,
-    GPT2,
-    T5,
-    BERT,
-    SwitchTransformer,
-    Mamba2,
+    *(BareLSTM, BareGRU, TorchEncoder, XTransformer),
+    *(GPT2, T5, BERT, SwitchTransformer, Mamba2),
 )
 
 

@@ -31,7 +31,7 @@ WARMUP_ROUNDS = 2
 MEMORY_STEPS = 3
 """Training steps of which the peak of memory is taken."""
 OURS = {"retnet": "transformer", "looped": "transformer", "bitnet": "transformer"}
-"""Architectures of ours that stand beside another of ours."""
+"""Architectures of ours that are compared with another of ours."""
 
 Show = Callable[[str], None]
 """Shows the user what is being measured."""
@@ -166,7 +166,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     """A row a contender, as `--json` prints it.
 
-    `counterparts` names whom a contender stands beside, '' for nobody; `moved` are the bytes of a training step.
+    `counterparts` names what a contender is compared with, '' for nothing; `moved` are the bytes of a training step.
     """
     found: list[dict[str, Any]] = []
     probes = figures("probe_flops_per_second", measured.flops_per_second)
@@ -199,7 +199,7 @@ def left_out_row(peer: str, reason: str, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def pairs(contenders: dict[str, Contender], counterparts: dict[str, str]) -> list[tuple[str, str]]:
-    """Whom of ours to set beside whom: (ours, the other)."""
+    """The models that are compared: (ours, the other)."""
     found = [(counterpart, name) for name, counterpart in counterparts.items() if counterpart in contenders]
     return found + [(one, other) for one, other in OURS.items() if one in contenders and other in contenders]
 

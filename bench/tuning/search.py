@@ -17,7 +17,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -28,14 +28,13 @@ from bench.architectures import Architecture
 from bench.errors import UserError
 from bench.locks import RUN_LOCK, holding
 from bench.planning.amounts import Budget, parse_budget
-from bench.planning.decide import Shared, decide_shared, planned_architecture
+from bench.planning.decide import Shared, decide_shared
 from bench.planning.options import RunOptions, TuneOptions
 from bench.planning.settings import Tuned, field_names
 from bench.results.records.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
-from bench.results.records.plan import PlannedArchitecture
 from bench.running.cell import Job, PlannedCell, run_trial
 from bench.running.engine import death, run_tasks
-from bench.running.run_folder import make_folder
+from bench.running.run_folder import holds, make_folder, refuse_other_settings
 from bench.running.training import curve_point
 from bench.tuning.space import DESIGN, designed, search_space, settings_of
 from bench.tuning.trials import (
@@ -149,13 +148,13 @@ def decide_search(options: TuneOptions, command: str) -> Search:
 
 
 def run_options(options: TuneOptions) -> RunOptions:
-    """What `run` would be asked for the same."""
+    """The options under which `run` trains as a trial does."""
     common = {name: getattr(options, name) for name in field_names(TuneOptions) if name in field_names(RunOptions)}
     return RunOptions(**common, seeds=f"{options.seed},")
 
 
 def with_budget(shared: Shared, budget: Budget) -> Shared:
-    """The same under another budget."""
+    """What options decide, but for another budget."""
     settings = shared.settings.model_copy(update={"budget": str(budget)})
     return dataclasses.replace(shared, settings=settings)
 
@@ -168,9 +167,7 @@ def take_folder(search: Search, directory: Path) -> None:
             architectures and trials.
     """
     path = directory / SEARCH
-    if not path.exists():
-        if directory.exists() and (not directory.is_dir() or any(directory.glob("[!.]*"))):
-            raise UserError(f"--out {directory}: is there and holds no {SEARCH}; choose an empty or a new folder")
+    if not holds(directory, SEARCH):
         make_folder(directory)
         about = {"versions": machine.versions(), "machine": machine.description(), "git": machine.git_state()}
         write_checked_json(path, {"schema": SCHEMA, "command": search.command, "settings": search.settings()} | about)
@@ -180,13 +177,8 @@ def take_folder(search: Search, directory: Path) -> None:
         there = verify_checksum(path, read_checked_json(path, remedy), remedy)
     except BadFile as error:
         raise UserError(str(error)) from None
-    for key, mine in {"schema": SCHEMA, **search.settings()}.items():
-        theirs = there.get("settings", {}).get(key) if key != "schema" else there.get(key)
-        if theirs != mine:
-            raise UserError(
-                f"--out {directory}: holds a search with {key.replace('_', ' ')} {theirs}, not {mine}; only "
-                f"architectures and trials may be added to a folder: choose another one"
-            )
+    theirs = {"schema": there.get("schema"), **there.get("settings", {})}
+    refuse_other_settings(directory, "search", theirs, {"schema": SCHEMA, **search.settings()}, more="trials")
 
 
 def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int = 1) -> dict[str, list[Trial]]:
@@ -237,12 +229,6 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
         return {name: all_trials(storage)[name] for name in (cls.name for cls in search.classes)}
 
 
-def best_architecture(search: Search, cls: type[Architecture], best: Trial) -> PlannedArchitecture:
-    """An architecture as its best trial trained it."""
-    layers = [(best.settings, f"trial {best.number}")]
-    return planned_architecture(search.shared.settings, search.shared.suite, cls, ({}, ""), layers, {})
-
-
 @dataclass
 class _TrialTask:
     """One trial: its settings are drawn, a process trains with them, and the study is told the outcome."""
@@ -277,9 +263,8 @@ class _TrialTask:
         shared, name = self.search.shared, self.cls.name
         if self.stage == "final":
             shared = with_budget(shared, self.search.for_budget)
-        layers = [(settings, f"trial {self.number}")]
         try:
-            planned = planned_architecture(shared.settings, shared.suite, self.cls, ({}, ""), layers, {})
+            planned = shared.architecture(self.cls, settings, f"trial {self.number}")
         except UserError as error:  # settings that make no model of the size asked
             self.outcome["reason"] = str(error)
             self._tell()
@@ -338,20 +323,10 @@ class _TrialTask:
 
 def _write_best(search: Search, storage: JournalStorage, directory: Path) -> None:
     """tune.toml: the best settings, in full, of each architecture that has had all trials and finals: for `run`."""
-    settings = search.shared.settings
-    header = Tuned(
-        suite=settings.suite,
-        suite_hash=settings.suite_hash,
-        parameters=settings.parameters,
-        match=settings.match,
-        budget=str(search.for_budget),
-        training_problems=settings.training_problems,
-        precision=settings.precision,
-        trials=search.trials,
-        trial_budget=settings.budget,
-        finalists=search.finalists or None,
-    )
-    tables = {"tuned": {key: value for key, value in asdict(header).items() if value is not None}}
+    settings = search.shared.settings.model_dump()
+    own = {"budget": str(search.for_budget), "trials": search.trials, "trial_budget": settings["budget"]}
+    header = settings | own | {"finalists": search.finalists or None}
+    tables = {"tuned": {key: header[key] for key in field_names(Tuned) if header[key] is not None}}
     known = architectures.all_architectures()
     for name, trials in all_trials(storage).items():
         if name not in known:
@@ -360,8 +335,8 @@ def _write_best(search: Search, storage: JournalStorage, directory: Path) -> Non
         finals = sum(trial.stage == "final" for trial in trials)
         whole = len(trials) - finals == search.trials and finals == min(search.finalists, len(ranked(trials)))
         if best is not None and whole:
-            planned, size_fields = best_architecture(search, known[name], best), known[name].Config.size_fields
-            # The size is fitted anew by whoever takes the file.
+            planned = search.shared.architecture(known[name], best.settings, f"trial {best.number}")
+            size_fields = known[name].Config.size_fields  # the size is fitted anew by whoever takes the file
             tables[name] = planned.training | {k: v for k, v in planned.config.items() if k not in size_fields}
     text = "# The best settings of a search; `python -m bench run --set-file` takes this file.\n"
     for name, table in tables.items():

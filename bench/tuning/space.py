@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bench.architectures import Architecture, Config
 from bench.errors import UserError, suggest
 from bench.planning.amounts import parse_budget
-from bench.planning.decide import Shared, planned_architecture
+from bench.planning.decide import Shared
 from bench.planning.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def _depths(shared: Shared, cls: type[Architecture]) -> tuple[int, int]:
         # Where the suite fixes the depth, or there is none, all turns are alike.
         values = {} if depth in shared.suite.defaults.settings else {depth: layers}
         try:
-            planned_architecture(shared.settings, shared.suite, cls, ({}, ""), [(values, f"{depth} {layers}")], {})
+            shared.architecture(cls, values, f"{depth} {layers}")
         except UserError as error:
             why = str(error)
         else:

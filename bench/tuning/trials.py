@@ -233,18 +233,13 @@ def all_trials(storage: JournalStorage) -> dict[str, list[Trial]]:
 
 def write_trials(storage: JournalStorage, directory: Path) -> None:
     """Write trials.csv: a row for each trial, with its outcome, its cost and its settings."""
-    rows = []
-    for trials in all_trials(storage).values():
-        for trial in trials:
-            row = {"architecture": trial.architecture, "stage": trial.stage, "trial": trial.number}
-            row |= {
-                "state": trial.state,
-                "reason": trial.reason,
-                "score": trial.score,
-                "correct": trial.correct,
-                "total": trial.total,
-            }
-            row |= {"examples": trial.examples, "flops": trial.flops, "train_seconds": trial.train_seconds}
-            rows.append(row | trial.settings)
+    outcome = ("state", "reason", "score", "correct", "total", "examples", "flops", "train_seconds")
+    rows = [
+        {"architecture": trial.architecture, "stage": trial.stage, "trial": trial.number}
+        | {name: getattr(trial, name) for name in outcome}
+        | trial.settings
+        for trials in all_trials(storage).values()
+        for trial in trials
+    ]
     table = pd.DataFrame(rows, dtype=object)  # else an int in a column with gaps becomes a float
     write_text(directory / TRIALS, table.to_csv(index=False, lineterminator="\n"))

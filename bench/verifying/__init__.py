@@ -1,1 +1,1 @@
-"""`verify`: a run held against what its plan implies, without trusting whoever made it."""
+"""`verify`: a run is compared with what its plan implies, without trusting whoever made it."""

@@ -113,8 +113,8 @@ def answers_again(cell: Cell) -> str:
     """The model, asked again, answers what the predictions say.
 
     On another machine sums may be rounded otherwise, and an answer may flip whose best two symbols are all but equal.
-    Such a one is told from an edited one by trying: it comes up too where the weights are shaken by as little as
-    rounding does. So every answer that differs must be one of those, on any machine.
+    Such an answer, unlike an edited one, comes up too where the weights are changed by as little as rounding changes
+    them. So every answer that differs must be one of those, on any machine.
     """
     found, again = cell.predictions, cell.expected.frame(cell.answered)
     if len(found) != len(again):

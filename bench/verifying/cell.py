@@ -113,7 +113,7 @@ def ask(cell: Cell, model: Architecture, problems: Encoded) -> Answered:
 
 
 def problem_of(frame: pd.DataFrame, row: int) -> str:
-    """As a message names it."""
+    """A problem as messages name it."""
     return f"{frame['a'][row]} {frame['op'][row]} {frame['b'][row]}"
 
 

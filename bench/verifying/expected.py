@@ -1,6 +1,6 @@
 """What a plan implies, made again from its suite, seeds and settings alone.
 
-`verify` holds it against what the records and files of the run claim.
+`verify` compares it with what the records and files of the run claim.
 """
 
 import json

@@ -1,10 +1,17 @@
-"""Checking a whole run without trusting whoever made it: from its folder alone, on any machine."""
+"""All checks of `verify`: what a run claims, compared with what is made again from its folder alone, on any machine.
+
+A checksum shows what was damaged, not what was forged: whoever edits a file can write its checksum anew. So everything
+that follows from the suite, the seed and the settings is made again, and the model whose weights lie in the folder is
+asked again. Times, memory and the points of the learning curve before the last cannot be made again: here they are only
+compared with each other, and training again (`verify --rerun`) is what tests them.
+"""
 
 import random
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import stdev
 from typing import Any
@@ -22,13 +29,14 @@ from bench.results.records.collect import CELLS, RESULTS, cells_frame, results_f
 from bench.results.records.files import BadFile, verify_checksum
 from bench.results.records.plan import PLAN, REMEDY, Plan, parse_plan, read_plan_content
 from bench.results.records.predictions import PREDICTIONS
-from bench.results.records.record import RECORD, Record, read_record
+from bench.results.records.record import RECORD, Record, read_record, verify_files
 from bench.results.records.run import cell_directory
 from bench.running.baselines import baseline_frame
 from bench.running.cell import Job, PlannedCell, run_cell
+from bench.running.checkpoints import PATTERN as CHECKPOINTS
 from bench.running.engine import run_tasks
+from bench.verifying import answers, training
 from bench.verifying.cell import Cell, Check, Wrong, outcome, short
-from bench.verifying.checks import audit
 from bench.verifying.expected import Expected
 
 LEAST_TOLERANCE = 0.05
@@ -164,6 +172,39 @@ def _seeds(plan: Plan) -> Iterator[Check]:
 
 
 # --- cells ------------------------------------------------------------------------------------------------------------
+
+
+def files(cell: Cell) -> str:
+    """The files of the cell are those that the record has the SHA-256 of."""
+    verify_files(cell.directory, cell.record)
+    names = {path.name for path in cell.directory.glob("[!.]*") if path.is_file() and not path.match(CHECKPOINTS)}
+    if unknown := sorted(names - cell.record.files.keys() - {RECORD}):
+        raise Wrong(f"the record does not list {', '.join(unknown)}")
+    return f"SHA-256 of {', '.join(sorted(cell.record.files)) or 'no file'}"
+
+
+CHECKS: dict[str, Callable[[Cell], str]] = {
+    "files": files,
+    "settings": training.settings,
+    "parameters": training.parameters,
+    "budget": training.budget,
+    "training data": training.training_data,
+    "no peeking": training.no_peeking,
+    "test set": answers.questions,
+    "answers": answers.answers,
+    "weights": answers.weights,
+    "answers again": answers.answers_again,
+    "learning curve": training.learning_curve,
+    "times": training.times,
+}
+"""What is checked of every finished cell."""
+
+
+def audit(cell: Cell) -> Iterator[Check]:
+    """All checks of a cell; a failed cell has fewer, since it claims less."""
+    checks = CHECKS if cell.record.done else {name: CHECKS[name] for name in ("files", "settings")}
+    for name, function in checks.items():
+        yield outcome(name, cell.name, partial(function, cell))
 
 
 def _folders(directory: Path, plan: Plan) -> str:

@@ -116,7 +116,7 @@ def training_data(cell: Cell) -> str:
 
 
 def _made(cell: Cell) -> TrainingData:
-    """The training data of the cell, made again; a record of more than its budget allows is not believed so far."""
+    """The training data of the cell, made again. Raises Wrong where its budget does not buy so many examples."""
     record = cell.record
     asked = parse_budget(record.budget, "budget")
     flops_per_example = cell.expected.size(record.architecture, record.config)[2]

@@ -5,7 +5,6 @@ batch size, tokenizer or restart changes them. A chained hash over the blocks id
 """
 
 import hashlib
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,7 +142,7 @@ class Stream:
                 self._encoded = None
                 if len(self._fresh_marks) == 1024:
                     self._fold_marks()
-        return Encoded(_joined(prompts), _joined(answers), self._encoding.workings_end)
+        return Encoded(np.concatenate(prompts), np.concatenate(answers), self._encoding.workings_end)
 
     def forward(self, position: int, data_hash: str) -> None:
         """Advance to a later position, making all examples on the way as `take` does.
@@ -193,7 +192,3 @@ class Stream:
     def _fold_marks(self) -> None:
         self._distinct = np.unique(np.concatenate([self._distinct, *self._fresh_marks]))
         self._fresh_marks = []
-
-
-def _joined(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)

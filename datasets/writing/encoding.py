@@ -76,8 +76,8 @@ class Encoding:
         self._alphabet = alphabet(strata, division, form)
         self.tokenizer = make_tokenizer(self._alphabet)
         self.workings_end = PAD if form.workings == "none" else self.tokenizer.vocabulary.index(WORKINGS_END)
-        self.prompt_width = self.tokenizer.widest(max(_prompt_symbols(s, form) for s in strata))
-        self.answer_width = self.tokenizer.widest(max(_target_symbols(s, division, form) for s in strata)) + 1
+        self.prompt_width = max(_prompt_symbols(s, form) for s in strata)
+        self.answer_width = max(_target_symbols(s, division, form) for s in strata) + 1
 
     def tokenize(self, text: str) -> list[int]:
         """Token ids of a text as `decode` returns it; symbols that are not in the alphabet are left out."""

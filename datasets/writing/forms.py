@@ -213,21 +213,14 @@ def as_codes(text: str) -> Symbols:
 
 def push_right(cells: Cells) -> Cells:
     """Each row without its gaps, against the right edge; as wide as the longest row."""
-    present = cells != 0
-    count = present.sum(axis=1)
-    width = int(count.max(initial=0))
-    return _fill(cells, present, np.arange(width) >= (width - count).reshape(-1, 1))
+    return push_left(cells[:, ::-1])[:, ::-1]
 
 
 def push_left(cells: Cells) -> Cells:
     """Each row without its gaps, against the left edge; as wide as the longest row."""
     present = cells != 0
     count = present.sum(axis=1)
-    width = int(count.max(initial=0))
-    return _fill(cells, present, np.arange(width) < count.reshape(-1, 1))
-
-
-def _fill(cells: Cells, present: NDArray[np.bool_], places: NDArray[np.bool_]) -> Cells:
+    places = np.arange(count.max(initial=0)) < count.reshape(-1, 1)
     filled = np.zeros(places.shape, dtype=cells.dtype)
     filled[places] = cells[present]  # both masks have as many places a row, read row by row
     return filled

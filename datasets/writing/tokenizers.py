@@ -4,7 +4,6 @@ Each has four special ids (0 pad, 1 bos, 2 eos, 3 mask), then its own. The text 
 there are, so that every problem of the suite can be encoded.
 """
 
-import importlib.util
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
@@ -25,7 +24,8 @@ class Tokenizer(ABC):
     """Maps rows of symbols to rows of ids. `vocabulary[id]` is the text of a token.
 
     An alphabet is a string of characters, each standing for the symbol of its code. '=' and the end of workings are
-    tokens of their own in every one, so that prompt, workings and answer never share a token.
+    tokens of their own in every one, so that prompt, workings and answer never share a token. A text has at most one
+    token a symbol, and may have as many: where operators part the digits, or no pair of symbols was seen in learning.
     """
 
     vocabulary: tuple[str, ...]
@@ -33,10 +33,6 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode(self, symbols: Symbols) -> Ids:
         """Ids in the order of the text, with zeros between or after them: (n, width) -> (n, width)."""
-
-    @abstractmethod
-    def widest(self, symbols: int) -> int:
-        """The most tokens that a text of this many symbols can have."""
 
     @property
     def digit_ids(self) -> tuple[int, ...]:
@@ -63,9 +59,6 @@ class Characters(Tokenizer):
 
     def encode(self, symbols: Symbols) -> Ids:
         return self._ids[symbols]
-
-    def widest(self, symbols: int) -> int:
-        return symbols
 
 
 class DigitChunks(Tokenizer):
@@ -100,9 +93,6 @@ class DigitChunks(Tokenizer):
             length = np.where(digit, np.where(opens, 0, length) + 1, 0)
             ids[rows[digit], starts[digit]] = first[length[digit]] + value[digit]
         return ids
-
-    def widest(self, symbols: int) -> int:
-        return symbols  # signs, points and operators between digits may leave no chunk longer than one
 
 
 class BytePair(Tokenizer):
@@ -140,10 +130,6 @@ class BytePair(Tokenizer):
         learnt = sorted(ids, key=ids.__getitem__)
         self.vocabulary = SPECIAL + tuple("".join(map(_text, token)) for token in learnt[len(SPECIAL) :])
 
-    @classmethod
-    def is_installed(cls) -> bool:
-        return importlib.util.find_spec(cls.PACKAGE) is not None
-
     @cached_property
     def file(self) -> str:
         """The tokenizer as a file of the package `tokenizers` (JSON): what was learnt, to the last pair.
@@ -157,9 +143,6 @@ class BytePair(Tokenizer):
         for row, encoding in enumerate(self._model.encode_batch(_lines(symbols))):
             ids[row, : len(encoding.ids)] = encoding.ids
         return ids
-
-    def widest(self, symbols: int) -> int:
-        return symbols  # a text of pairs that were never seen
 
 
 def _text(symbol: str) -> str:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
 from bench.architectures import Autoregressive, Batch, SequenceSpec
+from bench.architectures.attention import mask_of_prompt
 from bench.architectures.looped import Looped
 from bench.architectures.transformer import Transformer
 
@@ -139,7 +140,7 @@ def test_abacus_adds_the_vector_of_each_place(build_stirred: Build, problems: Pr
 
     symbols = torch.cat([batch.prompt, batch.answer[:, :-1]], dim=1)
     x = input_of(symbols, model._places(batch.prompt, batch.answer[:, :-1]))
-    mask = model._mask(batch.prompt, symbols.shape[1])
+    mask = mask_of_prompt(batch.prompt, model.spec.pad, symbols.shape[1])
     expected = without.head(without.norm(without._run_blocks(x, mask, spec.answer_width, None, None)[0]))
     assert distance(model.logits(batch.prompt, batch.answer), expected) < TIGHT
 

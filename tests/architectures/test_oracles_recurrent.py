@@ -290,7 +290,7 @@ def test_scan_stands_gates_that_forget_all() -> None:
         (RNN, {"layers": 0}, "num_layers must be greater than zero"),
         (GRU, {"dropout": 1.5}, "1.5"),
         (LSTMSeq2Seq, {"dropout": -0.1}, "-0.1"),
-        (TransformerLSTM, {"width": 65}, "width 65: must be a multiple of heads 4"),
+        (TransformerLSTM, {"width": 65}, "width 65: must be a multiple of 4 with 4 heads"),
         (TransformerLSTM, {"layers": 1}, "layers 1: must be at least 2"),
         (MinGRULanguageModel, {"window": 0}, "window 0: must be at least 1"),
         (MinGRULanguageModel, {"expansion": 0}, "expansion 0: must be at least 1"),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -99,6 +100,20 @@ def test_a_child_that_dies_sends_nothing_and_what_is_sent_to_it_is_lost() -> Non
         assert child.receive() is None
         child.send("anything")
         assert child.join() == -signal.SIGKILL
+
+
+def test_children_start_from_other_threads_too_several_at_once() -> None:
+    main, handler = sys.modules["__main__"], signal.getsignal(signal.SIGINT)
+
+    def exit_code() -> int | None:
+        with closing(Child(die)) as child:
+            return child.join(60)
+
+    with ThreadPoolExecutor(3) as threads:
+        started = [threads.submit(exit_code) for _ in range(3)]
+        assert [each.result(60) for each in started] == [-signal.SIGKILL] * 3
+    assert sys.modules["__main__"] is main
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 # What a user may write: no `if __name__ == "__main__"`, and modules that no child should import.

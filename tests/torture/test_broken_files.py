@@ -27,8 +27,8 @@ from bench.results.records.run import open_run
 from bench.results.records.slices import slice_predictions
 from bench.running.checkpoints import Checkpoint, read_checkpoint, write_checkpoint
 from bench.verifying.cell import Cell
-from bench.verifying.checks import files
 from bench.verifying.expected import Expected
+from bench.verifying.run import files
 
 Call = Callable[..., Any]
 

@@ -23,7 +23,7 @@ from bench.datasets.suites import Suite
 from bench.errors import UserError
 from bench.locks import holding
 from bench.plan import suite_of
-from bench.planning.decide import decide, left_out, planned_architecture
+from bench.planning.decide import Shared, decide, left_out
 from bench.planning.options import RunOptions, TuneOptions
 from bench.results.records.record import read_record
 from bench.running.cell import PlannedCell, run_cell, run_trial
@@ -187,12 +187,14 @@ def test_settings_that_make_no_model_of_the_size_are_a_trial_too(
 ) -> None:
     formula()
 
-    def refuse(settings: Any, suite: Any, cls: Any, base: Any, asked: Any, assignments: Any) -> Any:
-        if asked[0][0].get("batch") == 128:
-            raise UserError("cannot be met")
-        return planned_architecture(settings, suite, cls, base, asked, assignments)
+    architecture = Shared.architecture
 
-    monkeypatch.setattr("bench.tuning.search.planned_architecture", refuse)
+    def refuse(shared: Shared, cls: Any, values: Any, source: str) -> Any:
+        if values.get("batch") == 128:
+            raise UserError("cannot be met")
+        return architecture(shared, cls, values, source)
+
+    monkeypatch.setattr(Shared, "architecture", refuse)
     [trials] = searched(search_of(tiny_path, 8, "transformer"), tmp_path).values()
     refused = [trial for trial in trials if trial.settings["batch"] == 128]
     assert {(trial.state, trial.reason, trial.examples) for trial in refused} == {("pruned", "cannot be met", 0)}
