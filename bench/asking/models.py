@@ -22,7 +22,7 @@ from bench.plan import sequence_spec, suite_of
 from bench.results.records.files import BadFile
 from bench.results.records.plan import PLAN
 from bench.results.records.record import RECORD, Record, verify_files
-from bench.results.records.run import Run, cell_directory, open_run
+from bench.results.records.run import RunFolder, cell_directory, open_run
 from bench.running.evaluation import Answered, answer
 from bench.running.training import autocast
 
@@ -139,7 +139,7 @@ def as_in_its_cell(record: Record) -> Iterator[str]:
         yield "32" if record.precision == "16" else record.precision  # half precision is for GPUs
 
 
-def _suite(run: Run) -> Suite:
+def _suite(run: RunFolder) -> Suite:
     """The suite that a plan holds. Raises BadFile."""
     path, remedy = run.directory / PLAN, "restore it, or run again into another folder"
     try:
@@ -151,7 +151,7 @@ def _suite(run: Run) -> Suite:
     return suite
 
 
-def _chosen(run: Run, names: tuple[str, ...] | None, seeds: Seeds) -> list[Record]:
+def _chosen(run: RunFolder, names: tuple[str, ...] | None, seeds: Seeds) -> list[Record]:
     """The records of the models asked for, their weights verified. Raises BadFile and UserError."""
     planned = run.plan.architectures
     for name in names or ():
