@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from bench.results.records.record import Record
@@ -14,13 +12,7 @@ if TYPE_CHECKING:
 Kind = Literal["architectures", "suites", "runs"]
 
 
-def list_command(
-    kind: Kind | None = None,
-    /,
-    *,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    plugin: str | None = None,
-) -> None:
+def list_command(kind: Kind | None = None, /, *, json: bool = False, plugin: str | None = None) -> None:
     """What there is: architectures, suites, or the runs under ./runs; all three if none is named.
 
     Parameters

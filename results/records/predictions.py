@@ -36,7 +36,7 @@ COLUMNS = {
 """In the order of the file."""
 
 WORKINGS_COLUMNS = {
-    "workings_right": Column("int64", "1 if all symbols up to the end of the workings are right, else 0"),
+    "workings_right": Column("int64", "1 if all symbols up to the end of the workings are right, else 0")
 }
 """The columns behind them in a suite whose answers have workings."""
 

@@ -49,10 +49,7 @@ HEADINGS = (
         title="How fast it was learnt", charts=("curve-examples", "curve-seconds", "curve-flops"), tables=("learning",)
     ),
     Heading(title="Digits", charts=("digits",), tables=("digits",), folded=True),
-    Heading(
-        title="Operations, signs, decimals",
-        tables=("operation", "signs", "few-problems", "places", "range"),
-    ),
+    Heading(title="Operations, signs, decimals", tables=("operation", "signs", "few-problems", "places", "range")),
     Heading(title="Differences", charts=("differences", "differences-by-problem")),
     Heading(
         title="Accuracy and cost",
