@@ -17,7 +17,7 @@ from rich.console import Console
 
 from bench.asking.expression import ask, read_problem
 from bench.asking.models import trained_models
-from bench.datasets.suites import load_suite, suite_names
+from bench.datasets.suites import described
 from bench.errors import UserError, suggest
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
@@ -160,12 +160,7 @@ def load(directory: str | Path) -> Run:
 
 def suites() -> pd.DataFrame:
     """The suites that come with the project, a row each."""
-    rows = [
-        {"name": suite.name, "version": suite.version, "strata": len(suite.strata())}
-        | {"budget": suite.defaults.budget, "parameters": suite.defaults.parameters, "summary": suite.summary}
-        for suite in map(load_suite, suite_names())
-    ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(described())
 
 
 def carry_out(

@@ -240,6 +240,21 @@ def suite_names() -> list[str]:
     return sorted(path.stem for path in SUITES.glob("*.toml"))
 
 
+def described() -> list[dict[str, Any]]:
+    """What the suites of the project ask, and what a run of each takes by default."""
+    return [
+        {
+            "name": suite.name,
+            "version": suite.version,
+            "strata": len(suite.strata()),
+            "budget": suite.defaults.budget,
+            "parameters": suite.defaults.parameters,
+            "summary": suite.summary,
+        }
+        for suite in map(load_suite, suite_names())
+    ]
+
+
 def load_suite(name: str) -> Suite:
     """A suite by name, or from the path of a TOML file.
 

@@ -19,15 +19,14 @@ from bench.datasets.suites import Suite
 from bench.errors import UserError, suggest
 from bench.numerics import as_in_a_cell
 from bench.plan import sequence_spec, suite_of
-from bench.results.records.files import BadFile
+from bench.results.records.files import CELL_REMEDY, BadFile
 from bench.results.records.plan import PLAN
 from bench.results.records.record import RECORD, Record, verify_files
-from bench.results.records.run import Run, cell_directory, open_run
+from bench.results.records.run import RunFolder, cell_directory, open_run
 from bench.running.evaluation import Answered, answer
 from bench.running.training import autocast
 
 WEIGHTS = "model.safetensors"
-REMEDY = "restore it, or delete the cell's folder and run it again"
 ELSEWHERE = "what it was trained from must be where its command said: go to the folder that the run was made in"
 
 Seeds = Literal["all", "lowest"] | tuple[int, ...]
@@ -100,9 +99,9 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
     try:
         weights = load_file(path)
     except FileNotFoundError:  # said of a file that may not be read, too
-        raise BadFile(path, "may not be read" if path.exists() else "the file is missing", REMEDY) from None
+        raise BadFile(path, "may not be read" if path.exists() else "the file is missing") from None
     except Exception as error:
-        raise BadFile(path, f"is no file of weights ({error})", REMEDY) from None
+        raise BadFile(path, f"is no file of weights ({error})") from None
     try:
         cls, spec = architectures.get(record.architecture), sequence_spec(suite)
     except ValueError as error:
@@ -112,7 +111,7 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
         with torch.device("meta"):  # nothing is allocated for a model whose weights are not there
             described = {name: tuple(tensor.shape) for name, tensor in cls(config, spec).state_dict().items()}
     except Exception as error:  # a config by another version of a plug-in, say
-        remedy = ELSEWHERE if cls.Config.required else REMEDY
+        remedy = ELSEWHERE if cls.Config.required else CELL_REMEDY
         raise BadFile(cell / RECORD, f"its config builds no model ({type(error).__name__}: {error})", remedy) from None
     there = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if there != described:
@@ -123,7 +122,7 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
             f"{'more' if more else 'other'} parameters: it has {differing} of shape {there.get(differing)}, the model "
             f"of the record's config {described.get(differing)}"
         )
-        raise BadFile(path, wrong, REMEDY)
+        raise BadFile(path, wrong)
     model = cls(config, spec)
     model.load_state_dict(weights)
     return model.eval()
@@ -139,7 +138,7 @@ def as_in_its_cell(record: Record) -> Iterator[str]:
         yield "32" if record.precision == "16" else record.precision  # half precision is for GPUs
 
 
-def _suite(run: Run) -> Suite:
+def _suite(run: RunFolder) -> Suite:
     """The suite that a plan holds. Raises BadFile."""
     path, remedy = run.directory / PLAN, "restore it, or run again into another folder"
     try:
@@ -151,7 +150,7 @@ def _suite(run: Run) -> Suite:
     return suite
 
 
-def _chosen(run: Run, names: tuple[str, ...] | None, seeds: Seeds) -> list[Record]:
+def _chosen(run: RunFolder, names: tuple[str, ...] | None, seeds: Seeds) -> list[Record]:
     """The records of the models asked for, their weights verified. Raises BadFile and UserError."""
     planned = run.plan.architectures
     for name in names or ():

@@ -14,7 +14,7 @@ def ask_command(
     arch: str | None = None,
     seed: str | None = None,
     plugin: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: bool = False,
 ) -> None:
     """One answer from each trained model of a run, beside the right one.
 

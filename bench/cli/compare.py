@@ -1,12 +1,9 @@
 """`compare`: two architectures, slice by slice: where one is right more often, and where the seeds cannot decide."""
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 
-def compare_command(run: Path, /, *runs: Path, arch: str, json: Annotated[bool, Parameter(negative="")] = False) -> int:
+def compare_command(run: Path, /, *runs: Path, arch: str, json: bool = False) -> int:
     """Compare two architectures of a run, slice by slice, over the seeds that both have.
 
     A cell with a broken file is named and left out. Exit status: 0 no cell of the runs is broken, 1 one is.

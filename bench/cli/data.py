@@ -1,8 +1,6 @@
 """`data`: look at the problems of a suite."""
 
-from typing import Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import Any, Literal
 
 
 def data_command(
@@ -12,8 +10,8 @@ def data_command(
     n: int = 20,
     seed: int = 0,
     training_problems: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    csv: Annotated[bool, Parameter(negative="")] = False,
+    json: bool = False,
+    csv: bool = False,
 ) -> None:
     """Look at the problems of a suite as a model is given them.
 

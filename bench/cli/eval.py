@@ -1,9 +1,7 @@
 """`eval`: the trained models of a run, asked problems from elsewhere."""
 
 from pathlib import Path
-from typing import Annotated, Literal
-
-from cyclopts import Parameter
+from typing import Literal
 
 
 def eval_command(
@@ -15,7 +13,7 @@ def eval_command(
     arch: str | None = None,
     seed: str = "all",
     plugin: str | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: bool = False,
 ) -> None:
     """Ask the trained models of a run the problems of a file, and print the tables.
 

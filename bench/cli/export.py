@@ -3,15 +3,7 @@
 from pathlib import Path
 
 
-def export_command(
-    run: Path,
-    /,
-    *,
-    arch: str,
-    to: Path,
-    seed: int | None = None,
-    plugin: str | None = None,
-) -> None:
+def export_command(run: Path, /, *, arch: str, to: Path, seed: int | None = None, plugin: str | None = None) -> None:
     """Write a trained model as a Hugging Face folder: weights, config, tokenizer, sources, model card.
 
     Where torch and transformers are installed, and nothing of arithbench, `AutoModelForCausalLM`,

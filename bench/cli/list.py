@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from bench.results.records.record import Record
@@ -14,13 +12,7 @@ if TYPE_CHECKING:
 Kind = Literal["architectures", "suites", "runs"]
 
 
-def list_command(
-    kind: Kind | None = None,
-    /,
-    *,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    plugin: str | None = None,
-) -> None:
+def list_command(kind: Kind | None = None, /, *, json: bool = False, plugin: str | None = None) -> None:
     """What there is: architectures, suites, or the runs under ./runs; all three if none is named.
 
     Parameters
@@ -61,9 +53,9 @@ def _architectures(plugin: str | None) -> list[dict[str, Any]]:
 
 
 def _suites(_: str | None) -> list[dict[str, Any]]:
-    from bench.api import suites
+    from bench.datasets.suites import described
 
-    return [{str(key): value for key, value in row.items()} for row in suites().to_dict("records")]
+    return described()
 
 
 def _runs(_: str | None) -> list[dict[str, Any]]:

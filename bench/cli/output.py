@@ -15,7 +15,7 @@ from rich.text import Text
 from bench.results.records.files import printable
 
 if TYPE_CHECKING:
-    from bench.results.records.run import Run
+    from bench.results.records.run import RunFolder
     from bench.results.report.table import Table
 
 NARROWEST = 120
@@ -41,7 +41,7 @@ def console() -> Console:
     return found if found.is_terminal else _Console(width=max(found.width, NARROWEST))
 
 
-def name_broken(runs: list[Run]) -> int:
+def name_broken(runs: list[RunFolder]) -> int:
     """A line on standard error for each cell with a broken file; the exit status: 1 if there is one, else 0."""
     broken = [error for run in runs for error in run.broken.values()]
     for error in broken:

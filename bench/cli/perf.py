@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from bench.results.records.plan import Plan
@@ -28,11 +26,11 @@ def perf_command(
     threads: int | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     precision: Literal["32", "bf16", "16"] = "32",
-    peers: Annotated[bool, Parameter(negative="")] = False,
-    growth: Annotated[bool, Parameter(negative="")] = False,
-    set: Annotated[tuple[str, ...], Parameter(negative="")] = (),
+    peers: bool = False,
+    growth: bool = False,
+    set: tuple[str, ...] = (),
     set_file: Path | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    json: bool = False,
     out: Path | None = None,
     plugin: str | None = None,
 ) -> None:

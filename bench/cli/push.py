@@ -1,9 +1,6 @@
 """`push`: a trained model, exported and uploaded."""
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 
 def push_command(
@@ -14,8 +11,8 @@ def push_command(
     repo: str,
     seed: int | None = None,
     plugin: str | None = None,
-    private: Annotated[bool, Parameter(negative="")] = False,
-    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    private: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Upload a trained model to the Hub of Hugging Face, as the folder that `export` makes.
 

@@ -1,18 +1,14 @@
 """`run`: train, evaluate, print the tables."""
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from bench.planning.options import RunOptions
 
 
 def run_command(
     options: RunOptions,
     *,
-    retry_failed: Annotated[bool, Parameter(negative="")] = False,
+    retry_failed: bool = False,
     checkpoint_every: float | None = None,
-    join: Annotated[bool, Parameter(negative="")] = False,
+    join: bool = False,
     track: str | None = None,
 ) -> int:
     """Train architectures under one budget and print the tables.

@@ -1,14 +1,9 @@
 """`score`: anyone's predictions, in the same tables."""
 
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 
-def score_command(
-    file: Path, /, *, suite: str = "quick", json: Annotated[bool, Parameter(negative="")] = False
-) -> None:
+def score_command(file: Path, /, *, suite: str = "quick", json: bool = False) -> None:
     """The tables for predictions that anyone made: a CSV file with the columns a, op, b, prediction.
 
     A prediction is right if it is written as the exact answer is, symbol for symbol. A column `answer`, where there is

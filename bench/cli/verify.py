@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bench.verifying.cell import Check
@@ -14,14 +12,7 @@ MOST_NAMED = 10
 """Failed checks that the last line names; each has a line of its own above."""
 
 
-def verify_command(
-    run: Path,
-    /,
-    *,
-    rerun: int = 0,
-    json: Annotated[bool, Parameter(negative="")] = False,
-    plugin: str | None = None,
-) -> int:
+def verify_command(run: Path, /, *, rerun: int = 0, json: bool = False, plugin: str | None = None) -> int:
     """Check a run without trusting it: recompute whatever can be recomputed, from its folder alone.
 
     Hashes of the training and test problems, parameters, FLOPs, every answer (by the weights that lie in the folder),

@@ -8,7 +8,7 @@ import numpy as np
 from bench.architectures.pretrained import Pretrained
 from bench.asking.models import WEIGHTS, TrainedModel
 from bench.datasets.writing.tokenizers import PAD
-from bench.results.records.run import Run
+from bench.results.records.run import RunFolder
 from bench.results.report.markdown import blocks_of
 from bench.results.report.table import Table
 from bench.results.report.tables.slices import of_one_model
@@ -20,7 +20,7 @@ EXAMPLES = 3
 """Problems that the card asks the model."""
 
 
-def model_card(trained: TrainedModel, run: Run, auto_class: str, name: str = "") -> str:
+def model_card(trained: TrainedModel, run: RunFolder, auto_class: str, name: str = "") -> str:
     """The card of a model that `auto_class` of transformers loads.
 
     `name`: by which its example loads the model, a repository of the Hub; by default the folder that the card lies in.
@@ -142,14 +142,14 @@ def _usage(
     ]
 
 
-def _accuracy(trained: TrainedModel, run: Run) -> Table:
+def _accuracy(trained: TrainedModel, run: RunFolder) -> Table:
     """Exact match of this model, and of all finished seeds of its architecture."""
     own = Scores(_part_of(run, trained.architecture, (trained.seed,)))
     every = Scores(_part_of(run, trained.architecture, tuple(run.plan.seeds)))
     return of_one_model(own, every, is_pretrained(trained.record))
 
 
-def _part_of(run: Run, architecture: str, seeds: tuple[int, ...]) -> Run:
+def _part_of(run: RunFolder, architecture: str, seeds: tuple[int, ...]) -> RunFolder:
     """What a run has of one architecture and these seeds."""
     records = [record for record in run.records if record.architecture == architecture and record.seed in seeds]
     entries = {architecture: run.plan.entries[architecture]}
@@ -158,7 +158,7 @@ def _part_of(run: Run, architecture: str, seeds: tuple[int, ...]) -> Run:
     return replace(run, plan=plan, records=records, missing=[], broken={})
 
 
-def _training(trained: TrainedModel, run: Run) -> list[str]:
+def _training(trained: TrainedModel, run: RunFolder) -> list[str]:
     record = trained.record
     assert record.examples is not None
     assert record.train_seconds is not None

@@ -29,7 +29,7 @@ from bench.datasets.writing.forms import TEXTS, WORKINGS_END
 from bench.datasets.writing.tokenizers import DIGITS, SPECIAL, BytePair
 from bench.errors import UserError
 from bench.results.records.files import write_text
-from bench.results.records.run import Run, open_run
+from bench.results.records.run import RunFolder, open_run
 from bench.sharing.card import model_card
 
 MODELING = "modeling_arithbench"
@@ -46,7 +46,7 @@ GIVEN = frozenset({"torch", "numpy", "transformers"})
 
 def chosen_model(
     directory: Path, name: str, seed: int | None, plugins: tuple[str, ...] = ()
-) -> tuple[TrainedModel, Run]:
+) -> tuple[TrainedModel, RunFolder]:
     """The trained model of an architecture, of a seed or of the lowest finished one, and the run it is of.
 
     Raises:
@@ -80,7 +80,7 @@ CLASSES: dict[Kind, tuple[str, str]] = {
 """Kind -> the class of transformers that loads such a model, and the class in the folder that it makes of it."""
 
 
-def export(trained: TrainedModel, run: Run, directory: Path, name: str = "") -> None:
+def export(trained: TrainedModel, run: RunFolder, directory: Path, name: str = "") -> None:
     """Write the folder: made in a hidden one beside it, then renamed, so that it is there as a whole or not at all.
 
     `name`: by which the model card loads it, a repository of the Hub; by default the folder itself.
@@ -110,7 +110,7 @@ def refuse_used(directory: Path) -> None:
         raise UserError(f"--to {directory}: is not empty, and nothing is overwritten; name another folder")
 
 
-def write_files(trained: TrainedModel, run: Run, directory: Path, name: str = "") -> None:
+def write_files(trained: TrainedModel, run: RunFolder, directory: Path, name: str = "") -> None:
     """Write the files of the folder into one that is empty."""
     model, auto = trained.model, auto_class(type(trained.model))
     if isinstance(model, Pretrained):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.results.records.files import BadFile, write_text
+from bench.results.records.files import write_text
 from bench.results.records.slices import RESULT_COLUMNS, SLICES
-from bench.results.records.typed_csv import as_typed, check_names, parse_columns
+from bench.results.records.typed_csv import as_typed, check_values, parse_columns, read_frame
 
 BASELINES = "baselines.csv"
 
@@ -25,23 +25,18 @@ def write_baselines(run_directory: Path, baselines: pd.DataFrame) -> None:
 def read_baselines(run_directory: Path) -> pd.DataFrame:
     """The frame that was written, its columns typed; no rows where no run has ended here yet. Raises BadFile."""
     path = run_directory / BASELINES
-    remedy = "delete it and give the command of the run again, which writes it anew"
-    try:
-        return _checked(parse_columns(path.read_bytes().decode(), RESULT_COLUMNS))
-    except FileNotFoundError:
+    if not path.exists():
         return as_typed(pd.DataFrame(columns=list(RESULT_COLUMNS)), RESULT_COLUMNS)
-    except (OSError, ValueError) as error:
-        raise BadFile(path, f"is no file of baselines ({error})", remedy) from None
+    remedy = "delete it and give the command of the run again, which writes it anew"
+    return read_frame(
+        path, lambda data: _checked(parse_columns(data.decode(), RESULT_COLUMNS)), "file of baselines", remedy
+    )
 
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` typed. ValueError where columns or values are wrong, or a baseline was not asked what all others were."""
-    check_names(list(frame.columns), RESULT_COLUMNS)
     frame = as_typed(frame, RESULT_COLUMNS)
-    for column, allowed in (("architecture", (CALCULATOR, NEAREST)), ("slice", tuple(SLICES))):
-        wrong = frame.loc[~frame[column].isin(allowed), column]
-        if len(wrong):
-            raise ValueError(f"{column} is '{wrong.iloc[0]}' in row {wrong.index[0]}, not one of {allowed}")
+    check_values(frame, {"architecture": (CALCULATOR, NEAREST), "slice": tuple(SLICES)})
     impossible = frame[(frame["correct"] < 0) | (frame["correct"] > frame["total"]) | (frame["total"] == 0)]
     if len(impossible):
         correct, total = impossible.iloc[0][["correct", "total"]]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.results.records.files import BadFile, write_text
-from bench.results.records.typed_csv import Column, as_typed, check_names, parse_columns
+from bench.results.records.files import write_text
+from bench.results.records.typed_csv import Column, as_typed, parse_columns, read_frame
 
 CURVE = "curve.csv"
 
@@ -25,17 +25,9 @@ COLUMNS = {
 
 def write_curve(cell_directory: Path, curve: pd.DataFrame) -> None:
     """Writes curve.csv. Raises ValueError where the columns are not those of `COLUMNS`."""
-    check_names(list(curve.columns), COLUMNS)
     write_text(cell_directory / CURVE, as_typed(curve, COLUMNS).to_csv(index=False, lineterminator="\n"))
 
 
 def read_curve(cell_directory: Path) -> pd.DataFrame:
     """The frame that was written, to the last bit. Raises BadFile."""
-    path = cell_directory / CURVE
-    remedy = "restore it, or delete the cell's folder and run it again"
-    try:
-        return parse_columns(path.read_bytes().decode(), COLUMNS)
-    except FileNotFoundError:
-        raise BadFile(path, "the file is missing", remedy) from None
-    except (OSError, ValueError) as error:
-        raise BadFile(path, f"is no learning curve ({error})", remedy) from None
+    return read_frame(cell_directory / CURVE, lambda data: parse_columns(data.decode(), COLUMNS), "learning curve")

@@ -7,11 +7,14 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+CELL_REMEDY = "restore it, or delete the cell's folder and run it again"
+"""What to do about a file of a cell."""
+
 
 class BadFile(ValueError):
     """A file or folder of a run that cannot be used. The message is one line: which, what is wrong, what to do."""
 
-    def __init__(self, path: Path, wrong: str, remedy: str) -> None:
+    def __init__(self, path: Path, wrong: str, remedy: str = CELL_REMEDY) -> None:
         line = " ".join(f"{path}: {wrong}; {remedy}".split())
         super().__init__(printable(line))
 
@@ -77,7 +80,7 @@ def write_checked_json(path: Path, content: dict[str, Any]) -> None:
     write_json(path, content | {"checksum": checksum(content)})
 
 
-def read_checked_json(path: Path, remedy: str) -> dict[str, Any]:
+def read_checked_json(path: Path, remedy: str = CELL_REMEDY) -> dict[str, Any]:
     """The object in a file of `write_checked_json`, its "checksum" not compared yet: `verify_checksum` does that.
 
     Two steps, so that a caller can first say what else is wrong (an older schema, an unknown key), which tells more.
@@ -96,7 +99,7 @@ def read_checked_json(path: Path, remedy: str) -> dict[str, Any]:
     return content
 
 
-def verify_checksum(path: Path, content: dict[str, Any], remedy: str) -> dict[str, Any]:
+def verify_checksum(path: Path, content: dict[str, Any], remedy: str = CELL_REMEDY) -> dict[str, Any]:
     """`content` without its "checksum". Raises BadFile if that is not the checksum of the rest."""
     rest = {key: value for key, value in content.items() if key != "checksum"}
     try:

@@ -1,13 +1,12 @@
 """predictions.csv.gz: every problem of the evaluation that a cell was asked, and what it answered."""
 
 import gzip
-import zlib
 from pathlib import Path
 
 import pandas as pd
 
-from bench.results.records.files import BadFile, write_bytes
-from bench.results.records.typed_csv import Column, as_typed, check_names, parse_columns
+from bench.results.records.files import write_bytes
+from bench.results.records.typed_csv import Column, as_typed, check_values, parse_columns, read_frame
 
 PREDICTIONS = "predictions.csv.gz"
 
@@ -36,7 +35,7 @@ COLUMNS = {
 """In the order of the file."""
 
 WORKINGS_COLUMNS = {
-    "workings_right": Column("int64", "1 if all symbols up to the end of the workings are right, else 0"),
+    "workings_right": Column("int64", "1 if all symbols up to the end of the workings are right, else 0")
 }
 """The columns behind them in a suite whose answers have workings."""
 
@@ -59,15 +58,12 @@ def write_predictions(cell_directory: Path, predictions: pd.DataFrame) -> None:
 
 def read_predictions(cell_directory: Path) -> pd.DataFrame:
     """The frame that was written, its columns typed as above; text stays text ('' and 'nan' too). Raises BadFile."""
-    path = cell_directory / PREDICTIONS
-    remedy = "restore it, or delete the cell's folder and run it again"
-    try:
-        text = gzip.decompress(path.read_bytes()).decode()
-        return _checked(parse_columns(text, _columns(text.partition("\n")[0].split(","))))
-    except FileNotFoundError:
-        raise BadFile(path, "the file is missing", remedy) from None
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise BadFile(path, f"is no file of predictions ({error})", remedy) from None
+    return read_frame(cell_directory / PREDICTIONS, _parsed, "file of predictions")
+
+
+def _parsed(data: bytes) -> pd.DataFrame:
+    text = gzip.decompress(data).decode()
+    return _checked(parse_columns(text, _columns(text.partition("\n")[0].split(","))))
 
 
 def _columns(names: list[str]) -> dict[str, Column]:
@@ -77,15 +73,8 @@ def _columns(names: list[str]) -> dict[str, Column]:
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` with its types. ValueError where a column is missing or unknown, or a value not allowed."""
-    columns = _columns(list(frame.columns))
-    check_names(list(frame.columns), columns)
-    frame = as_typed(frame, columns)
-    for column, allowed in ALLOWED.items():
-        if column not in columns:
-            continue
-        wrong = frame.loc[~frame[column].isin(allowed), column]
-        if len(wrong):
-            raise ValueError(f"{column} is '{wrong.iloc[0]}' in row {wrong.index[0]}, not one of {allowed}")
+    frame = as_typed(frame, _columns(list(frame.columns)))
+    check_values(frame, ALLOWED)
     wrong = frame.loc[~frame["digits"].str.fullmatch("[0-9]+x[0-9]+"), "digits"]
     if len(wrong):
         raise ValueError(f"digits is '{wrong.iloc[0]}' in row {wrong.index[0]}, not such as 1x2")

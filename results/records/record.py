@@ -209,36 +209,34 @@ def write_record(cell_directory: Path, record: Record) -> None:
 def read_record(cell_directory: Path) -> Record:
     """The record of a cell, with schema, keys, types and checksum verified. Raises BadFile."""
     path = cell_directory / RECORD
-    remedy = "restore it, or delete the cell's folder and run it again"
-    content = read_checked_json(path, remedy)
+    content = read_checked_json(path)
     verify_schema(path, content)
     known = {field.name for field in fields(Record)} | {"checksum"}
     if unknown := sorted(content.keys() - known):
-        raise BadFile(path, f"has unknown keys: {', '.join(unknown)}", remedy)
+        raise BadFile(path, f"has unknown keys: {', '.join(unknown)}")
     if missing := sorted(known - content.keys()):
-        raise BadFile(path, f"lacks keys: {', '.join(missing)}", remedy)
-    content = verify_checksum(path, content, remedy)
+        raise BadFile(path, f"lacks keys: {', '.join(missing)}")
+    content = verify_checksum(path, content)
     try:
         return Record(**content)
     except ValidationError as error:
-        raise BadFile(path, first_mistake(error), remedy) from None
+        raise BadFile(path, first_mistake(error)) from None
 
 
 def verify_files(cell_directory: Path, record: Record, names: Iterable[str] | None = None) -> None:
     """Compares files of a cell (all that the record lists, or those of `names`) with their SHA-256. Raises BadFile."""
-    remedy = "restore it, or delete the cell's folder and run it again"
     for name in record.files if names is None else names:
         path = cell_directory / name
         if name not in record.files:
-            raise BadFile(cell_directory / RECORD, f"does not list the file {name}", remedy)
+            raise BadFile(cell_directory / RECORD, f"does not list the file {name}")
         if not path.is_file():
-            raise BadFile(path, "the file is missing, though the cell's record lists it", remedy)
+            raise BadFile(path, "the file is missing, though the cell's record lists it")
         try:
             found = sha256_of(path)
         except OSError as error:
-            raise BadFile(path, f"cannot be read ({error.strerror})", remedy) from None
+            raise BadFile(path, f"cannot be read ({error.strerror})") from None
         if found != record.files[name]:
-            raise BadFile(path, "was changed after the run (its SHA-256 is not the one in the record)", remedy)
+            raise BadFile(path, "was changed after the run (its SHA-256 is not the one in the record)")
 
 
 def _is_positive(number: str) -> bool:

@@ -17,7 +17,7 @@ CELL_FILES = (PREDICTIONS, CURVE)
 
 
 @dataclass(frozen=True)
-class Run:
+class RunFolder:
     """A run as it stands on disk."""
 
     directory: Path
@@ -53,7 +53,7 @@ def cell_directory(run_directory: Path, architecture: str, seed: int) -> Path:
     return run_directory / "cells" / f"{architecture}-s{seed}"
 
 
-def open_run(run_directory: Path) -> Run:
+def open_run(run_directory: Path) -> RunFolder:
     """Reads the plan and all records, and compares the files that figures come from with their SHA-256.
 
     A cell with a file that is not what it was is `broken`, and the others stand. Raises BadFile where nothing stands:
@@ -67,7 +67,7 @@ def open_run(run_directory: Path) -> Run:
             raise BadFile(
                 record_path.parent, f"is a cell that is not in the plan ({PLAN})", "move it out of the run folder"
             )
-    run = Run(run_directory, plan, records=[], missing=[], broken={})
+    run = RunFolder(run_directory, plan, records=[], missing=[], broken={})
     for cell in planned:
         if not (cell_directory(run_directory, *cell) / RECORD).exists():
             run.missing.append(cell)

@@ -5,6 +5,7 @@ each sum to `all`. `seen digits` stands apart: problems of the training split, i
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -61,13 +62,9 @@ def slice_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
         if not columns:
             rows.append((name, "all", int(asked["right"].sum()), len(asked)))
             continue
-        groups = asked.groupby(list(columns), sort=False, dropna=True)["right"].agg(["sum", "count"])
-        counted = [
-            (key if isinstance(key, tuple) else (key,), int(correct), int(total))
-            for key, correct, total in groups.itertuples(name=None)
-        ]
-        counted.sort(key=lambda row, columns=columns: _rank(columns, row[0]))  # type: ignore[misc]
-        rows += [(name, " ".join(map(str, key)), correct, total) for key, correct, total in counted]
+        groups = dict(iter(asked.groupby(list(columns), sort=False, dropna=True)["right"]))
+        for key in sorted(groups, key=partial(_rank, columns)):
+            rows.append((name, " ".join(map(str, key)), int(groups[key].sum()), len(groups[key])))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -3,9 +3,14 @@
 import csv
 import io
 import re
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
+
+from bench.results.records.files import CELL_REMEDY, BadFile
 
 
 class Column(NamedTuple):
@@ -35,7 +40,7 @@ def parse_columns(text: str, columns: dict[str, Column]) -> pd.DataFrame:
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
         raise ValueError(str(error)) from None
-    check_names(rows.pop(0) if rows else [], columns)
+    _check_names(rows.pop(0) if rows else [], columns)
     for number, row in enumerate(rows):
         if len(row) != len(columns):
             raise ValueError(f"row {number} has {len(row)} fields, not {len(columns)}")
@@ -45,13 +50,32 @@ def parse_columns(text: str, columns: dict[str, Column]) -> pd.DataFrame:
     )
 
 
+def read_frame(
+    path: Path, parse: Callable[[bytes], pd.DataFrame], what: str, remedy: str = CELL_REMEDY
+) -> pd.DataFrame:
+    """The frame that `parse` makes of a file's bytes; `what` names what the file is not otherwise. Raises BadFile."""
+    try:
+        return parse(path.read_bytes())
+    except FileNotFoundError:
+        raise BadFile(path, "the file is missing", remedy) from None
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise BadFile(path, f"is no {what} ({error})", remedy) from None
+
+
 def as_typed(frame: pd.DataFrame, columns: dict[str, Column]) -> pd.DataFrame:
-    """`frame` with the types of its columns."""
+    """`frame` with the types of its columns. Raises ValueError unless these are `columns`, in their order."""
+    _check_names(list(frame.columns), columns)
     return frame.astype({name: column.kind for name, column in columns.items()})
 
 
-def check_names(names: list[str], columns: dict[str, Column]) -> None:
-    """Raises ValueError unless the names of a frame's columns are those of `columns`, in their order."""
+def check_values(frame: pd.DataFrame, allowed: Mapping[str, tuple[Any, ...]]) -> None:
+    """Raises ValueError where a column has another value than those `allowed` in it."""
+    for column, values in allowed.items():
+        if column in frame and len(wrong := frame.loc[~frame[column].isin(values), column]):
+            raise ValueError(f"{column} is '{wrong.iloc[0]}' in row {wrong.index[0]}, not one of {values}")
+
+
+def _check_names(names: list[str], columns: dict[str, Column]) -> None:
     if names != list(columns):
         raise ValueError(f"columns are {', '.join(map(str, names))}; they must be {', '.join(columns)}")
 

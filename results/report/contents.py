@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from bench.results.records.run import Run
+from bench.results.records.run import RunFolder
 from bench.results.report.table import Note, Table
 from bench.results.report.tables import slices
 from bench.results.report.tables.cells import audit, unfinished
@@ -46,7 +46,7 @@ class Contents:
     """over all parts: none with few suites"""
 
 
-def contents(runs: list[Run]) -> Contents:
+def contents(runs: list[RunFolder]) -> Contents:
     """Reads runs into a report. Raises NotComparable where cells of one run may not stand side by side, and BadFile."""
     groups, warnings = join_runs(runs)
     across = across_suites(groups)

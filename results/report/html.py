@@ -10,7 +10,7 @@ import vl_convert
 from jinja2 import Environment, StrictUndefined
 
 from bench.results.records.files import write_bytes
-from bench.results.records.run import Run
+from bench.results.records.run import RunFolder
 from bench.results.report.charts.chart import Chart
 from bench.results.report.charts.curves import performance_profile
 from bench.results.report.charts.run import charts
@@ -49,10 +49,7 @@ HEADINGS = (
         title="How fast it was learnt", charts=("curve-examples", "curve-seconds", "curve-flops"), tables=("learning",)
     ),
     Heading(title="Digits", charts=("digits",), tables=("digits",), folded=True),
-    Heading(
-        title="Operations, signs, decimals",
-        tables=("operation", "signs", "few-problems", "places", "range"),
-    ),
+    Heading(title="Operations, signs, decimals", tables=("operation", "signs", "few-problems", "places", "range")),
     Heading(title="Differences", charts=("differences", "differences-by-problem")),
     Heading(
         title="Accuracy and cost",
@@ -165,7 +162,7 @@ def _across_suites(report: Contents, drawn: list[Chart]) -> Section:
     return Section(heading=Heading(title=ACROSS), charts=drawn, lines=lines, tables=report.across)
 
 
-def _reproduction(run: Run, scores: Scores) -> list[tuple[str, str]]:
+def _reproduction(run: RunFolder, scores: Scores) -> list[tuple[str, str]]:
     """What it takes to get a run's figures again: command, versions, machine, hashes."""
     plan = run.plan
     found = [("run", str(run.directory)), ("command", plan.command)]

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from bench.results.records.collect import CELLS, RESULTS
 from bench.results.records.files import printable
-from bench.results.records.run import Run
+from bench.results.records.run import RunFolder
 from bench.results.report.contents import ACROSS, Contents
 from bench.results.report.table import Table
 
@@ -91,7 +91,7 @@ def _print(console: Console, report: Contents, detail: bool) -> None:
         print_tables(console, [], report.across)
 
 
-def _next(run: Run) -> list[tuple[str, str]]:
+def _next(run: RunFolder) -> list[tuple[str, str]]:
     """Where the files of a run are, and the commands to go on with it."""
     folder = shlex.quote(str(run.directory))
     suite = run.plan.suite.source

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.results.records.run import Run
+from bench.results.records.run import RunFolder
 from bench.results.statistics.comparable import NotComparable
 from bench.results.statistics.scores import Scores
 
@@ -10,13 +10,13 @@ VERSIONS = ("version", "torch")
 """Of the plan's settings: what trained the models."""
 
 
-def join_runs(runs: list[Run]) -> tuple[list[Scores], list[str]]:
+def join_runs(runs: list[RunFolder]) -> tuple[list[Scores], list[str]]:
     """The runs in groups whose cells may stand in one table, and why there is more than one group, a line each.
 
     Runs are joined where suite, test problems, versions of arithbench and torch, and the training problems of each seed
     agree. Raises NotComparable where cells of one run may not, and BadFile.
     """
-    groups: list[list[Run]] = []
+    groups: list[list[RunFolder]] = []
     joined: list[Scores] = []
     warnings: list[str] = []
     seen: set[Path] = set()
@@ -42,7 +42,7 @@ def join_runs(runs: list[Run]) -> tuple[list[Scores], list[str]]:
     return joined, warnings
 
 
-def _difference(one: Run, other: Run) -> str:
+def _difference(one: RunFolder, other: RunFolder) -> str:
     """Why no cell of one may stand beside a cell of the other; '' where they may."""
     for what, mine, theirs in (
         ("suite", _suite(one), _suite(other)),
@@ -58,9 +58,9 @@ def _difference(one: Run, other: Run) -> str:
     return ""
 
 
-def _suite(run: Run) -> str:
+def _suite(run: RunFolder) -> str:
     return f"{run.plan.suite.name} version {run.plan.suite.version}"
 
 
-def _setting(run: Run, key: str) -> object:
+def _setting(run: RunFolder, key: str) -> object:
     return getattr(run.plan.settings, key)

@@ -13,7 +13,7 @@ import pandas as pd
 from bench.results.records.baselines import read_baselines
 from bench.results.records.collect import results_frame
 from bench.results.records.record import Record
-from bench.results.records.run import Run
+from bench.results.records.run import RunFolder
 from bench.results.statistics.comparable import check_comparable
 from bench.results.statistics.estimates import Estimate, estimate, shares_across_seeds
 from bench.results.statistics.pretrained import is_pretrained
@@ -33,7 +33,7 @@ class Scores:
     taken from the first. Raises NotComparable where finished cells may not stand side by side, and BadFile.
     """
 
-    def __init__(self, *runs: Run) -> None:
+    def __init__(self, *runs: RunFolder) -> None:
         self.runs = runs
         self.plan = runs[0].plan
         """of the first run: suite and strata are those of all"""
@@ -41,7 +41,7 @@ class Scores:
         """architecture -> seeds, both in the order of the plans"""
         self.records: list[Record] = []
         """of the finished cells, seed within architecture; `architecture` is the name that tables show"""
-        self._home: dict[tuple[str, int], tuple[Run, Record]] = {}
+        self._home: dict[tuple[str, int], tuple[RunFolder, Record]] = {}
         self._lacking: dict[tuple[str, int], tuple[str, str]] = {}
         for run in runs:
             self._add(run)
@@ -51,7 +51,7 @@ class Scores:
         self.records.sort(key=lambda record: list(self.planned).index(record.architecture))
         check_comparable(self.records)
         self.predictions = {
-            (record.architecture, record.seed): self._read(record, Run.predictions) for record in self.records
+            (record.architecture, record.seed): self._read(record, RunFolder.predictions) for record in self.records
         }
         self.diverged = [
             (name, seed)
@@ -69,7 +69,7 @@ class Scores:
         """rows as in `results` for the baselines, which are no cells; none where no run has ended yet"""
         self._scored = pd.concat([self.results, self.baselines], ignore_index=True)
 
-    def _add(self, run: Run) -> None:
+    def _add(self, run: RunFolder) -> None:
         ended = {(record.architecture, record.seed): record for record in run.records}
         for architecture in run.plan.architectures:
             name = self._name(run, architecture)
@@ -95,7 +95,7 @@ class Scores:
         if self._lacking.get((name, seed), ("not run", ""))[0] == "not run":
             self._lacking[name, seed] = status, reason
 
-    def _name(self, run: Run, architecture: str) -> str:
+    def _name(self, run: RunFolder, architecture: str) -> str:
         """How tables call an architecture of a run."""
         settings: list[dict[str, Any]] = []
         folders: list[Path] = []
@@ -108,13 +108,13 @@ class Scores:
             return architecture
         return f"{architecture} ({_ends(folders)[settings.index(settings_of(run, architecture))]})"
 
-    def _read(self, record: Record, read: Callable[[Run, Record], pd.DataFrame]) -> pd.DataFrame:
+    def _read(self, record: Record, read: Callable[[RunFolder, Record], pd.DataFrame]) -> pd.DataFrame:
         return read(*self._home[record.architecture, record.seed])
 
     @cached_property
     def curves(self) -> dict[tuple[str, int], pd.DataFrame]:
         """(architecture, seed) -> the rows of curve.csv."""
-        return {(record.architecture, record.seed): self._read(record, Run.curve) for record in self.records}
+        return {(record.architecture, record.seed): self._read(record, RunFolder.curve) for record in self.records}
 
     @cached_property
     def architectures(self) -> list[str]:
@@ -213,6 +213,6 @@ def _nothing_right(predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions.assign(**{column: value for column, value in none.items() if column in predictions})
 
 
-def settings_of(run: Run, architecture: str) -> dict[str, Any]:
+def settings_of(run: RunFolder, architecture: str) -> dict[str, Any]:
     """All that decides what a run makes of an architecture, but for the seed."""
     return {"settings": run.plan.settings, "entry": run.plan.entries[architecture]}

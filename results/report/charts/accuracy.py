@@ -90,7 +90,7 @@ def heat_maps(scores: Scores) -> Chart:
     cells = base.mark_rect().encode(
         color=alt.Color(
             "mean:Q", scale=scale, title="exact match %", legend=alt.Legend(orient="bottom", gradientLength=180)
-        ),
+        )
     )
     light = alt.condition("datum.mean > 55", alt.value("#000000"), alt.value("#ffffff"))
     figures = base.mark_text(fontSize=13 if side > 40 else 11).encode(

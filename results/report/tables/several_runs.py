@@ -2,16 +2,7 @@
 
 from collections.abc import Sequence
 
-from bench.results.report.table import (
-    Column,
-    Note,
-    Table,
-    Value,
-    figures,
-    number_value,
-    share_value,
-    words,
-)
+from bench.results.report.table import Column, Note, Table, Value, figures, number_value, share_value, words
 from bench.results.report.tables.learning import by_learning, reached_key
 from bench.results.report.tables.notes import Shares, estimate_notes
 from bench.results.report.tables.summary import summary

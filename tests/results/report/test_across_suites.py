@@ -9,7 +9,7 @@ import pytest
 
 from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record
-from bench.results.records.run import Run, open_run
+from bench.results.records.run import RunFolder, open_run
 from bench.results.report.contents import ACROSS, contents
 from bench.results.report.write import FILE_NAMES, render
 
@@ -23,7 +23,7 @@ def runs(
     make_plan: Callable[..., Plan],
     write_cell: Callable[..., Record],
     predictions: pd.DataFrame,
-) -> list[Run]:
+) -> list[RunFolder]:
     """Runs on five suites; `gru` ran on the first alone."""
     made, asked = [], predictions["split"] == "test"
     for number in range(5):
@@ -45,7 +45,7 @@ def _of_seed(share: float, seed: int) -> float:
     return min(share + 0.1 * (seed == 1), 1.0)
 
 
-def test_the_middle_half_of_all_scores_of_whoever_was_asked_all_suites(runs: list[Run]) -> None:
+def test_the_middle_half_of_all_scores_of_whoever_was_asked_all_suites(runs: list[RunFolder]) -> None:
     [table] = contents(runs).across
     assert table.key == "across-suites"
     assert list(table.rows) == list(SHARES)
@@ -61,7 +61,7 @@ def test_the_middle_half_of_all_scores_of_whoever_was_asked_all_suites(runs: lis
     assert "one a seed of each of 5 suites (s0, s1, " in table.notes[0].text
 
 
-def test_every_format_has_it_with_five_suites_and_none_with_four(runs: list[Run]) -> None:
+def test_every_format_has_it_with_five_suites_and_none_with_four(runs: list[RunFolder]) -> None:
     report, few = contents(runs), contents(runs[:4])
     assert few.across == []
     for format in FILE_NAMES:
