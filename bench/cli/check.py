@@ -10,14 +10,13 @@ def check_command(options: RunOptions) -> None:
     from bench.planning.amounts import parse_budget, short_count
     from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
     from bench.planning.estimate import training_seconds
-    from bench.results.report.tables.listing import listing
     from bench.running.run_folder import refuse_difference
 
     plan = decide(options, command="check")
     settings, budget = plan.settings, parse_budget(plan.budget)
     directory = options.out or default_directory(plan)
     refuse_difference(plan, directory)
-    rows = {}
+    rows = []
     seconds = 0.0
     for name, planned in plan.entries.items():
         try:
@@ -27,7 +26,7 @@ def check_command(options: RunOptions) -> None:
         seconds += cell_seconds * len(plan.seeds)
         held = planned.active_parameters if settings.match == "active" else planned.parameters
         examples = budget.examples(planned.training["batch"], planned.flops_per_example)
-        rows[name] = {
+        row = {
             "architecture": name,
             "parameters": planned.parameters,
             "size": f"{held / settings.parameters - 1:+.2%}" + (" !" if planned.match == "unequal" else ""),
@@ -36,6 +35,7 @@ def check_command(options: RunOptions) -> None:
             "about": f"{cell_seconds:,.0f} s",
             "tuned for": planned.preset + ("" if planned.tuned else " !") if planned.preset else "nothing !",
         }
+        rows.append(row)
     suite = plan.suite
     threads = f"{settings.threads} thread{'' if settings.threads == 1 else 's'}"
     limit, at_once = settings.training_problems, cells_at_once(options, settings.device, budget)
@@ -49,7 +49,7 @@ def check_command(options: RunOptions) -> None:
     )
     for line in left_out_lines(options):
         target.print(line, soft_wrap=True)
-    print_listing(listing("cells", "Cells", rows))
+    print_listing("Cells", rows)
     for name, planned in plan.entries.items():
         values = planned.config | planned.training
         target.print(f"{name}: {' '.join(f'{key}={value}' for key, value in values.items())}", soft_wrap=True)

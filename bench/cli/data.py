@@ -1,6 +1,12 @@
 """`data`: look at the problems of a suite."""
 
-from typing import Any, Literal
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from bench.datasets.problems import Problems
+    from bench.datasets.suites import Suite
 
 
 def data_command(
@@ -39,7 +45,6 @@ def data_command(
     from bench.datasets.suites import load_suite
     from bench.errors import UserError
     from bench.planning.amounts import parse_count
-    from bench.results.report.tables.listing import listing
 
     if n < 1:
         raise UserError(f"--n {n}: expected a whole number from 1 on")
@@ -70,16 +75,16 @@ def data_command(
     if csv:
         print_csv(_COLUMNS, rows)
     else:
-        shown = {str(place): {key.replace("_", " "): row[key] for key in _FOR_PEOPLE} for place, row in enumerate(rows)}
+        shown = [{key.replace("_", " "): row[key] for key in _FOR_PEOPLE} for row in rows]
         title = f"{chosen.name}, {split}: {len(rows):,} problems ({_form(chosen)})"
-        print_listing(listing("problems", title, shown))
+        print_listing(title, shown)
 
 
 _FOR_PEOPLE = ("prompt", "target", "answer", "symbols", "token_ids", "stratum", "split")
 _COLUMNS = ("a", "op", "b", "digits", "signs", "places", *_FOR_PEOPLE)
 
 
-def _form(suite: Any) -> str:
+def _form(suite: Suite) -> str:
     form = suite.form
     padded = [what for what, how in (("operands", form.operands), ("answers", form.answer_digits)) if how == "padded"]
     return ", ".join(
@@ -93,35 +98,18 @@ def _form(suite: Any) -> str:
     )
 
 
-def _rows(suite: Any, problems: Any, split: str) -> list[dict[str, Any]]:
-    from bench.datasets.problems import OPERATIONS, SIGNS, solve
+def _rows(suite: Suite, problems: Problems, split: str) -> list[dict[str, Any]]:
+    from bench.datasets.properties import properties_of
 
     encoding = suite.encoding
-    vocabulary = encoding.tokenizer.vocabulary
-    encoded, answers = encoding.encode(problems), solve(problems, suite.rule)
-    a_digits, b_digits, signs, places = problems.a_digits, problems.b_digits, problems.signs, problems.places
+    decode, vocabulary = encoding.tokenizer.decode, encoding.tokenizer.vocabulary
+    encoded, known = encoding.encode(problems), properties_of(suite, problems, [split] * len(problems))
     rows = []
-    for row in range(len(problems)):
-        a, op, b = problems.texts(row)
-        prompt = [int(i) for i in encoded.prompt[row] if i]
-        target = [int(i) for i in encoded.answer[row] if i]
-        digits = f"{a_digits[row]}x{b_digits[row]}"
-        sign_pair = SIGNS[signs[row]]
-        rows.append(
-            {
-                "a": a,
-                "op": op,
-                "b": b,
-                "digits": digits,
-                "signs": sign_pair,
-                "places": int(places[row]),
-                "prompt": encoding.tokenizer.decode(prompt),
-                "target": encoding.tokenizer.decode(target),
-                "answer": answers.text(row),
-                "symbols": [vocabulary[i] for i in prompt + target],
-                "token_ids": prompt + target,
-                "stratum": f"{OPERATIONS[problems.operation[row]]} {digits} {sign_pair} {places[row]}",
-                "split": split,
-            }
-        )
+    for place, about in enumerate(known.to_dict("records")):
+        prompt, target = ([int(i) for i in ids[place] if i] for ids in (encoded.prompt, encoded.answer))
+        row = {str(key): about[key] for key in ("a", "op", "b", "digits", "signs", "places")}
+        row |= {"prompt": decode(prompt), "target": decode(target), "answer": about["answer"]}
+        row |= {"symbols": [vocabulary[i] for i in prompt + target], "token_ids": prompt + target}
+        row |= {"stratum": " ".join(str(about[key]) for key in ("op", "digits", "signs", "places")), "split": split}
+        rows.append(row)
     return rows

@@ -25,15 +25,13 @@ def list_command(kind: Kind | None = None, /, *, json: bool = False, plugin: str
         Module(s) that register architectures of your own.
     """
     from bench.cli.output import print_json, print_listing
-    from bench.results.report.tables.listing import listing
 
     listings = {name: lister(plugin) for name, lister in _LISTERS.items() if kind in (None, name)}
     if json:
         print_json(listings[kind] if kind else listings)
         return
     for name, rows in listings.items():
-        by_name = {str(next(iter(row.values()))): row for row in rows}
-        print_listing(listing(name, name.capitalize(), by_name), empty=f"no {name} here")
+        print_listing(name.capitalize(), rows, empty=f"no {name} here")
 
 
 def _architectures(plugin: str | None) -> list[dict[str, Any]]:

@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table as RichTable
+from rich.table import Table
 from rich.text import Text
 
 from bench.results.records.files import printable
 
 if TYPE_CHECKING:
     from bench.results.records.run import RunFolder
-    from bench.results.report.table import Table
 
 NARROWEST = 120
 """Columns when standard output is no terminal, so that nothing is cut in a file or a pipe."""
@@ -61,16 +60,26 @@ def print_csv(columns: Sequence[str], rows: list[dict[str, Any]]) -> None:
     writer.writerows(rows)
 
 
-def print_listing(table: Table, empty: str = "none") -> None:
-    """A table in one part, however narrow the screen is; `empty` stands where it has no rows."""
+def print_listing(title: str, rows: Sequence[dict[str, Any]], empty: str = "none") -> None:
+    """Rows, their keys as header, in one part, however narrow the screen is; `empty` stands where there are no rows.
+
+    Numbers are aligned right, everything else left.
+    """
     target = console()
-    if not table.rows:
-        target.print(f"{table.title}: {empty}")
+    if not rows:
+        target.print(f"{title}: {empty}")
         return
-    rich = RichTable(title=Text(table.title, style="bold"), title_justify="left", box=None, pad_edge=False)
-    for column in table.columns:
-        rich.add_column(column.label, justify="left" if column.left else "right", overflow="fold")
-    for line in table.lines():
-        rich.add_row(*(Text(printable(value.text)) for value in line))
-    target.print(rich)
+    table = Table(title=Text(title, style="bold"), title_justify="left", box=None, pad_edge=False)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
+        numeric = all(isinstance(row.get(name, 0), int | float) for row in rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(printable(_shown(name, row.get(name, "")))) for name in names))
+    target.print(table)
     target.print()
+
+
+def _shown(name: str, value: Any) -> str:
+    grouped = isinstance(value, int) and not isinstance(value, bool) and name != "year"
+    return f"{value:,}" if grouped else str(value)

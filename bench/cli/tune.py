@@ -96,16 +96,15 @@ def _name(architecture: str, stage: str, number: int) -> str:
 def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
     from bench.cli.output import console, print_listing
     from bench.planning.amounts import short_count
-    from bench.results.report.tables.listing import listing
     from bench.tuning.trials import FEWEST_FOR_IMPORTANCES, best_of, importances, ranked
 
-    rows, mattered = {}, {}
+    rows, mattered = [], {}
     for cls in search.classes:
         trials = found[cls.name]
         states = [trial.state for trial in trials]
         first, final = (next(iter(ranked(trials, stage)), None) for stage in ("search", "final"))
         mattered[cls.name] = importances(search.spaces[cls.name], trials)
-        rows[cls.name] = {
+        row = {
             "architecture": cls.name,
             "best trial": "-" if first is None else f"{first.score:.1%}",
             "best final": "-" if final is None else f"{final.score:.1%}",
@@ -114,15 +113,17 @@ def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
             "examples": sum(trial.examples for trial in trials),
             "FLOPs": short_count(sum(trial.flops for trial in trials)),
         }
+        rows.append(row)
     title = f"Best on validation of {search.trials} trials each and of the finals, and what they cost"
-    print_listing(listing("best", title, rows))
+    print_listing(title, rows)
     names = list(dict.fromkeys(name for shares in mattered.values() for name in shares or ()))
     shown = {name: shares for name, shares in mattered.items() if shares is not None}
-    shares_of = {
-        name: {"setting": name, **{arch: _share(shares.get(name)) for arch, shares in shown.items()}} for name in names
-    }
+    shares_of = [
+        {"setting": name, **{arch: _share(shares.get(name)) for arch, shares in shown.items()}} for name in names
+    ]
     print_listing(
-        listing("importances", "What mattered", shares_of),
+        "What mattered",
+        shares_of,
         empty=f"fewer than {FEWEST_FOR_IMPORTANCES} trials of each, or too much alike, to say",
     )
     screen = console()

@@ -11,10 +11,12 @@ from jinja2 import Environment, StrictUndefined
 
 from bench.results.records.files import write_bytes
 from bench.results.records.run import RunFolder
+from bench.results.report.charts.accuracy import error_anatomy, exact_match, heat_maps
 from bench.results.report.charts.chart import Chart
-from bench.results.report.charts.curves import performance_profile
-from bench.results.report.charts.run import charts
-from bench.results.report.charts.style import WIDTH, styles_of, theme
+from bench.results.report.charts.curves import learning_curves, performance_profile
+from bench.results.report.charts.differences import differences
+from bench.results.report.charts.style import WIDTH, Styles, styles_of, theme
+from bench.results.report.charts.trade_offs import trade_offs
 from bench.results.report.contents import ACROSS, Contents, Part
 from bench.results.report.table import Table
 from bench.results.statistics.comparable import longest_streams
@@ -133,9 +135,24 @@ def _charts(report: Contents) -> list[list[Chart]]:
     styles = styles_of([name for part in report.parts for name in part.scores.planned])
     profile = performance_profile([part.scores for part in report.parts], styles)
     return [
-        *(charts(part.scores, part.comparisons, part.errors, styles) for part in report.parts),
+        *(charts(part, styles) for part in report.parts),
         [profile] if profile else [],
     ]
+
+
+def charts(part: Part, styles: Styles) -> list[Chart]:
+    """The charts of a part, in order; those that have nothing to show are left out. `styles` has every architecture."""
+    if not part.scores.records:
+        return []
+    found = [
+        exact_match(part.scores, styles),
+        *learning_curves(part.scores, styles),
+        heat_maps(part.scores),
+        *differences(part.scores, part.comparisons, styles),
+        *trade_offs(part.scores, styles),
+        error_anatomy(part.scores, part.errors),
+    ]
+    return [chart for chart in found if chart is not None]
 
 
 def _sections(part: Part, drawn: list[Chart]) -> list[Section]:

@@ -69,9 +69,10 @@ def held_equal(records: list[Record]) -> str:
     if unfitted:
         unequal.append(f"the parameters of {', '.join(unfitted)} were not fitted to the number asked")
 
-    seeds: dict[str, set[int]] = {}
+    by_architecture: dict[str, list[Record]] = {}
     for record in records:
-        seeds.setdefault(record.architecture, set()).add(record.seed)
+        by_architecture.setdefault(record.architecture, []).append(record)
+    seeds = {name: {record.seed for record in some} for name, some in by_architecture.items()}
     unpaired = [pair for pair in combinations(seeds, 2) if not seeds[pair[0]] & seeds[pair[1]]]
     if unpaired:
         unequal.append(f"{' and '.join(unpaired[0])} share no seed, so that their training problems differ")
@@ -80,7 +81,8 @@ def held_equal(records: list[Record]) -> str:
     equal.append(f"the test problems were the same (test hash {str(records[0].test_hash)[:SHOWN_HASH]})")
 
     for name, field in (("examples", "examples"), ("FLOPs", "flops"), ("training seconds", "train_seconds")):
-        used = [middle for values in _by_architecture(records, field) if (middle := median(values)) > 0]
+        medians = [median(getattr(record, field) for record in some) for some in by_architecture.values()]
+        used = [middle for middle in medians if middle > 0]
         if used and max(used) / min(used) > 1.01:
             unequal.append(f"{name} differ by a factor of up to {max(used) / min(used):.2f}")
     line = f"Held equal: {'; '.join(equal)}."
@@ -111,13 +113,6 @@ def longest_streams(records: list[Record]) -> dict[int, str]:
     """Seed -> data hash of the cell that took most examples: its stream holds those of all others."""
     by_length = sorted((r for r in records if r.data_hash), key=lambda record: record.examples or 0)
     return dict(sorted({record.seed: str(record.data_hash) for record in by_length}.items()))
-
-
-def _by_architecture(records: list[Record], field: str) -> list[list[float]]:
-    groups: dict[str, list[float]] = {}
-    for record in records:
-        groups.setdefault(record.architecture, []).append(getattr(record, field))
-    return list(groups.values())
 
 
 def _refusal(one: Record, other: Record, why: str) -> str:

@@ -170,9 +170,6 @@ def solved_share(solutions: Sequence[bool | None]) -> Estimate | None:
     return None if None in solutions else share_of_seeds(sum(map(bool, solutions)), len(solutions))
 
 
-# --- figures ----------------------------------------------------------------------------------------------------------
-
-
 def _measure(scores: Scores, one: str, other: str, seeds: list[int]) -> list[Difference]:
     """The rows without Holm and verdict."""
     counts: dict[tuple[str, str], dict[tuple[str, int], tuple[int, int]]] = {}
@@ -199,17 +196,13 @@ def _measure(scores: Scores, one: str, other: str, seeds: list[int]) -> list[Dif
         solutions = validated
         if slice_name != "all":
             solutions = {name: [share >= SOLVED for share in shares[name]] for name in shares}
-        paired = paired_difference(shares[one], shares[other])
         row = Difference(
+            **vars(paired_difference(shares[one], shares[other])),
             slice=slice_name,
             value=value,
             asked=pairs[one][0][1],
             one=_share(pairs[one]),
             other=_share(pairs[other]),
-            difference=paired.difference,
-            p=paired.p,
-            sign_flip=paired.sign_flip,
-            all_or_nothing=paired.all_or_nothing,
             holm=None,
             solved_one=solved_share(solutions[one]),
             solved_other=solved_share(solutions[other]),
@@ -234,9 +227,6 @@ def _trained_pair(scores: Scores, one: str, other: str, seed: int) -> TrainedPai
     apart = right[0] - right[1]  # item by item: all cells met the same
     only_one, only_other = int((apart == 1).sum()), int((apart == -1).sum())
     return TrainedPair(seed=seed, only_one_right=only_one, only_other_right=only_other, p=mcnemar(only_one, only_other))
-
-
-# --- words ------------------------------------------------------------------------------------------------------------
 
 
 def words(row: Difference) -> str:
@@ -275,11 +265,8 @@ def _judged(row: Difference, one: str, other: str, rows: int) -> Difference:
     verdict = better if decided else cannot_tell(n)
 
     clauses = [solved_words(row, one, other)] if row.all_or_nothing else []
-    if decided and row.slice == "all":
-        more = f"{100 * abs(row.difference.mean):.1f} points more often than {worse}"
-        clauses.append(f"{better} is right {more}{_interval(row)}, {n} seeds")
-    elif decided:
-        more = f"{100 * abs(row.difference.mean):.1f} points more often"
+    if decided:
+        more = f"{100 * abs(row.difference.mean):.1f} points more often{f' than {worse}' if row.slice == 'all' else ''}"
         clauses.append(f"{better} is right {more}{_interval(row)}, {n} seeds")
     else:
         clauses.append(f"{verdict}: {_reason(row, better, rows)}")

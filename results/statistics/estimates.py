@@ -51,9 +51,6 @@ class Estimate:
     """why there is no interval, or of which kind it is; '' for the usual one across seeds"""
 
 
-# --- shares and means -------------------------------------------------------------------------------------------------
-
-
 @lru_cache(maxsize=2**14)  # the same few seeds, slice after slice
 def wilson(correct: int, total: int) -> Estimate:
     """Share right of one trained model, with the Wilson score interval over items (Wilson 1927).
@@ -145,9 +142,6 @@ def _cut(estimate: Estimate, least: float, most: float) -> Estimate:
     return replace(estimate, low=max(least, estimate.low), high=min(most, estimate.high))
 
 
-# --- tests ------------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, kw_only=True)
 class PairedDifference:
     """One architecture against another over the seeds that both have."""
@@ -235,9 +229,6 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
         largest = max(largest, min(1.0, (len(ps) - rank) * p))
         adjusted[place] = largest
     return adjusted
-
-
-# --- how fast ---------------------------------------------------------------------------------------------------------
 
 
 def median_reached(amounts: Sequence[float | None]) -> float:

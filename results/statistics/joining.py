@@ -6,9 +6,6 @@ from bench.results.records.run import RunFolder
 from bench.results.statistics.comparable import NotComparable
 from bench.results.statistics.scores import Scores
 
-VERSIONS = ("version", "torch")
-"""Of the plan's settings: what trained the models."""
-
 
 def join_runs(runs: list[RunFolder]) -> tuple[list[Scores], list[str]]:
     """The runs in groups whose cells may stand in one table, and why there is more than one group, a line each.
@@ -44,23 +41,15 @@ def join_runs(runs: list[RunFolder]) -> tuple[list[Scores], list[str]]:
 
 def _difference(one: RunFolder, other: RunFolder) -> str:
     """Why no cell of one may stand beside a cell of the other; '' where they may."""
-    for what, mine, theirs in (
-        ("suite", _suite(one), _suite(other)),
-        ("content of the suite", one.plan.suite.hash, other.plan.suite.hash),
-        ("test problems (test_hash)", one.plan.test_hash, other.plan.test_hash),
-        *(
-            (f"version of {'arithbench' if key == 'version' else key}", _setting(one, key), _setting(other, key))
-            for key in VERSIONS
-        ),
-    ):
-        if mine != theirs:
-            return f"other {what}, {mine} and {theirs}"
-    return ""
-
-
-def _suite(run: RunFolder) -> str:
-    return f"{run.plan.suite.name} version {run.plan.suite.version}"
-
-
-def _setting(run: RunFolder, key: str) -> object:
-    return getattr(run.plan.settings, key)
+    mine, theirs = (
+        {
+            "suite": f"{plan.suite.name} version {plan.suite.version}",
+            "content of the suite": plan.suite.hash,
+            "test problems (test_hash)": plan.test_hash,
+            "version of arithbench": plan.settings.version,
+            "version of torch": plan.settings.torch,
+        }
+        for plan in (one.plan, other.plan)
+    )
+    differing = [f"other {what}, {mine[what]} and {theirs[what]}" for what in mine if mine[what] != theirs[what]]
+    return differing[0] if differing else ""

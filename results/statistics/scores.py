@@ -39,8 +39,6 @@ class Scores:
         """of the first run: suite and strata are those of all"""
         self.planned: dict[str, list[int]] = {}
         """architecture -> seeds, both in the order of the plans"""
-        self.records: list[Record] = []
-        """of the finished cells, seed within architecture; `architecture` is the name that tables show"""
         self._home: dict[tuple[str, int], tuple[RunFolder, Record]] = {}
         self._lacking: dict[tuple[str, int], tuple[str, str]] = {}
         for run in runs:
@@ -48,11 +46,12 @@ class Scores:
         self.unfinished = [(*cell, *why) for cell, why in self._lacking.items() if cell not in self._home]
         """(architecture, seed, status, reason) of the cells that failed or are broken, and of those not run yet, for
         no reason"""
-        self.records.sort(key=lambda record: list(self.planned).index(record.architecture))
+        order = list(self.planned)
+        self._home = dict(sorted(self._home.items(), key=lambda home: order.index(home[0][0])))
+        self.records = [replace(record, architecture=name) for (name, _), (_, record) in self._home.items()]
+        """of the finished cells, seed within architecture; `architecture` is the name that tables show"""
         check_comparable(self.records)
-        self.predictions = {
-            (record.architecture, record.seed): self._read(record, RunFolder.predictions) for record in self.records
-        }
+        self.predictions = {cell: run.predictions(record) for cell, (run, record) in self._home.items()}
         self.diverged = [
             (name, seed)
             for name, seed, status, _ in self.unfinished
@@ -88,7 +87,6 @@ class Scores:
                     self._lacks(name, seed, record.status, record.reason)
                 else:
                     self._home[name, seed] = run, record
-                    self.records.append(replace(record, architecture=name))
 
     def _lacks(self, name: str, seed: int, status: str, reason: str) -> None:
         """Of two runs that hold a cell without a result, the first that tried it tells why."""
@@ -108,13 +106,10 @@ class Scores:
             return architecture
         return f"{architecture} ({_ends(folders)[settings.index(settings_of(run, architecture))]})"
 
-    def _read(self, record: Record, read: Callable[[RunFolder, Record], pd.DataFrame]) -> pd.DataFrame:
-        return read(*self._home[record.architecture, record.seed])
-
     @cached_property
     def curves(self) -> dict[tuple[str, int], pd.DataFrame]:
         """(architecture, seed) -> the rows of curve.csv."""
-        return {(record.architecture, record.seed): self._read(record, RunFolder.curve) for record in self.records}
+        return {cell: run.curve(record) for cell, (run, record) in self._home.items()}
 
     @cached_property
     def architectures(self) -> list[str]:

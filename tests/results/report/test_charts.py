@@ -18,11 +18,10 @@ from bench.results.records.run import open_run
 from bench.results.report.charts import curves as module
 from bench.results.report.charts.chart import Chart
 from bench.results.report.charts.curves import curve_frame, performance_profile
-from bench.results.report.charts.run import charts
 from bench.results.report.charts.style import styles_of, theme
 from bench.results.report.charts.trade_offs import pareto_front
 from bench.results.report.contents import Contents, Part, contents
-from bench.results.report.html import VEGA_LITE
+from bench.results.report.html import VEGA_LITE, charts
 from bench.results.statistics.scores import Scores
 
 NAMES = [
@@ -33,7 +32,7 @@ NAMES = [
 
 def _drawn(part: Part) -> dict[str, Chart]:
     styles = styles_of(list(part.scores.planned))
-    return {chart.name: chart for chart in charts(part.scores, part.comparisons, part.errors, styles)}
+    return {chart.name: chart for chart in charts(part, styles)}
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +209,7 @@ def test_a_caption_names_the_intervals_that_are_drawn(
 def test_the_bound_is_as_tall_as_the_rows_of_its_own_part() -> None:
     [part] = contents([open_run(PUBLISHED / "forms" / "addition3")]).parts
     many = styles_of([*part.scores.planned, *map(str, range(20))])
-    chart = next(iter(charts(part.scores, part.comparisons, part.errors, many)))
+    chart = next(iter(charts(part, many)))
     [tick] = [layer for layer in chart.specification()["layer"] if layer["mark"]["type"] == "tick"]
     assert tick["mark"]["height"] == 18
 
