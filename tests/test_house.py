@@ -21,6 +21,22 @@ SETUPTOOLS = PYPROJECT["tool"]["setuptools"]
 PACKAGE_FOLDERS = {name: ROOT / folder for name, folder in SETUPTOOLS["package-dir"].items()}
 
 SEALED = ("bench.architectures", "bench.datasets", "bench.results")  # rooms that know only themselves
+ROOMS = {
+    "bench.planning": {"bench.plan"},
+    "bench.running": {"bench.planning", "bench.plan"},
+    "bench.asking": {"bench.running", "bench.plan"},
+    "bench.tuning": {"bench.planning", "bench.running"},
+    "bench.verifying": {"bench.planning", "bench.running", "bench.asking", "bench.plan"},
+    "bench.speed": {"bench.planning", "bench.running", "bench.plan"},
+    "bench.sharing": {"bench.asking"},
+    "bench.serving": {"bench.asking"},
+    "bench.plan": {"bench.planning"},
+    "bench.results.records": set(),
+    "bench.results.statistics": {"bench.results.records"},
+    "bench.results.report": {"bench.results.records", "bench.results.statistics"},
+}
+"""Room -> the other rooms of this table that it may import. All of `bench` may import all of `bench.results`."""
+COMMANDS = ("bench.cli", "bench.api")  # what people call; nothing below imports it
 EXPORTED = ("bench.sharing.exported",)  # copied to where transformers is at hand; nothing of the program imports it
 BARE = ("architectures", "datasets", "results")  # names that are free for other packages, inside as outside
 UNPICKLERS = ("pickle", "_pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve")
@@ -99,11 +115,17 @@ def within(name: str, *packages: str) -> bool:
 def violations(source: str, package: str) -> list[str]:
     """The house rules that a module of `package` breaks, one line each, as `3: datasets is another package`."""
     tree = ast.parse(source)
+    own = next((one for one in ROOMS if within(package, one)), None)
     room = next((sealed for sealed in SEALED if within(package, sealed)), None)
     found = []
     for name, line, lazy in imports(tree, package):
         top = name.partition(".")[0]
-        if top in BARE:
+        other = next((one for one in ROOMS if within(name, one)), None)
+        if package not in ("bench", "bench.cli", "tests") and within(name, *COMMANDS):
+            found.append(f"{line}: {package} may not import {name}")
+        elif own and other and other not in {own, *ROOMS[own]} and (room or not within(other, "bench.results")):
+            found.append(f"{line}: {own} may not import {other}")
+        elif top in BARE:
             found.append(f"{line}: {top} is another package's name, ours is bench.{top}")
         elif package == "tests":
             continue
@@ -169,6 +191,12 @@ def test_module_keeps_the_rules(package: str, path: Path) -> None:
         ("bench.architectures", "from bench import results"),
         ("bench.architectures", "from .. import datasets"),
         ("bench.architectures", "from ..cli import main"),
+        ("bench.planning", "from bench.cli.run import run_command"),
+        ("bench.running", "from bench.api import run"),
+        ("bench.planning", "from bench.running.training import train"),
+        ("bench.running", "def f():\n    from bench.asking.models import trained_models"),
+        ("bench.results.records", "from bench.results.report.table import Table"),
+        ("bench.results.statistics", "import bench.results.report.html"),
         ("bench.datasets", "import bench"),
         ("bench.datasets", "from bench import __version__"),
         ("bench.datasets", "from ..budget import Budget"),

@@ -19,14 +19,13 @@ from bench.datasets.suites import Suite
 from bench.errors import UserError, suggest
 from bench.numerics import as_in_a_cell
 from bench.plan import sequence_spec, suite_of
-from bench.results.records.files import CELL_REMEDY, BadFile
+from bench.results.files import CELL_REMEDY, BadFile
 from bench.results.records.plan import PLAN
-from bench.results.records.record import RECORD, Record, verify_files
+from bench.results.records.record import RECORD, WEIGHTS, Record, verify_files
 from bench.results.records.run import RunFolder, cell_directory, open_run
 from bench.running.evaluation import Answered, answer
 from bench.running.training import autocast
 
-WEIGHTS = "model.safetensors"
 ELSEWHERE = "what it was trained from must be where its command said: go to the folder that the run was made in"
 
 Seeds = Literal["all", "lowest"] | tuple[int, ...]

@@ -9,7 +9,7 @@ def check_command(options: RunOptions) -> None:
     from bench.errors import UserError, reason_of
     from bench.planning.amounts import parse_budget, short_count
     from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
-    from bench.planning.estimate import training_seconds
+    from bench.running.estimate import training_seconds
     from bench.running.run_folder import refuse_difference
 
     plan = decide(options, command="check")

@@ -57,7 +57,7 @@ def _suites(_: str | None) -> list[dict[str, Any]]:
 
 
 def _runs(_: str | None) -> list[dict[str, Any]]:
-    from bench.results.records.files import BadFile
+    from bench.results.files import BadFile
     from bench.results.records.plan import PLAN
     from bench.results.records.run import open_run
 

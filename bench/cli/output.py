@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bench.results.records.files import printable
+from bench.results.files import printable
 
 if TYPE_CHECKING:
     from bench.results.records.run import RunFolder

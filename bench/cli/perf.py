@@ -183,7 +183,7 @@ def _growth(plan: Plan, setting: Setting, rounds: int, show: Show) -> list[dict[
 
 
 def _write(found: list[dict[str, Any]], growth: bool, directory: Path) -> None:
-    from bench.results.records.files import write_json
+    from bench.results.files import write_json
     from bench.results.report.charts import speed as speed_charts
     from bench.results.report.html import write_picture
 

@@ -35,7 +35,7 @@ def run_command(
     from bench.cli.output import console
     from bench.errors import UserError
     from bench.planning.amounts import parse_names
-    from bench.results.records.files import BadFile
+    from bench.results.files import BadFile
     from bench.results.records.run import open_run
     from bench.results.report.contents import contents
     from bench.results.report.terminal import print_report

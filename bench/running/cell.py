@@ -89,7 +89,7 @@ def run_cell(cell: PlannedCell, send: Send, stop: Stop = lambda: False) -> None:
     already, since another process was quicker, is let alone.
     """
     from bench.locks import Held, holding
-    from bench.results.records.files import delete_halves
+    from bench.results.files import delete_halves
     from bench.results.records.record import RECORD
     from bench.running.checkpoints import delete_checkpoints
     from bench.running.training import Stopped
@@ -128,7 +128,7 @@ def _outcome(
     import torch
 
     from bench.numerics import as_in_a_cell
-    from bench.results.records.files import write_text
+    from bench.results.files import write_text
     from bench.running.training import Diverged, Stopped
 
     try:
@@ -150,8 +150,8 @@ def write_outcome(cell: PlannedCell, outcome: dict[str, Any]) -> None:
     """Write the record of a cell; figures that `outcome` lacks are None."""
     from bench import machine
     from bench.numerics import repeats
+    from bench.results.files import sha256_of
     from bench.results.records import record as records
-    from bench.results.records.files import sha256_of
     from bench.running.checkpoints import PATTERN
 
     settings, directory = cell.plan.settings, cell.directory
@@ -326,11 +326,10 @@ def _train_and_evaluate(cell: PlannedCell, send: Send, stop: Stop) -> dict[str, 
     from safetensors.torch import save
 
     from bench import machine
-    from bench.asking.models import WEIGHTS
+    from bench.results.files import write_bytes
     from bench.results.records.curves import write_curve
-    from bench.results.records.files import write_bytes
     from bench.results.records.predictions import write_predictions
-    from bench.results.records.record import had_the_machine
+    from bench.results.records.record import WEIGHTS, had_the_machine
     from bench.running.checkpoints import ready_to_save
     from bench.running.evaluation import answer, predictions, state_bytes
 

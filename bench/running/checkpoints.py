@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from bench.results.records.files import BadFile, write_bytes
+from bench.results.files import BadFile, write_bytes
 
 PATTERN = "checkpoint-*.safetensors"
 KEPT = 2

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from bench.errors import UserError
 from bench.locks import RUN_LOCK, holding, writing_tables
-from bench.results.records.files import BadFile
+from bench.results.files import BadFile
 from bench.results.records.plan import PLAN, Plan, write_plan
 from bench.results.records.run import open_run
 

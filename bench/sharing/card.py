@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from bench.architectures.pretrained import Pretrained
-from bench.asking.models import WEIGHTS, TrainedModel
+from bench.asking.models import TrainedModel
 from bench.datasets.writing.tokenizers import PAD
+from bench.results.records.record import WEIGHTS
 from bench.results.records.run import RunFolder
 from bench.results.report.markdown import blocks_of
 from bench.results.report.table import Table

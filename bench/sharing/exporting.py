@@ -24,11 +24,12 @@ from bench import __version__, architectures
 from bench.architectures import Architecture, Autoregressive, MaskedInfilling
 from bench.architectures.base import Kind
 from bench.architectures.pretrained import Pretrained
-from bench.asking.models import WEIGHTS, TrainedModel, trained_models
+from bench.asking.models import TrainedModel, trained_models
 from bench.datasets.writing.forms import TEXTS, WORKINGS_END
 from bench.datasets.writing.tokenizers import DIGITS, SPECIAL, BytePair
 from bench.errors import UserError
-from bench.results.records.files import write_text
+from bench.results.files import write_text
+from bench.results.records.record import WEIGHTS
 from bench.results.records.run import RunFolder, open_run
 from bench.sharing.card import model_card
 

@@ -31,7 +31,7 @@ from bench.planning.amounts import Budget, parse_budget
 from bench.planning.decide import Shared, decide_shared
 from bench.planning.options import RunOptions, TuneOptions
 from bench.planning.settings import Tuned, field_names
-from bench.results.records.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
+from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
 from bench.running.cell import Job, PlannedCell, run_trial
 from bench.running.engine import death, run_tasks
 from bench.running.run_folder import holds, make_folder, refuse_other_settings

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bench.errors import UserError
-from bench.results.records.files import write_text
+from bench.results.files import write_text
 from bench.running.training import CURVE_POINTS
 
 if TYPE_CHECKING:

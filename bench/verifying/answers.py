@@ -10,11 +10,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from bench.asking.models import WEIGHTS
 from bench.datasets import properties
 from bench.datasets.writing.encoding import Encoded
 from bench.datasets.writing.tokenizers import EOS
 from bench.results.records.predictions import PREDICTIONS
+from bench.results.records.record import WEIGHTS
 from bench.running.evaluation import Answered, digits_right, state_bytes
 from bench.verifying.cell import Cell, Wrong, and_more, ask, problem_of, short
 from bench.verifying.expected import Expected

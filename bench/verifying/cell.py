@@ -11,8 +11,8 @@ import torch
 from bench.architectures import Architecture
 from bench.asking.models import as_in_its_cell, load_model
 from bench.datasets.writing.encoding import Encoded
+from bench.results.files import BadFile
 from bench.results.records.curves import read_curve
-from bench.results.records.files import BadFile
 from bench.results.records.plan import PlannedArchitecture
 from bench.results.records.predictions import read_predictions
 from bench.results.records.record import Record

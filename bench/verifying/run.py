@@ -19,17 +19,16 @@ from typing import Any
 import pandas as pd
 
 from bench import architectures, machine
-from bench.asking.models import WEIGHTS
 from bench.datasets.suites import load_suite, suite_names
 from bench.errors import UserError
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import strata_of
+from bench.results.files import BadFile, verify_checksum
 from bench.results.records.baselines import BASELINES
 from bench.results.records.collect import CELLS, RESULTS, cells_frame, results_frame
-from bench.results.records.files import BadFile, verify_checksum
 from bench.results.records.plan import PLAN, REMEDY, Plan, parse_plan, read_plan_content
 from bench.results.records.predictions import PREDICTIONS
-from bench.results.records.record import RECORD, Record, read_record, verify_files
+from bench.results.records.record import RECORD, WEIGHTS, Record, read_record, verify_files
 from bench.results.records.run import cell_directory
 from bench.running.baselines import baseline_frame
 from bench.running.cell import Job, PlannedCell, run_cell

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.asking.models import WEIGHTS
 from bench.plan import sequence_spec
 from bench.planning.amounts import Budget, parse_budget
 from bench.planning.settings import TrainingSettings, tuned_for
 from bench.planning.sizing import TOLERANCE
-from bench.results.records.record import BUDGET_UNITS, had_the_machine
+from bench.results.records.record import BUDGET_UNITS, WEIGHTS, had_the_machine
 from bench.running.optimizers import factor_of_step
 from bench.running.training import CURVE_POINTS, WARMUP_STEPS
 from bench.verifying.answers import MOST_EXCESS, excess_on_test, unsure

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.results.records.files import write_text
+from bench.results.files import write_text
 from bench.results.records.slices import RESULT_COLUMNS, SLICES
 from bench.results.records.typed_csv import as_typed, check_values, parse_columns, read_frame
 

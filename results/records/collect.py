@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.results.records.files import write_text
+from bench.results.files import write_text
 from bench.results.records.predictions import PREDICTIONS
 from bench.results.records.record import Record
 from bench.results.records.run import open_run

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.results.records.files import write_text
+from bench.results.files import write_text
 from bench.results.records.typed_csv import Column, as_typed, parse_columns, read_frame
 
 CURVE = "curve.csv"

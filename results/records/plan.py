@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bench.results.records.files import BadFile, read_checked_json, verify_checksum, write_checked_json
+from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json
 
 SCHEMA_VERSION: Literal[2] = 2
 """Version of run.json and record.json; figures are comparable only within one."""

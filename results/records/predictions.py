@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.results.records.files import write_bytes
+from bench.results.files import write_bytes
 from bench.results.records.typed_csv import Column, as_typed, check_values, parse_columns, read_frame
 
 PREDICTIONS = "predictions.csv.gz"

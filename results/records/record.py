@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, PlainValidator, ValidationError
 from pydantic.dataclasses import dataclass
 
-from bench.results.records.files import BadFile, read_checked_json, sha256_of, verify_checksum, write_checked_json
+from bench.results.files import BadFile, read_checked_json, sha256_of, verify_checksum, write_checked_json
 from bench.results.records.plan import MOST, first_mistake, verify_schema
 
 RECORD = "record.json"
+WEIGHTS = "model.safetensors"
 
 BUDGET_UNITS = {
     "examples": "examples",

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench.results.files import BadFile
 from bench.results.records.curves import CURVE, read_curve
-from bench.results.records.files import BadFile
 from bench.results.records.plan import PLAN, Plan, read_plan
 from bench.results.records.predictions import PREDICTIONS, read_predictions
 from bench.results.records.record import RECORD, Record, read_record, verify_files

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from bench.results.records.files import CELL_REMEDY, BadFile
+from bench.results.files import CELL_REMEDY, BadFile
 
 
 class Column(NamedTuple):

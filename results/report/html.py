@@ -9,7 +9,7 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, StrictUndefined
 
-from bench.results.records.files import write_bytes
+from bench.results.files import write_bytes
 from bench.results.records.run import RunFolder
 from bench.results.report.charts.accuracy import error_anatomy, exact_match, heat_maps
 from bench.results.report.charts.chart import Chart

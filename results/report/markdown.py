@@ -1,6 +1,6 @@
 """A report as Markdown."""
 
-from bench.results.records.files import printable
+from bench.results.files import printable
 from bench.results.report.contents import ACROSS, Contents
 from bench.results.report.table import Table
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from bench.results.files import printable
 from bench.results.records.collect import CELLS, RESULTS
-from bench.results.records.files import printable
 from bench.results.records.run import RunFolder
 from bench.results.report.contents import ACROSS, Contents
 from bench.results.report.table import Table

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
-from bench.results.records.files import write_text
+from bench.results.files import write_text
 from bench.results.report.contents import ACROSS, Contents
 from bench.results.report.latex import latex
 from bench.results.report.markdown import markdown

@@ -11,8 +11,8 @@ import pandas as pd
 import plans
 import pytest
 
+from bench.results.files import sha256_of
 from bench.results.records.curves import CURVE, write_curve
-from bench.results.records.files import sha256_of
 from bench.results.records.plan import SCHEMA_VERSION, Plan, PlannedStratum, write_plan
 from bench.results.records.predictions import COLUMNS, PREDICTIONS, write_predictions
 from bench.results.records.record import Record, write_record

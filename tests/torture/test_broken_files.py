@@ -17,9 +17,9 @@ import mutations
 import pytest
 import torch
 
+from bench.results.files import BadFile, checksum
 from bench.results.records.baselines import read_baselines
 from bench.results.records.curves import read_curve
-from bench.results.records.files import BadFile, checksum
 from bench.results.records.plan import PLAN, parse_plan, read_plan_content
 from bench.results.records.predictions import read_predictions
 from bench.results.records.record import read_record

@@ -14,13 +14,14 @@ from mutations import last_byte_changed
 
 from bench.architectures import registry
 from bench.asking.expression import ask, read_problem
-from bench.asking.models import WEIGHTS, TrainedModel, trained_models
+from bench.asking.models import TrainedModel, trained_models
 from bench.datasets.problems import Problems
 from bench.datasets.suites import load_suite
 from bench.datasets.writing.tokenizers import EOS, PAD
 from bench.errors import UserError
 from bench.results.records.curves import CURVE
 from bench.results.records.predictions import read_predictions
+from bench.results.records.record import WEIGHTS
 from bench.results.records.run import cell_directory
 from bench.running.evaluation import predictions
 

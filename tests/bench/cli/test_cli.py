@@ -379,7 +379,7 @@ def test_check_measures_the_size_that_is_matched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bench.planning.estimate.training_seconds", lambda *_: 1.0)
+    monkeypatch.setattr("bench.running.estimate.training_seconds", lambda *_: 1.0)
     status, out, _ = call(capsys, monkeypatch, "check", "--arch", "switch", "--match", "active", "--suite", "addition3")
     assert status == 0
     assert re.search(r"switch +\d+,\d+ +[+-]\d\.\d\d% +\d", out)
@@ -392,7 +392,7 @@ def test_check_says_in_one_line_what_cannot_run_here(
         raise MemoryError
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bench.planning.estimate.training_seconds", fail)
+    monkeypatch.setattr("bench.running.estimate.training_seconds", fail)
     status, out, err = call(capsys, monkeypatch, "check", "--arch", "lstm", "--suite", "addition3")
     assert (status, out, err) == (2, "", "bench: lstm: cannot run here: no memory left\n")
 

@@ -12,9 +12,9 @@ import pytest
 from plans import make_plan
 
 from bench.__main__ import main
+from bench.results.files import sha256_of
 from bench.results.records.curves import COLUMNS as CURVE_COLUMNS
 from bench.results.records.curves import CURVE, write_curve
-from bench.results.records.files import sha256_of
 from bench.results.records.plan import SCHEMA_VERSION, read_plan, write_plan
 from bench.results.records.predictions import COLUMNS, PREDICTIONS, write_predictions
 from bench.results.records.record import Record, write_record

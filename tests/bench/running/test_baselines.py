@@ -11,8 +11,8 @@ from bench.datasets.suites import Suite
 from bench.locks import TABLES_LOCK, holding
 from bench.planning.decide import decide
 from bench.planning.options import RunOptions
+from bench.results.files import BadFile
 from bench.results.records.baselines import BASELINES, read_baselines
-from bench.results.records.files import BadFile
 from bench.results.records.plan import Plan
 from bench.running import baselines as module
 from bench.running.baselines import baseline_frame, complete_baselines

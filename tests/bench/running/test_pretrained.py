@@ -22,7 +22,6 @@ from bench.asking.expression import ask, read_problem
 from bench.asking.models import trained_models
 from bench.errors import UserError
 from bench.planning.decide import decide, decide_shared, left_out, left_out_lines
-from bench.planning.estimate import training_seconds
 from bench.planning.options import RunOptions
 from bench.results.records.collect import collect
 from bench.results.records.curves import read_curve
@@ -36,6 +35,7 @@ from bench.results.statistics.comparable import held_equal
 from bench.results.statistics.pretrained import MAY_HAVE_MET
 from bench.running.cell import PlannedCell, run_cell
 from bench.running.checkpoints import PATTERN
+from bench.running.estimate import training_seconds
 from bench.verifying.run import verify_run
 
 

@@ -22,7 +22,7 @@ from places import ROOT
 from bench.locks import Held, holding
 from bench.planning.decide import decide
 from bench.planning.options import RunOptions
-from bench.results.records.files import BadFile
+from bench.results.files import BadFile
 from bench.results.records.plan import Plan
 from bench.results.records.record import RECORD, read_record
 from bench.running.cell import ERROR, LOCK, PlannedCell, run_cell, write_outcome

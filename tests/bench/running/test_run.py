@@ -26,9 +26,9 @@ from bench.errors import UserError
 from bench.locks import holding
 from bench.planning.decide import decide
 from bench.planning.options import RunOptions
+from bench.results.files import write_bytes, write_checked_json
 from bench.results.records import record as records
 from bench.results.records.collect import collect
-from bench.results.records.files import write_bytes, write_checked_json
 from bench.results.records.plan import PLAN, Plan
 from bench.results.records.run import cell_directory, open_run
 from bench.running.cell import LOCK, Job, PlannedCell, run_cell

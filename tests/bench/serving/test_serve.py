@@ -26,10 +26,11 @@ from werkzeug.test import TestResponse
 
 from bench import __version__
 from bench.asking.expression import ask, read_problem
-from bench.asking.models import WEIGHTS, TrainedModel, trained_models
+from bench.asking.models import TrainedModel, trained_models
 from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
 from bench.errors import UserError
+from bench.results.records.record import WEIGHTS
 from bench.results.report.tables.replies import Reply, Symbol
 from bench.serving import server as serving
 from bench.serving.asker import Asker

@@ -22,15 +22,15 @@ from tiny import suite_of
 
 from bench import architectures
 from bench.architectures import Architecture, Autoregressive, MaskedInfilling
-from bench.asking.models import WEIGHTS, TrainedModel, trained_models
+from bench.asking.models import TrainedModel, trained_models
 from bench.datasets.drawing.stream import Stream
 from bench.datasets.suites import Suite
 from bench.errors import UserError
 from bench.plan import sequence_spec
-from bench.results.records.files import sha256_of
+from bench.results.files import sha256_of
 from bench.results.records.plan import write_plan
 from bench.results.records.predictions import PREDICTIONS, write_predictions
-from bench.results.records.record import RECORD, write_record
+from bench.results.records.record import RECORD, WEIGHTS, write_record
 from bench.results.records.run import cell_directory, open_run
 from bench.sharing import exporting
 from bench.sharing.exporting import auto_class, chosen_model, export, sources

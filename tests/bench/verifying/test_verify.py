@@ -21,7 +21,6 @@ from safetensors.torch import load_file, save_file
 
 from bench import architectures
 from bench.architectures import Batch
-from bench.asking.models import WEIGHTS
 from bench.cli.verify import verify_command
 from bench.datasets.suites import Suite
 from bench.errors import UserError
@@ -29,12 +28,12 @@ from bench.plan import config_of, sequence_spec
 from bench.planning.decide import decide
 from bench.planning.options import RunOptions
 from bench.planning.sizing import count_flops
+from bench.results.files import BadFile, sha256_of, write_checked_json
 from bench.results.records.collect import collect
 from bench.results.records.curves import CURVE, read_curve, write_curve
-from bench.results.records.files import BadFile, sha256_of, write_checked_json
 from bench.results.records.plan import PLAN, Settings, hash_of_plan, read_plan
 from bench.results.records.predictions import PREDICTIONS, read_predictions, write_predictions
-from bench.results.records.record import RECORD, Record, read_record
+from bench.results.records.record import RECORD, WEIGHTS, Record, read_record
 from bench.results.records.run import cell_directory
 from bench.running.engine import run_plan
 from bench.running.evaluation import answer

@@ -3,9 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.results.files import BadFile
 from bench.results.records.baselines import BASELINES, read_baselines, write_baselines
 from bench.results.records.collect import results_frame
-from bench.results.records.files import BadFile
 
 
 @pytest.fixture

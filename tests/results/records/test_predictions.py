@@ -4,8 +4,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from bench.results.files import BadFile
 from bench.results.records.curves import read_curve, write_curve
-from bench.results.records.files import BadFile
 from bench.results.records.predictions import read_predictions, write_predictions
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from bench.results.files import BadFile, checksum, sha256_of, write_json
 from bench.results.records import record as records
-from bench.results.records.files import BadFile, checksum, sha256_of, write_json
 from bench.results.records.plan import first_mistake
 from bench.results.records.record import Record
 

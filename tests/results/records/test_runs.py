@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from bench.results.files import BadFile, write_checked_json
 from bench.results.records.collect import collect
-from bench.results.records.files import BadFile, write_checked_json
 from bench.results.records.plan import PLAN, Plan, read_plan, write_plan
 from bench.results.records.record import Record
 from bench.results.records.run import cell_directory, open_run

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.results.records import files
+from bench.results import files
 
 
 def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
