@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.asking.expression import ask, read_problem
 from bench.asking.models import trained_models
 from bench.datasets.suites import described
-from bench.errors import UserError, suggest
+from bench.errors import UserError, suggest, user_errors
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
 from bench.planning.options import RunOptions
@@ -45,12 +45,10 @@ class Run:
     """
 
     def __init__(self, directory: str | Path) -> None:
-        try:
+        with user_errors():
             self._folder = open_run(Path(directory))
             for broken in self._folder.broken.values():
                 raise broken
-        except ValueError as error:
-            raise UserError(str(error)) from None
         self.directory = self._folder.directory
         self.plan: Plan = self._folder.plan
         """run.json: everything that was decided before anything trained"""
@@ -92,10 +90,8 @@ class Run:
         Raises:
             UserError: one of them has no finished cell, or they have no seed in common.
         """
-        try:
+        with user_errors():
             return compare(Scores(self._folder), one, other)
-        except ValueError as error:
-            raise UserError(str(error)) from None
 
     def text(self) -> str:
         """All tables, as a terminal shows them."""
@@ -119,15 +115,14 @@ class Run:
         """One answer of each trained model, beside the right one: a row a model.
 
         expression: such as "-12*7" or "What is 3 plus 4?". arch: some architectures of the run, all if None. seeds: of
-        each architecture, the lowest finished one if None.
+        each architecture, the lowest finished one if None. A module that the plan names is not imported for it, since a
+        run may come from anywhere: `bench.architectures.load_plugin` does that.
 
         Raises:
             UserError: the expression cannot be read or written, or there is no such model.
         """
         names = None if arch is None else tuple([arch] if isinstance(arch, str) else arch)
-        models = trained_models(
-            self.directory, names, "lowest" if seeds is None else tuple(seeds), tuple(self.plan.plugins)
-        )
+        models = trained_models(self.directory, names, "lowest" if seeds is None else tuple(seeds))
         return pd.DataFrame([asdict(reply) for reply in ask(models, read_problem(expression))])
 
 

@@ -1,10 +1,21 @@
 """What a user did wrong, or what the machine denied: one line, no traceback, exit status 2."""
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
     """Its text is one line: what was given, the rule it breaks, and the remedy."""
+
+
+@contextmanager
+def user_errors(kind: type[Exception] = ValueError) -> Iterator[None]:
+    """A context in which errors of a kind are what the user did wrong."""
+    try:
+        yield
+    except kind as error:
+        raise UserError(str(error)) from None
 
 
 def reason_of(error: BaseException) -> str:

@@ -16,7 +16,7 @@ from bench import architectures, machine
 from bench.architectures import Architecture
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
-from bench.errors import UserError, suggest
+from bench.errors import UserError, suggest, user_errors
 from bench.numerics import as_in_a_cell
 from bench.plan import sequence_spec, suite_of
 from bench.results.files import CELL_REMEDY, BadFile
@@ -61,20 +61,16 @@ class TrainedModel:
             return self.model.likelihoods(prompt, torch.from_numpy(ids)).double().numpy()
 
 
-def trained_models(
-    directory: Path, names: tuple[str, ...] | None = None, seeds: Seeds = "all", plugins: tuple[str, ...] = ()
-) -> list[TrainedModel]:
+def trained_models(directory: Path, names: tuple[str, ...] | None = None, seeds: Seeds = "all") -> list[TrainedModel]:
     """The finished models of a run, in the order of its plan: of `names` (None is all architectures) and `seeds`.
 
-    Weights are those that the records have the SHA-256 of. Modules that a plan names are not imported unasked, since a
-    run may come from anywhere: `plugins` are.
+    Weights are those that the records have the SHA-256 of. Modules that a plan names are not imported, since a run may
+    come from anywhere: whoever trusts them has called `load_plugins`.
 
     Raises:
         UserError: the folder is no run, a file of it is missing or broken, or there is no such model.
     """
-    try:
-        for module in plugins:
-            architectures.load_plugin(module)
+    with user_errors():
         run = open_run(directory)
         suite = _suite(run)
         return [
@@ -83,8 +79,6 @@ def trained_models(
             )
             for record in _chosen(run, names, seeds)
         ]
-    except ValueError as error:
-        raise UserError(str(error)) from None
 
 
 def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:

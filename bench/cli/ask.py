@@ -43,14 +43,15 @@ def ask_command(
     from bench.asking.models import trained_models
     from bench.cli.output import console, print_json
     from bench.planning.amounts import parse_chosen_seeds, parse_names
+    from bench.planning.options import load_plugins
     from bench.results.report.tables.replies import reply_table
     from bench.results.report.terminal import print_tables
 
     names = None if arch is None else parse_names(arch, "--arch")
     seeds = "lowest" if seed is None else parse_chosen_seeds(seed)
-    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
+    load_plugins(plugin)
     problem = read_problem(expression)
-    models = trained_models(run, names, seeds, plugins)
+    models = trained_models(run, names, seeds)
     ask(models, problem)  # the first answer in a process pays for waking the machine, which says nothing of the model
     replies = ask(models, problem)
     if json:

@@ -23,7 +23,7 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: bool = False) ->
     from dataclasses import asdict
 
     from bench.cli.output import console, name_broken, print_json
-    from bench.errors import UserError, suggest
+    from bench.errors import UserError, suggest, user_errors
     from bench.planning.amounts import parse_names
     from bench.results.records.run import open_run
     from bench.results.report.tables.comparison import differences, trained_models
@@ -35,7 +35,7 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: bool = False) ->
     names = parse_names(arch, "--arch")
     if len(names) != 2:
         raise UserError(f"--arch '{arch}': expected two architectures, such as lstm,transformer")
-    try:
+    with user_errors():
         opened = [open_run(path) for path in (run, *runs)]
         status = name_broken(opened)
         groups, reasons = join_runs(opened)
@@ -52,8 +52,6 @@ def compare_command(run: Path, /, *runs: Path, arch: str, json: bool = False) ->
         if len(groups) > 1:
             print(f"bench: compared is what {_listed(*(one.directory for one in scores.runs))} hold", file=sys.stderr)
         comparison = compare(scores, *names)
-    except ValueError as error:
-        raise UserError(str(error)) from None
     if json:
         pair = {"architectures": list(names)}
         rows = [{"table": "across seeds"} | pair | asdict(row) for row in comparison.rows]

@@ -43,7 +43,7 @@ def data_command(
     from bench.cli.output import print_csv, print_json, print_listing
     from bench.datasets.drawing.stream import BLOCK
     from bench.datasets.suites import load_suite
-    from bench.errors import UserError
+    from bench.errors import UserError, user_errors
     from bench.planning.amounts import parse_count
 
     if n < 1:
@@ -53,7 +53,7 @@ def data_command(
     if json and csv:
         raise UserError("--json and --csv: take one of them")
     limit = parse_count(training_problems, "--training-problems") if training_problems else None
-    try:
+    with user_errors():
         chosen = load_suite(suite)
         limit = chosen.defaults.training_problems if limit is None else limit
         if split == "train":
@@ -62,8 +62,6 @@ def data_command(
             problems = type(blocks[0]).join(blocks).rows(slice(n))
         else:
             problems = chosen.evaluation_set(split).problems
-    except ValueError as error:
-        raise UserError(str(error)) from None
     if len(problems) < n:
         print(f"bench: the {split} set of {chosen.name} has {len(problems):,} problems; all are shown", file=sys.stderr)
     rows = _rows(chosen, problems.rows(slice(n)), split)

@@ -44,16 +44,17 @@ def eval_command(
     from bench.datasets.problem_files import read_outside
     from bench.errors import UserError
     from bench.planning.amounts import parse_chosen_seeds, parse_names
+    from bench.planning.options import load_plugins
     from bench.results.statistics.pretrained import is_pretrained
 
     names = None if arch is None else parse_names(arch, "--arch")
     seeds = parse_chosen_seeds(seed)
-    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
+    load_plugins(plugin)
     try:
         outside = read_outside(data, layout)
     except ValueError as error:
         raise UserError(f"--data {error}") from None
-    models = trained_models(run, names, seeds, plugins)
+    models = trained_models(run, names, seeds)
     scored = evaluate(outside, models)
     labels = {}
     for name in dict.fromkeys(model.architecture for model in models):

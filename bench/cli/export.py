@@ -24,12 +24,12 @@ def export_command(run: Path, /, *, arch: str, to: Path, seed: int | None = None
         Module(s) that register architectures of the run.
     """
     from bench.cli.output import console
-    from bench.planning.amounts import parse_names
+    from bench.planning.options import load_plugins
     from bench.sharing.exporting import auto_class, brings_its_own_classes, chosen_model, export, refuse_used
 
     refuse_used(to)
-    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
-    trained, read = chosen_model(run, arch, seed, plugins)
+    load_plugins(plugin)
+    trained, read = chosen_model(run, arch, seed)
     export(trained, read, to)
     cls = type(trained.model)
     trusted = "" if brings_its_own_classes(cls) else ", trust_remote_code=True"

@@ -36,16 +36,13 @@ def list_command(kind: Kind | None = None, /, *, json: bool = False, plugin: str
 
 def _architectures(plugin: str | None) -> list[dict[str, Any]]:
     from bench import architectures
-    from bench.errors import UserError
-    from bench.planning.amounts import parse_names
+    from bench.errors import user_errors
+    from bench.planning.options import load_plugins
     from bench.planning.settings import presets
 
-    try:
-        for module in parse_names(plugin, "--plugin") if plugin else ():
-            architectures.load_plugin(module)
+    load_plugins(plugin)
+    with user_errors():
         known = architectures.all_architectures()
-    except ValueError as error:
-        raise UserError(str(error)) from None
     tuned = {name: [file.tuned.text for file in presets() if file.tuned and name in file.tables] for name in known}
     return [row | {"presets": "; ".join(tuned[row["name"]])} for row in architectures.described()]
 

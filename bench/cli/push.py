@@ -37,14 +37,14 @@ def push_command(
     import tempfile
 
     from bench.cli.output import console
-    from bench.planning.amounts import parse_names
+    from bench.planning.options import load_plugins
     from bench.sharing.exporting import chosen_model, write_files
     from bench.sharing.uploading import check_repository, going, token, upload
 
     check_repository(repo)
     key = None if dry_run else token()
-    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
-    trained, read = chosen_model(run, arch, seed, plugins)
+    load_plugins(plugin)
+    trained, read = chosen_model(run, arch, seed)
     screen = console()
 
     def say(line: str) -> None:

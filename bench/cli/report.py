@@ -26,7 +26,7 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
     from contextlib import suppress
 
     from bench.cli.output import console, name_broken
-    from bench.errors import UserError, suggest
+    from bench.errors import UserError, suggest, user_errors
     from bench.locks import TABLES_LOCK, Held, holding
     from bench.planning.amounts import parse_names
     from bench.results.records.collect import collect
@@ -39,7 +39,7 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
     for name in formats:
         if name not in FORMATS:
             raise UserError(f"--format '{name}': unknown; {suggest(name, list(FORMATS))}")
-    try:
+    with user_errors():
         opened = [open_run(path) for path in (run, *runs)]
         status = name_broken(opened)
         for one in opened:
@@ -64,6 +64,4 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
                 paths += write_pictures(report, out)
             for path in paths:
                 print(path)
-    except ValueError as error:
-        raise UserError(str(error)) from None
     return status

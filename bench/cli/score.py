@@ -22,13 +22,11 @@ def score_command(file: Path, /, *, suite: str = "quick", json: bool = False) ->
     from bench.cli.scored import print_scored
     from bench.datasets.problem_files import NEEDED, read_outside
     from bench.datasets.suites import load_suite
-    from bench.errors import UserError
+    from bench.errors import user_errors
 
-    try:
+    with user_errors():
         chosen = load_suite(suite)
         outside = read_outside(file, "csv", (*NEEDED, "prediction"))
-    except ValueError as error:
-        raise UserError(str(error)) from None
     name = file.name
     scored = score(outside, chosen, name)
     notes = []

@@ -39,15 +39,16 @@ def serve_command(
 
     from bench.asking.models import trained_models
     from bench.planning.amounts import parse_chosen_seeds, parse_names
+    from bench.planning.options import load_plugins
     from bench.serving.server import bound, check_options, make_server, open_site
     from bench.serving.site import LOOPBACK
 
     check_options(port, rate)
     names = None if arch is None else parse_names(arch, "--arch")
     seeds = "lowest" if seed is None else parse_chosen_seeds(seed)
-    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
+    load_plugins(plugin)
     with bound(host, port) as place:
-        models = trained_models(run, names, seeds, plugins)
+        models = trained_models(run, names, seeds)
         hosts = LOOPBACK | {place.host, host.lower()} if place.loopback else None
         with open_site(models, run, hosts, rate) as site:
             if not place.loopback:

@@ -33,20 +33,14 @@ def verify_command(run: Path, /, *, rerun: int = 0, json: bool = False, plugin: 
     """
     from dataclasses import asdict
 
-    from bench import architectures
     from bench.cli.output import console, print_json
     from bench.errors import UserError
-    from bench.planning.amounts import parse_names
+    from bench.planning.options import load_plugins
     from bench.verifying.run import verify_run
 
     if rerun < 0:
         raise UserError(f"--rerun {rerun}: expected a number of cells from 0 on")
-    plugins = parse_names(plugin, "--plugin") if plugin is not None else ()
-    try:
-        for module in plugins:
-            architectures.load_plugin(module)
-    except ValueError as error:
-        raise UserError(str(error)) from None
+    plugins = load_plugins(plugin)
     target = console()
     checks = []
     for check in verify_run(run, rerun, plugins):

@@ -11,10 +11,10 @@ from bench import __version__, architectures, machine
 from bench.architectures import Architecture, Config
 from bench.datasets.drawing.evaluation import EvaluationSet
 from bench.datasets.suites import Suite, load_suite
-from bench.errors import UserError, suggest
+from bench.errors import UserError, suggest, user_errors
 from bench.plan import sequence_spec
 from bench.planning.amounts import Budget, parse_budget, parse_count, parse_names, parse_seeds
-from bench.planning.options import RunOptions
+from bench.planning.options import RunOptions, load_plugins
 from bench.planning.settings import (
     SetFile,
     TrainingSettings,
@@ -140,18 +140,14 @@ def decide_shared(options: RunOptions) -> Shared:
     Raises:
         UserError: an option is unknown, impossible, or at odds with another.
     """
-    plugins = parse_names(options.plugin, "--plugin") if options.plugin is not None else ()
-    try:
-        for module in plugins:
-            architectures.load_plugin(module)
+    plugins = load_plugins(options.plugin)
+    with user_errors():
         suite = load_suite(options.suite)
         known = architectures.all_architectures()
         left = left_out(options)
         everything = tuple(name for name in known if name not in left)
         names = everything if options.arch == "all" else parse_names(options.arch, "--arch")
         classes = [architectures.get(name) for name in names]
-    except ValueError as error:
-        raise UserError(str(error)) from None
     device = _device(options.device)
     if options.precision == "16" and device == "cpu":
         raise UserError("--precision 16: half precision needs a GPU; take 32 or bf16 on the CPU")
@@ -166,14 +162,12 @@ def decide_shared(options: RunOptions) -> Shared:
     limit = suite.defaults.training_problems
     if options.training_problems is not None:
         limit = parse_count(options.training_problems, "--training-problems")
-    try:
+    with user_errors():
         suite.stream(seeds[0], limit)
         test = suite.evaluation_set("test")
         for split, problems in (("validation", suite.evaluation_set("validation")), ("test", test)):
             if not len(problems):
                 raise ValueError(f"suite '{suite.name}' has no {split} problem")
-    except ValueError as error:
-        raise UserError(str(error)) from None
     _check_known(suite.defaults.settings, list(known.values()), f"suite {suite.name}: settings")
     settings = Settings(
         suite=suite.name,

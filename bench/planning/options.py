@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from cyclopts import Parameter
 
@@ -37,14 +37,14 @@ class RunOptions:
     cells_at_once: int | None = None
     """Cells that train beside one another; from 2 on their times are marked as shared. Default: as many as have cores
     for their threads, so one a core; one alone where the budget is seconds or the device a GPU."""
-    set: Annotated[tuple[str, ...], Parameter(negative="")] = ()
+    set: tuple[str, ...] = ()
     """Settings, separated by commas or each behind a --set of its own, for all that have them: --set lr=3e-3,layers=3;
     or for one architecture: --set lstm.lr=1e-2."""
     set_file: Path | None = None
     """TOML file with settings a table an architecture, such as `tune` writes. --set wins over it."""
     stop_when_flat: int | None = None
     """End a cell after this many validations without gain, and mark it. Default: never."""
-    unequal: Annotated[bool, Parameter(negative="")] = False
+    unequal: bool = False
     """Run sizes that cannot be met, and mark them in every table."""
     plugin: str | None = None
     """Module(s) that register architectures of your own."""
@@ -85,3 +85,20 @@ class TuneOptions:
     """Trials, each of another architecture, that train beside one another. Default: as in `run`."""
     plugin: str | None = None
     """Module(s) that register architectures of your own."""
+
+
+def load_plugins(text: str | None) -> tuple[str, ...]:
+    """Import the modules that --plugin names, such as 'mine,yours', which register architectures; their names.
+
+    Raises:
+        UserError: one of them cannot be imported, or registers none.
+    """
+    from bench import architectures
+    from bench.errors import user_errors
+    from bench.planning.amounts import parse_names
+
+    names = () if text is None else parse_names(text, "--plugin")
+    with user_errors():
+        for name in names:
+            architectures.load_plugin(name)
+    return names

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.errors import UserError
+from bench.errors import UserError, user_errors
 from bench.locks import RUN_LOCK, holding, writing_tables
 from bench.results.files import BadFile
 from bench.results.records.plan import PLAN, Plan, write_plan
@@ -111,10 +111,8 @@ def refuse_difference(plan: Plan, directory: Path) -> Plan | None:
     """
     if not holds(directory, PLAN):
         return None
-    try:
+    with user_errors(BadFile):
         run = open_run(directory)
-    except BadFile as error:
-        raise UserError(str(error)) from None
     before = run.plan
     refuse_other_settings(directory, "run", dict(before.settings), dict(plan.settings), more="seeds")
     for name in set(plan.entries) & set(before.entries):

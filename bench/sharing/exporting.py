@@ -45,15 +45,13 @@ GIVEN = frozenset({"torch", "numpy", "transformers"})
 """Packages that an exported source may import beside the standard library."""
 
 
-def chosen_model(
-    directory: Path, name: str, seed: int | None, plugins: tuple[str, ...] = ()
-) -> tuple[TrainedModel, RunFolder]:
+def chosen_model(directory: Path, name: str, seed: int | None) -> tuple[TrainedModel, RunFolder]:
     """The trained model of an architecture, of a seed or of the lowest finished one, and the run it is of.
 
     Raises:
         UserError: there is no such model, or a file of the run is not what it was.
     """
-    [trained] = trained_models(directory, (name,), "lowest" if seed is None else (seed,), plugins)
+    [trained] = trained_models(directory, (name,), "lowest" if seed is None else (seed,))
     return trained, open_run(directory)
 
 

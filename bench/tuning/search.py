@@ -25,7 +25,7 @@ import numpy as np
 
 from bench import architectures, machine
 from bench.architectures import Architecture
-from bench.errors import UserError
+from bench.errors import UserError, user_errors
 from bench.locks import RUN_LOCK, holding
 from bench.planning.amounts import Budget, parse_budget
 from bench.planning.decide import Shared, decide_shared
@@ -173,10 +173,8 @@ def take_folder(search: Search, directory: Path) -> None:
         write_checked_json(path, {"schema": SCHEMA, "command": search.command, "settings": search.settings()} | about)
         return
     remedy = "restore it, or choose another folder"
-    try:
+    with user_errors(BadFile):
         there = verify_checksum(path, read_checked_json(path, remedy), remedy)
-    except BadFile as error:
-        raise UserError(str(error)) from None
     theirs = {"schema": there.get("schema"), **there.get("settings", {})}
     refuse_other_settings(directory, "search", theirs, {"schema": SCHEMA, **search.settings()}, more="trials")
 

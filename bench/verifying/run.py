@@ -20,7 +20,7 @@ import pandas as pd
 
 from bench import architectures, machine
 from bench.datasets.suites import load_suite, suite_names
-from bench.errors import UserError
+from bench.errors import UserError, user_errors
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import strata_of
 from bench.results.files import BadFile, verify_checksum
@@ -53,10 +53,8 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
     Raises:
         UserError: the folder is no run, is of another version, or has fewer cells than `rerun`.
     """
-    try:
+    with user_errors(BadFile):
         content = read_plan_content(directory)
-    except BadFile as error:
-        raise UserError(str(error)) from None
     if rerun > (there := sum(map(_done, directory.glob(f"cells/*/{RECORD}")))):
         raise UserError(f"--rerun {rerun}: {directory} has {there} finished cells; ask for no more")
     yield outcome(PLAN, "", lambda: _checksum(directory / PLAN, content))
