@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.errors import UserError
-from bench.speed.contenders import OwnContender, OwnDesign, Setting
+from bench.errors import UserError, reason_of
+from bench.numerics import as_in_a_cell
+from bench.results.records.plan import Plan
+from bench.speed.contenders import OwnContender, OwnDesign, Setting, own_designs
 from bench.speed.perf import Show, peak_memory_mb
 from bench.timing import quartiles, timed
 
@@ -89,6 +91,24 @@ def _least_depth(design: OwnDesign) -> int:
 def slope(values: Sequence[float], costs: Sequence[float]) -> float:
     """The power with which a cost grows: of a straight line through the logarithms, by least squares."""
     return float(np.polyfit(np.log(values), np.log(costs), 1)[0])
+
+
+def grow_all(plan: Plan, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
+    """The curves of all architectures of a plan.
+
+    Raises:
+        UserError: one of them cannot run here.
+    """
+    curves = []
+    with as_in_a_cell(setting.threads, setting.device):
+        for design in own_designs(plan):
+            try:
+                curves += grow(design, setting, rounds, show)
+            except UserError:
+                raise
+            except Exception as error:
+                raise UserError(f"{design.name}: cannot run here: {reason_of(error)}") from error
+    return curves
 
 
 def grow(design: OwnDesign, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
