@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.cli.parameters import Json, OwnPlugin
+
 if TYPE_CHECKING:
     from bench.results.report.table import Table
     from bench.speed.perf import Show
@@ -28,9 +30,9 @@ def perf_command(
     growth: bool = False,
     set: tuple[str, ...] = (),
     set_file: Path | None = None,
-    json: bool = False,
+    json: Json = False,
     out: Path | None = None,
-    plugin: str | None = None,
+    plugin: OwnPlugin = None,
 ) -> None:
     """Measure how fast architectures train and answer, their memory, and their share of the machine's peak.
 
@@ -62,12 +64,8 @@ def perf_command(
         Settings for all that have them: --set layers=4,optimizer=muon.
     set_file
         TOML file with settings a table an architecture. --set wins over it, AdamW over an optimizer that stands there.
-    json
-        One JSON document on standard output.
     out
         Folder for perf.json and the chart, as SVG and PNG.
-    plugin
-        Module(s) that register architectures of your own.
     """
     import sys
 
