@@ -1,8 +1,7 @@
 """What the process of one cell (architecture x seed) does, and that of one trial of a search.
 
 A cell trains a model, evaluates it and writes its files into its folder, the record last; it sends its progress to the
-process that started it. A trial trains in the same way, is scored on validation problems alone, and sends its score as
-its last event.
+process that started it. A trial trains in the same way, is scored on validation alone, and sends its score at the end.
 """
 
 from __future__ import annotations

@@ -172,9 +172,7 @@ def _generation(trained: TrainedModel) -> dict[str, Any]:
 
 
 def _tokenizer(trained: TrainedModel) -> dict[str, Any]:
-    """A file of the package `tokenizers`. Where nothing was learnt, texts are cut into known words, runs of digits from
-    the left.
-    """
+    """A file of the package `tokenizers`. Where nothing was learnt, texts are cut into words, digits from the left."""
     tokenizer = trained.suite.encoding.tokenizer
     vocabulary = tokenizer.vocabulary
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}

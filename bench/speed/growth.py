@@ -48,8 +48,7 @@ class Point:
 
 
 def points(design: OwnDesign, setting: Setting) -> list[Point]:
-    """All points of the curves of one architecture, from half its width, one block, its length and an eighth of the
-    batch on.
+    """All points of an architecture's curves, from half its width, one block, its length and an eighth of the batch on.
 
     What does not grow stays as the plan has it, but for the batch, which stays at its smallest.
     """
