@@ -91,7 +91,7 @@ def attend_next(qkv_BE: Tensor, heads: int, mask_B11S: Tensor, cache: Cache, rot
 
 
 def attend_one(query_HKB: Tensor, kv_SHKB: Cache, bias_SHB: Tensor) -> Tensor:
-    """Attention of one query a problem, (B, D). The query is scaled; the bias may be the same for all heads or problems.
+    """Attention of one query a problem, (B, D). The query is scaled; the bias may be one for all heads or problems.
 
     It is spelt out, since a fused kernel costs more for each head of each problem than one query does; and the batch is
     innermost, since that fills the processor's vectors.
@@ -113,7 +113,7 @@ def fill_lanes(k_BHSK: Tensor, v_BHSK: Tensor, mask: Tensor) -> tuple[Tensor, Te
 
 
 def with_room(caches: list[Cache], symbols: int) -> list[Cache]:
-    """Caches of what was read, batch innermost, with room for more symbols: each is written in place, nothing copied."""
+    """Caches of what was read, batch innermost, with room for more symbols, written in place: nothing is copied."""
 
     def batch_last(x_BHSK: Tensor) -> Tensor:
         read = x_BHSK.shape[2]
