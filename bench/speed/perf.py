@@ -89,8 +89,10 @@ def speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, show: Show) -
         memory_mb[design.name] = peak_memory_mb(design, setting)
     counterparts = {design.name: design.counterpart for design in designs}
     table = rows(contenders, counterparts, measured, setting, memory_mb, moved)
-    missing = left_out | failed
-    return table + [left_out_row(name, reason, list(table[0])) for name, reason in missing.items()]
+    for name, reason in (left_out | failed).items():
+        missing = {"architecture": name, "counterpart": get_peer(name).counterpart, "ratios": [], "left_out": reason}
+        table.append(dict.fromkeys(table[0]) | missing)
+    return table
 
 
 def build(designs: Sequence[Design], setting: Setting, show: Show) -> tuple[dict[str, Contender], dict[str, str]]:
@@ -221,12 +223,6 @@ def rows(
     for one, other in pairs(contenders, counterparts):
         next(row for row in found if row["architecture"] == one)["ratios"] += ratios(one, other, contenders, measured)
     return found
-
-
-def left_out_row(peer: str, reason: str, keys: Sequence[str]) -> dict[str, Any]:
-    """The row of a peer that could not be measured."""
-    named = {"architecture": peer, "counterpart": get_peer(peer).counterpart}
-    return dict.fromkeys(keys) | named | {"ratios": [], "left_out": reason}
 
 
 def pairs(contenders: dict[str, Contender], counterparts: dict[str, str]) -> list[tuple[str, str]]:
