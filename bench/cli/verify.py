@@ -44,12 +44,11 @@ def verify_command(run: RunDirectory, /, *, rerun: int = 0, json: bool = False, 
         checks.append(check)
         if not json:
             target.print(_line(check), soft_wrap=True)
-    failed = [check for check in checks if check.ok is False]
     if json:
         print_json([asdict(check) for check in checks])
     else:
         target.print(_summary(checks), soft_wrap=True)
-    return 1 if failed else 0
+    return int(any(check.ok is False for check in checks))
 
 
 def _line(check: Check) -> str:

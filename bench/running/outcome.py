@@ -151,8 +151,7 @@ def _learn(cell: PlannedCell, send: Send, stop: Stop, kept_in: Path | None) -> _
         if before is not None:
             cost_before = _Cost(**before.facts["cost"])
             steps, share = before.facts["trained"]["steps"], before.facts["share"]
-            curve = before.facts["trained"]["curve"]
-            send({"kind": "resumed", "steps": steps, "share": share, "curve": curve})
+            send({"kind": "resumed", "steps": steps, "share": share, "curve": before.facts["trained"]["curve"]})
 
     with machine.CellsBeside() as beside:
         clock, processor = time.perf_counter(), time.process_time()

@@ -93,11 +93,7 @@ def slope(values: Sequence[float], costs: Sequence[float]) -> float:
 
 
 def grow_all(plan: Plan, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
-    """The curves of all architectures of a plan.
-
-    Raises:
-        UserError: one of them cannot run here.
-    """
+    """The curves of all architectures of a plan. Raises UserError where one of them cannot run here."""
     curves = []
     with as_in_a_cell(setting.threads, setting.device):
         for design in own_designs(plan):
@@ -111,9 +107,7 @@ def grow_all(plan: Plan, setting: Setting, rounds: int, show: Show) -> list[dict
 
 
 def grow(design: OwnDesign, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
-    """The curves of one architecture, a row each, as `--json` prints them. All points are timed in turn, round by
-    round, so that a drifting machine meets all alike.
-    """
+    """An architecture's curves, a row each, as in `--json`. Points are timed in turn: a drifting machine meets all."""
     device, curve = torch.device(setting.device), points(design, setting)
     contenders = []
     for point in curve:
