@@ -23,9 +23,7 @@ Rotation = tuple[Tensor, Tensor]
 
 
 def rotation_at(places_S: Tensor, rates_R: Tensor, like: Tensor) -> Rotation:
-    """Cosines and sines in the precision of `like`: component i makes a pair with i + R, and the pair turns by
-    place x rate i.
-    """
+    """Cosines and sines in the precision of `like`: the pair of components i and i + R turns by place x rate i."""
     angles_SK = (places_S[:, None] * rates_R).repeat(1, 2)
     return angles_SK.cos().to(like.dtype), angles_SK.sin().to(like.dtype)
 
@@ -93,8 +91,7 @@ def attend_next(qkv_BE: Tensor, heads: int, mask_B11S: Tensor, cache: Cache, rot
 
 
 def attend_one(query_HKB: Tensor, kv_SHKB: Cache, bias_SHB: Tensor) -> Tensor:
-    """Attention of one query a problem, (B, D). The query is scaled already; the bias may be the same for all heads or
-    all problems.
+    """Attention of one query a problem, (B, D). The query is scaled; the bias may be one for all heads or problems.
 
     It is spelt out, since a fused kernel costs more for each head of each problem than one query does; and the batch is
     innermost, since that fills the processor's vectors.
@@ -116,9 +113,7 @@ def fill_lanes(k_BHSK: Tensor, v_BHSK: Tensor, mask: Tensor) -> tuple[Tensor, Te
 
 
 def with_room(caches: list[Cache], symbols: int) -> list[Cache]:
-    """Caches of what has been read, the batch innermost, with room for so many symbols more: each is then written into
-    its row, and nothing is copied.
-    """
+    """Caches of what was read, batch innermost, with room for more symbols, written in place: nothing is copied."""
 
     def batch_last(x_BHSK: Tensor) -> Tensor:
         read = x_BHSK.shape[2]

@@ -134,9 +134,7 @@ class HeadsConfig(Config):
 
 
 class Architecture(nn.Module, ABC):
-    """A model of answers given prompts. An author inherits `Autoregressive`, or `MaskedInfilling` of infilling.py, and
-    writes `logits`.
-    """
+    """Models answers given prompts. An author inherits `Autoregressive` or `MaskedInfilling`, and writes `logits`."""
 
     name: ClassVar[str]
     """as typed after `--arch`"""

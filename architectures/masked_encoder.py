@@ -78,9 +78,7 @@ class Block(nn.Module):
 
 @register
 class MaskedEncoder(MaskedInfilling):
-    """Columns count from the '=', so padding does not move them; pads of the prompt are hidden, those of the canvas are
-    symbols.
-    """
+    """Columns count from the '=', so padding does not move them; a prompt's pads are hidden, a canvas's are symbols."""
 
     name = "masked-encoder"
     family = "transformer encoder"

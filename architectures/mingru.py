@@ -137,9 +137,7 @@ class Block(nn.Module):
 
 @register
 class MinGRULanguageModel(StateDecoder):
-    """Pads come first and update nothing, so the state is still empty at the first symbol; order in time is all that
-    the model knows of positions.
-    """
+    """Pads come first and update nothing: the state is empty at the first symbol, and order alone tells positions."""
 
     name = "mingru"
     family = "recurrent, linear"

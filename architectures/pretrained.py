@@ -14,8 +14,7 @@ where none does: of SmolLM2's tokens one is `=-`, and `3-5=-2` as one text would
 - What the model writes is read up to its end token, or to the first symbol that no answer of any suite could hold:
   without training it goes on talking (`19, which is`, `19=12+7`). Spaces around are left off.
 
-One token covers several symbols in many models, so that there are no logits a column: loss and likelihoods are of the
-model's tokens.
+One token covers several symbols in many models, so that no column has logits: loss and likelihoods are of its tokens.
 
 B batch, P prompt width, A answer width, S tokens read, W the model's vocabulary
 """
@@ -284,9 +283,7 @@ class Pretrained(Architecture):
     def _negative_log_likelihoods(
         self, prompts: list[list[int]], answers: list[list[int]]
     ) -> tuple[Tensor, list[list[int]]]:
-        """(B, C) nats of each token of the answers, 0 elsewhere, in float32 at least; and, row by row, the columns of
-        the answer's tokens.
-        """
+        """(B, C) nats of each token of the answers, 0 elsewhere, float32 at least; and each row's columns of them."""
         device = next(self.parameters()).device
         read = [prompt + answer[:-1] for prompt, answer in zip(prompts, answers, strict=True)]
         first, width = min(map(len, prompts)) - 1, max(map(len, read))
@@ -358,9 +355,7 @@ def _adapt(model: nn.Module, rank: int) -> None:
 
 
 def _not_kept(model: nn.Module) -> dict[str, str | None]:
-    """Parameters that the file of a model leaves out -> the name that the same one has in it, None where it is not
-    trained.
-    """
+    """Parameters that a model's file leaves out -> the name that the same one has in it, None if it is not trained."""
     by_identity = {id(parameter): name for name, parameter in model.named_parameters()}
     return {
         name: by_identity[id(parameter)] if parameter.requires_grad else None

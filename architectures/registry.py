@@ -74,11 +74,7 @@ def from_scratch() -> dict[str, type[Architecture]]:
 
 
 def get(name: str) -> type[Architecture]:
-    """One architecture by name.
-
-    Raises:
-        ValueError: there is none of that name.
-    """
+    """One architecture by name. Raises ValueError where there is none of that name."""
     known = all_architectures()
     if name not in known:
         close = difflib.get_close_matches(name, known, 1)

@@ -6,8 +6,7 @@ feed-forward are twice as wide as the model; each head is normalised by itself, 
 are drawn as the authors do after DeepNet (Xavier, gains 2^-2.5 and 2^-1). The paper's divisions of scores by their sums
 are left out: they keep numbers small in half precision, and the norm of each head undoes them.
 
-B batch, S symbols read, T <= S symbols written, D width, H heads, K = D / H key and V = 2 K value of a head,
-F feed-forward
+B batch, S symbols read, T <= S symbols written, D width, F feed-forward, H heads, K = D / H key, V = 2 K value
 """
 
 import math

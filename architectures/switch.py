@@ -8,8 +8,7 @@ even, noise on the router's input makes it try others, and the router computes i
 other blocks are those of `transformer`, where the paper's are T5's; experts have no biases, as in the paper, and GELU
 where the paper has ReLU. First weights are drawn as those of `transformer`, not with the paper's variance 0.1 / fan-in.
 
-B batch, S symbols read, T <= S symbols written, N of them that are no pads, D width, F feed-forward, E experts,
-V vocabulary
+B batch, S symbols read, T <= S symbols written, N of them no pads, D width, F feed-forward, E experts, V vocabulary
 """
 
 import math

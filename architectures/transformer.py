@@ -174,9 +174,7 @@ class Transformer(Autoregressive):
     def _run(
         self, symbols_BS: Tensor, places: Tensor, mask: Tensor, wanted: int, caches: list[Cache] | None = None
     ) -> tuple[Tensor, list[Cache]]:
-        """Symbols and their places, after those in `caches` -> logits (B, wanted, V) at the last of them, and the
-        longer caches.
-        """
+        """Symbols and places, after those in `caches` -> logits (B, wanted, V) at the last, and the longer caches."""
         x_BSD = self.symbols(symbols_BS)
         if self.positions is not None:
             x_BSD = x_BSD + self.positions(places)

@@ -15,9 +15,7 @@ INTERRUPTED = "interrupted"
 
 
 def main() -> None:
-    """Run one command and exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted, 141 nobody reads
-    what it writes.
-    """
+    """Run one command, exit with its status: 0 done, 1 a cell failed, 2 bad input, 130 interrupted, 141 pipe closed."""
     for number in termination_signals():  # as Ctrl-C
         signal.signal(number, _interrupt)
     sys.unraisablehook = _ask_again

@@ -22,7 +22,7 @@ from bench.errors import UserError, suggest, user_errors
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
 from bench.planning.options import RunOptions
-from bench.results.records.collect import cells_frame, results_frame
+from bench.results.records.collect import cells_frame, results_frame, stacked
 from bench.results.records.plan import Plan, first_mistake
 from bench.results.records.record import Record
 from bench.results.records.run import open_run
@@ -70,12 +70,12 @@ class Run:
     @cached_property
     def curves(self) -> pd.DataFrame:
         """A row a validation of a cell while it trained; the columns of curve.csv behind architecture and seed."""
-        return _stacked(self._of_done(self._folder.curve))
+        return stacked(self._of_done(self._folder.curve))
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """A row a cell and problem; the columns of predictions.csv.gz behind architecture and seed."""
-        return _stacked(self._predictions)
+        return stacked(self._predictions)
 
     @cached_property
     def _predictions(self) -> dict[tuple[str, int], pd.DataFrame]:
@@ -234,13 +234,3 @@ def _as_typed(name: str, value: Any, hint: Any) -> Any:
     if isinstance(value, list | tuple | range):
         return ",".join(map(str, value)) + ("," if name == "seeds" and len(value) == 1 else "")
     return str(value)
-
-
-def _stacked(frames: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
-    """Frames of cells below one another, behind two columns that name the cell."""
-    parts = []
-    for (architecture, seed), frame in frames.items():
-        parts.append(frame.copy())
-        parts[-1].insert(0, "architecture", architecture)
-        parts[-1].insert(1, "seed", seed)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["architecture", "seed"])

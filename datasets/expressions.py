@@ -115,11 +115,7 @@ def read_expression(text: str) -> Expression:
 
 
 def read_operation(text: str) -> str:
-    """+, -, * or /, from a symbol, a LaTeX command or a word.
-
-    Raises:
-        ValueError: it is none.
-    """
+    """+, -, * or /, from a symbol, a LaTeX command or a word. Raises ValueError where it is none."""
     plain = _plain(text)
     op = _WORDS.get(plain, plain)
     if len(op) != 1 or op not in OPERATIONS:

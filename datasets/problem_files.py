@@ -108,11 +108,7 @@ def read_outside(path: Path, layout: str | None = None, needed: tuple[str, ...] 
 
 
 def detect(text: str) -> str:
-    """The layout of a text, by its content.
-
-    Raises:
-        ValueError: it is none that is known.
-    """
+    """The layout of a text, by its content. Raises ValueError where it is none that is known."""
     lines = [line for line in _lines(text) if line.strip()]
     if not lines:
         raise ValueError("is empty")
@@ -191,8 +187,7 @@ def _json_lines(text: str) -> Iterator[_Entry]:
 
 
 def _big_bench(text: str) -> Iterator[_Entry]:
-    content = _object(text)
-    examples = content.get("examples")
+    examples = _object(text).get("examples")
     if not isinstance(examples, list):
         raise ValueError("is no JSON object with a list `examples`")
     for number, example in enumerate(examples, start=1):

@@ -15,11 +15,7 @@ from bench.results.statistics.pretrained import is_pretrained
 
 
 def read_problem(text: str) -> Problems:
-    """The one problem that a text, plain, LaTeX or words, asks for.
-
-    Raises:
-        UserError: it is no operation on two numbers.
-    """
+    """The problem of a text, plain, LaTeX or words. Raises UserError where it is no operation on two numbers."""
     try:
         return as_problems([read_expression(text)])
     except ValueError as error:
@@ -27,11 +23,7 @@ def read_problem(text: str) -> Problems:
 
 
 def ask(models: list[TrainedModel], problem: Problems) -> list[Reply]:
-    """What each model of a run answers to one problem.
-
-    Raises:
-        UserError: models of that suite cannot be asked it.
-    """
+    """What each model of a run answers to a problem. Raises UserError where that suite's models cannot be asked it."""
     refuse_unwritable(models, problem)
     [replies] = ask_together(models, problem)
     return replies

@@ -1,19 +1,20 @@
 """`ask`: one expression, asked of each trained model of a run."""
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from bench.cli.parameters import ArchsOfRun, PluginOfRun, RunDirectory, SeedsOfRun
+
 
 def ask_command(
-    run: Path,
+    run: RunDirectory,
     expression: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
-    arch: str | None = None,
-    seed: str | None = None,
-    plugin: str | None = None,
+    arch: ArchsOfRun = None,
+    seed: SeedsOfRun = None,
+    plugin: PluginOfRun = None,
     json: bool = False,
 ) -> None:
     """One answer from each trained model of a run, beside the right one.
@@ -24,16 +25,8 @@ def ask_command(
 
     Parameters
     ----------
-    run
-        Folder of the run.
     expression
         One operation on two numbers: "-12 * 7", "\\frac{12}{5}", "What is 3 plus 4?".
-    arch
-        Architectures of the run, separated by commas. Default: all.
-    seed
-        Seeds of the run (0 or 0,4), or all. Default: of each architecture the lowest that is finished.
-    plugin
-        Module(s) that register architectures of the run.
     json
         One JSON document on standard output: a list of answers.
     """

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+from bench.cli.parameters import RunDirectory
 
-def compare_command(run: Path, /, *runs: Path, arch: str, json: bool = False) -> int:
+
+def compare_command(run: RunDirectory, /, *runs: Path, arch: str, json: bool = False) -> int:
     """Compare two architectures of a run, slice by slice, over the seeds that both have.
 
     A cell with a broken file is named and left out. Exit status: 0 no cell of the runs is broken, 1 one is.
 
     Parameters
     ----------
-    run
-        Folder of the run.
     runs
         Folders of more runs, to be joined with it.
     arch

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.cli.parameters import Json
+
 if TYPE_CHECKING:
     from bench.datasets.problems import Problems
     from bench.datasets.suites import Suite
@@ -16,7 +18,7 @@ def data_command(
     n: int = 20,
     seed: int = 0,
     training_problems: str | None = None,
-    json: bool = False,
+    json: Json = False,
     csv: bool = False,
 ) -> None:
     """Look at the problems of a suite as a model is given them.
@@ -33,8 +35,6 @@ def data_command(
         Of the training stream.
     training_problems
         As for `run`: the stream over so many distinct problems.
-    json
-        One JSON document on standard output.
     csv
         The same as CSV.
     """

@@ -3,17 +3,19 @@
 from pathlib import Path
 from typing import Literal
 
+from bench.cli.parameters import ArchsOfRun, JsonRows, PluginOfRun, RunDirectory
+
 
 def eval_command(
-    run: Path,
+    run: RunDirectory,
     /,
     *,
     data: Path,
     layout: Literal["csv", "json-lines", "big-bench", "mathematics"] | None = None,
-    arch: str | None = None,
+    arch: ArchsOfRun = None,
     seed: str = "all",
-    plugin: str | None = None,
-    json: bool = False,
+    plugin: PluginOfRun = None,
+    json: JsonRows = False,
 ) -> None:
     """Ask the trained models of a run the problems of a file, and print the tables.
 
@@ -22,21 +24,13 @@ def eval_command(
 
     Parameters
     ----------
-    run
-        Folder of the run.
     data
         File of problems, in one of the layouts below; may be gzipped.
     layout
         csv (columns a, op, b, answer), json-lines (GPT-3: context, completion), big-bench (examples: input,
         target_scores) or mathematics (a line a question, the next its answer). Default: told by its content.
-    arch
-        Architectures of the run, separated by commas. Default: all.
     seed
         Seeds of the run (0 or 0,4), or all.
-    plugin
-        Module(s) that register architectures of the run.
-    json
-        One JSON document on standard output: the rows of the tables, and of the lists of what is in none.
     """
     from bench.asking.models import trained_models
     from bench.asking.problem_files import evaluate

@@ -2,8 +2,12 @@
 
 from pathlib import Path
 
+from bench.cli.parameters import ArchOfRun, PluginOfRun, RunDirectory, SeedOfRun
 
-def export_command(run: Path, /, *, arch: str, to: Path, seed: int | None = None, plugin: str | None = None) -> None:
+
+def export_command(
+    run: RunDirectory, /, *, arch: ArchOfRun, to: Path, seed: SeedOfRun = None, plugin: PluginOfRun = None
+) -> None:
     """Write a trained model as a Hugging Face folder: weights, config, tokenizer, sources, model card.
 
     Where torch and transformers are installed, and nothing of arithbench, `AutoModelForCausalLM`,
@@ -12,16 +16,8 @@ def export_command(run: Path, /, *, arch: str, to: Path, seed: int | None = None
 
     Parameters
     ----------
-    run
-        Folder of the run.
-    arch
-        Architecture of the run.
     to
         Folder to be made; nothing is overwritten.
-    seed
-        Seed of the run. Default: the lowest that is finished.
-    plugin
-        Module(s) that register architectures of the run.
     """
     from bench.cli.output import console
     from bench.planning.options import load_plugins

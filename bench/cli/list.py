@@ -6,23 +6,21 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.cli.parameters import Json, OwnPlugin
+
 if TYPE_CHECKING:
     from bench.results.records.record import Record
 
 Kind = Literal["architectures", "suites", "runs"]
 
 
-def list_command(kind: Kind | None = None, /, *, json: bool = False, plugin: str | None = None) -> None:
+def list_command(kind: Kind | None = None, /, *, json: Json = False, plugin: OwnPlugin = None) -> None:
     """What there is: architectures, suites, or the runs under ./runs; all three if none is named.
 
     Parameters
     ----------
     kind
         What to list.
-    json
-        One JSON document on standard output.
-    plugin
-        Module(s) that register architectures of your own.
     """
     from bench.cli.output import print_json, print_listing
 

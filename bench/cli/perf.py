@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.cli.parameters import Json, OwnPlugin
+
 if TYPE_CHECKING:
-    from bench.results.records.plan import Plan
     from bench.results.report.table import Table
-    from bench.speed.contenders import Setting
     from bench.speed.perf import Show
 
 JSON_FILE = "perf.json"
@@ -30,9 +30,9 @@ def perf_command(
     growth: bool = False,
     set: tuple[str, ...] = (),
     set_file: Path | None = None,
-    json: bool = False,
+    json: Json = False,
     out: Path | None = None,
-    plugin: str | None = None,
+    plugin: OwnPlugin = None,
 ) -> None:
     """Measure how fast architectures train and answer, their memory, and their share of the machine's peak.
 
@@ -64,12 +64,8 @@ def perf_command(
         Settings for all that have them: --set layers=4,optimizer=muon.
     set_file
         TOML file with settings a table an architecture. --set wins over it, AdamW over an optimizer that stands there.
-    json
-        One JSON document on standard output.
     out
         Folder for perf.json and the chart, as SVG and PNG.
-    plugin
-        Module(s) that register architectures of your own.
     """
     import sys
 
@@ -82,6 +78,8 @@ def perf_command(
     from bench.results.report.terminal import print_tables
     from bench.running.run_folder import make_folder
     from bench.speed.contenders import setting_of
+    from bench.speed.growth import grow_all
+    from bench.speed.perf import speeds
 
     examples = parse_count(batch, "--batch")
     if examples > 2**20:
@@ -110,7 +108,7 @@ def perf_command(
     if out is not None:
         make_folder(out)
     with _progress() as show:
-        found = _growth(plan, setting, rounds, show) if growth else _speeds(plan, setting, rounds, peers, show)
+        found = grow_all(plan, setting, rounds, show) if growth else speeds(plan, setting, rounds, peers, show)
     if out is not None:
         _write(found, growth, out)
     if json:
@@ -131,55 +129,6 @@ def _progress() -> Iterator[Show]:
 
     with Console(stderr=True).status("") as status:
         yield lambda text: status.update(Text(text))
-
-
-def _speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, show: Show) -> list[dict[str, Any]]:
-    """The rows of ours and of the peers; those left out last."""
-    from bench.numerics import as_in_a_cell
-    from bench.speed import perf
-    from bench.speed.contenders import Design, own_designs, peer_designs
-    from bench.speed.probes import bytes_moved
-
-    ours = own_designs(plan)
-    designs: list[Design] = [*ours]
-    left_out: dict[str, str] = {}
-    with as_in_a_cell(setting.threads, setting.device):
-        if peers:
-            found, left_out = peer_designs(ours, setting)
-            designs += found
-        contenders, failed = perf.build(designs, setting, show)
-        designs = [design for design in designs if design.name in contenders]
-        measured = perf.measure(contenders, setting, rounds, show)
-        moved = {}
-        for name, contender in contenders.items():
-            with contender.numerics():
-                moved[name] = bytes_moved(contender.train)
-    memory_mb = {}
-    for design in designs:
-        show(f"{design.name}: memory")
-        memory_mb[design.name] = perf.peak_memory_mb(design, setting)
-    counterparts = {design.name: design.counterpart for design in designs}
-    rows = perf.rows(contenders, counterparts, measured, setting, memory_mb, moved)
-    missing = left_out | failed
-    return rows + [perf.left_out_row(name, reason, list(rows[0])) for name, reason in missing.items()]
-
-
-def _growth(plan: Plan, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
-    from bench.errors import UserError, reason_of
-    from bench.numerics import as_in_a_cell
-    from bench.speed.contenders import own_designs
-    from bench.speed.growth import grow
-
-    curves = []
-    with as_in_a_cell(setting.threads, setting.device):
-        for design in own_designs(plan):
-            try:
-                curves += grow(design, setting, rounds, show)
-            except UserError:
-                raise
-            except Exception as error:
-                raise UserError(f"{design.name}: cannot run here: {reason_of(error)}") from error
-    return curves
 
 
 def _write(found: list[dict[str, Any]], growth: bool, directory: Path) -> None:

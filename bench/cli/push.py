@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
+from bench.cli.parameters import ArchOfRun, PluginOfRun, RunDirectory, SeedOfRun
+
 
 def push_command(
-    run: Path,
+    run: RunDirectory,
     /,
     *,
-    arch: str,
+    arch: ArchOfRun,
     repo: str,
-    seed: int | None = None,
-    plugin: str | None = None,
+    seed: SeedOfRun = None,
+    plugin: PluginOfRun = None,
     private: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -18,17 +20,9 @@ def push_command(
 
     Parameters
     ----------
-    run
-        Folder of the run.
-    arch
-        Architecture of the run.
     repo
         Repository of the Hub, USER/NAME; made where there is none. What it holds stays: files of the same name in
         its history, others beside the new ones.
-    seed
-        Seed of the run. Default: the lowest that is finished.
-    plugin
-        Module(s) that register architectures of the run.
     private
         A repository that is made is private.
     dry_run

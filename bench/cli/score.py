@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+from bench.cli.parameters import JsonRows
 
-def score_command(file: Path, /, *, suite: str = "quick", json: bool = False) -> None:
+
+def score_command(file: Path, /, *, suite: str = "quick", json: JsonRows = False) -> None:
     """The tables for predictions that anyone made: a CSV file with the columns a, op, b, prediction.
 
     A prediction is right if it is written as the exact answer is, symbol for symbol. A column `answer`, where there is
@@ -15,8 +17,6 @@ def score_command(file: Path, /, *, suite: str = "quick", json: bool = False) ->
         CSV file; may be gzipped.
     suite
         Suite, by name or path, whose rule of division answers are written by, and whose patterns count as trained on.
-    json
-        One JSON document on standard output: the rows of the tables, and of the lists of what is in none.
     """
     from bench.asking.problem_files import score, spelled_otherwise
     from bench.cli.scored import print_scored

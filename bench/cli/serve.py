@@ -1,17 +1,17 @@
 """`serve`: the trained models of a run on a web page."""
 
-from pathlib import Path
+from bench.cli.parameters import ArchsOfRun, PluginOfRun, RunDirectory, SeedsOfRun
 
 
 def serve_command(
-    run: Path,
+    run: RunDirectory,
     /,
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
-    arch: str | None = None,
-    seed: str | None = None,
-    plugin: str | None = None,
+    arch: ArchsOfRun = None,
+    seed: SeedsOfRun = None,
+    plugin: PluginOfRun = None,
     rate: int = 600,
 ) -> None:
     """The trained models of a run on a web page, with the run's tables and charts, and behind a JSON API.
@@ -20,18 +20,10 @@ def serve_command(
 
     Parameters
     ----------
-    run
-        Folder of the run.
     host
         Address to listen at. Default: one that this machine alone can reach.
     port
         Port to listen at; 0 takes one that is free.
-    arch
-        Architectures of the run, separated by commas. Default: all.
-    seed
-        Seeds of the run (0 or 0,4), or all. Default: of each architecture the lowest that is finished.
-    plugin
-        Module(s) that register architectures of the run.
     rate
         Questions a minute that one address may ask, a tenth of them at once.
     """

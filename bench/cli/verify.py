@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bench.cli.parameters import PluginOfRun, RunDirectory
 
 if TYPE_CHECKING:
     from bench.verifying.cell import Check
@@ -12,7 +13,7 @@ MOST_NAMED = 10
 """Failed checks that the last line names; each has a line of its own above."""
 
 
-def verify_command(run: Path, /, *, rerun: int = 0, json: bool = False, plugin: str | None = None) -> int:
+def verify_command(run: RunDirectory, /, *, rerun: int = 0, json: bool = False, plugin: PluginOfRun = None) -> int:
     """Check a run without trusting it: recompute whatever can be recomputed, from its folder alone.
 
     Hashes of the training and test problems, parameters, FLOPs, every answer (by the weights that lie in the folder),
@@ -22,14 +23,10 @@ def verify_command(run: Path, /, *, rerun: int = 0, json: bool = False, plugin: 
 
     Parameters
     ----------
-    run
-        Folder of the run.
     rerun
         Train so many of its cells again, chosen by lot, and compare.
     json
         One JSON document on standard output: the checks.
-    plugin
-        Module(s) that register architectures of the run.
     """
     from dataclasses import asdict
 
@@ -47,12 +44,11 @@ def verify_command(run: Path, /, *, rerun: int = 0, json: bool = False, plugin: 
         checks.append(check)
         if not json:
             target.print(_line(check), soft_wrap=True)
-    failed = [check for check in checks if check.ok is False]
     if json:
         print_json([asdict(check) for check in checks])
     else:
         target.print(_summary(checks), soft_wrap=True)
-    return 1 if failed else 0
+    return int(any(check.ok is False for check in checks))
 
 
 def _line(check: Check) -> str:

@@ -102,11 +102,7 @@ def parse_chosen_seeds(text: str) -> tuple[int, ...] | Literal["all"]:
 
 
 def parse_names(text: str, flag: str) -> tuple[str, ...]:
-    """'lstm,transformer' -> ('lstm', 'transformer').
-
-    Raises:
-        UserError: the list is empty or has a name twice.
-    """
+    """'lstm,transformer' -> ('lstm', 'transformer'). Raises UserError where there is no name, or one is there twice."""
     names = [part.strip() for part in text.split(",") if part.strip()]
     if not names:
         raise UserError(f"{flag} '{text}': expected at least one name")

@@ -24,9 +24,7 @@ odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would 
 
 
 class SkipDrawing(TorchFunctionMode):
-    """A context in which no initial weights are drawn: on the meta device they have no values, but take most of the
-    time of building a model.
-    """
+    """A context that draws no initial weights: on the meta device they have no values, but take most of the time."""
 
     drawing = (nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_, Tensor.normal_, Tensor.uniform_)
 
@@ -39,8 +37,7 @@ class SkipDrawing(TorchFunctionMode):
 
 class AllStepsAtOnce(TorchFunctionMode):
     """A context in which recurrent cells read all symbols at once, for counting: the result is not theirs, but each
-    matrix product, forward and backward, has the size of all its steps' together. Step by step a hundred symbols take
-    a second.
+    matrix product, forward and backward, has the size of all its steps' together. One by one, 100 take a second.
     """
 
     cells = (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)
@@ -82,9 +79,7 @@ def flop_counter() -> FlopCounterMode:
 
 
 def _of_convolution(gradient: Any, x: Any, weight: Any, *rest: Any, **_: Any) -> int:
-    """Operations of a convolution's gradients, from the shapes of its tensors: each that is wanted takes as many as
-    forward does.
-    """
+    """Operations of a convolution's gradients, by its tensors' shapes: each that is wanted takes as many as forward."""
     transposed, wanted = rest[4], rest[7]
     return int(conv_flop_count(x, weight, gradient, transposed=transposed) * sum(wanted[:2]))
 

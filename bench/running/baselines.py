@@ -48,8 +48,7 @@ def complete_baselines(plan: Plan, directory: Path) -> None:
     Raises:
         BadFile: a file of the run is broken.
     """
-    seeds = open_run(directory).plan.seeds
-    missing = set(seeds) - set(read_baselines(directory)["seed"])
+    missing = set(open_run(directory).plan.seeds) - set(read_baselines(directory)["seed"])
     if not missing:
         return
     # Takes minutes on a large suite.

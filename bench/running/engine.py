@@ -18,8 +18,9 @@ from bench.results.records.collect import collect
 from bench.results.records.plan import Plan
 from bench.results.records.run import cell_directory
 from bench.running.baselines import complete_baselines
-from bench.running.cell import LOCK, Job, PlannedCell, main, run_cell, write_outcome
+from bench.running.cell import LOCK, Job, PlannedCell, main, run_cell
 from bench.running.checkpoints import delete_checkpoints
+from bench.running.outcome import write_outcome
 
 STOP_SECONDS = 30.0
 """How long cells that were asked to stop may take to finish a step and keep their state."""

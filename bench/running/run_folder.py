@@ -16,8 +16,7 @@ from bench.results.records.run import open_run
 
 @contextmanager
 def occupied(plan: Plan, directory: Path, join: bool) -> Iterator[None]:
-    """A context in which the folder holds the plan, and this process is the only one that runs it, or one of those that
-    `join`.
+    """A context in which the folder holds the plan, and this process alone runs it, or is one of those that `join`.
 
     Raises:
         UserError: as `take_folder`, or another process runs a plan in this folder.

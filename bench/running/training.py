@@ -171,8 +171,7 @@ def train(
 def _point(done: Trained, learning_rate: float, train_loss: float, correct: int, total: int) -> dict[str, float]:
     """A row of the curve."""
     used = {name: getattr(done, name) for name in ("examples", "tokens", "steps", "flops", "train_seconds")}
-    found = {"learning_rate": learning_rate, "train_loss": train_loss, "correct": correct, "total": total}
-    return used | found
+    return used | {"learning_rate": learning_rate, "train_loss": train_loss, "correct": correct, "total": total}
 
 
 class _Clock:

@@ -39,11 +39,7 @@ class ReportMaker:
         self._failed = False
 
     def page(self) -> ReportPage | None:
-        """The page; None while it is being made.
-
-        Raises:
-            RuntimeError: the report cannot be made.
-        """
+        """The page; None while it is being made. Raises RuntimeError where the report cannot be made."""
         with self._lock:
             if self._page is None and not self._failed and self._child.has_sent():
                 html = self._child.receive()

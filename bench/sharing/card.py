@@ -155,8 +155,7 @@ def _part_of(run: RunFolder, architecture: str, seeds: tuple[int, ...]) -> RunFo
     records = [record for record in run.records if record.architecture == architecture and record.seed in seeds]
     entries = {architecture: run.plan.entries[architecture]}
     only = {"architectures": [architecture], "entries": entries, "seeds": [record.seed for record in records]}
-    plan = run.plan.model_copy(update=only)
-    return replace(run, plan=plan, records=records, missing=[], broken={})
+    return replace(run, plan=run.plan.model_copy(update=only), records=records, missing=[], broken={})
 
 
 def _training(trained: TrainedModel, run: RunFolder) -> list[str]:

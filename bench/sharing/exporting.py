@@ -61,11 +61,7 @@ def brings_its_own_classes(cls: type[Architecture]) -> bool:
 
 
 def auto_class(cls: type[Architecture]) -> str:
-    """The class of transformers that loads a model of this architecture.
-
-    Raises:
-        UserError: it is of no kind that a folder can hold.
-    """
+    """The class of transformers that loads such a model. Raises UserError where no folder can hold its kind."""
     if not issubclass(cls, Autoregressive | MaskedInfilling | Pretrained):
         raise UserError(f"--arch {cls.name}: cannot be exported, being neither Autoregressive nor MaskedInfilling")
     return CLASSES[cls.kind][0]
@@ -172,9 +168,7 @@ def _generation(trained: TrainedModel) -> dict[str, Any]:
 
 
 def _tokenizer(trained: TrainedModel) -> dict[str, Any]:
-    """A file of the package `tokenizers`. Where nothing was learnt, texts are cut into known words, runs of digits from
-    the left.
-    """
+    """A file of the package `tokenizers`. Where nothing was learnt, texts are cut into words, digits from the left."""
     tokenizer = trained.suite.encoding.tokenizer
     vocabulary = tokenizer.vocabulary
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
@@ -295,8 +289,7 @@ def _moved(module: str, source: str, plugin: str) -> tuple[str, set[str]]:
             needed.add(home)
             by_module.setdefault(home, []).append(alias.name + (f" as {alias.asname}" if alias.asname else ""))
         written = [f"from .{home.rpartition('.')[2]} import {', '.join(some)}\n" for home, some in by_module.items()]
-        indent = " " * node.col_offset
-        lines[node.lineno - 1 : node.end_lineno] = [indent + line for line in written]
+        lines[node.lineno - 1 : node.end_lineno] = [" " * node.col_offset + line for line in written]
     return "".join(lines), needed
 
 

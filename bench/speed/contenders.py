@@ -145,15 +145,12 @@ class OwnDesign:
     name: str
     config: Config
     training: TrainingSettings
+    counterpart: ClassVar[str] = ""
+    """nothing: a peer names the architecture that it is compared with"""
 
     @property
     def cls(self) -> type[Architecture]:
         return architectures.get(self.name)
-
-    @property
-    def counterpart(self) -> str:
-        """Nothing: a peer names the architecture that it is compared with."""
-        return ""
 
     def build(self, setting: Setting) -> Contender:
         return OwnContender(self, setting)

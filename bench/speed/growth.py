@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.errors import UserError
-from bench.speed.contenders import OwnContender, OwnDesign, Setting
+from bench.errors import UserError, reason_of
+from bench.numerics import as_in_a_cell
+from bench.results.records.plan import Plan
+from bench.speed.contenders import OwnContender, OwnDesign, Setting, own_designs
 from bench.speed.perf import Show, peak_memory_mb
 from bench.timing import quartiles, timed
 
@@ -46,8 +48,7 @@ class Point:
 
 
 def points(design: OwnDesign, setting: Setting) -> list[Point]:
-    """All points of the curves of one architecture, from half its width, one block, its length and an eighth of the
-    batch on.
+    """All points of an architecture's curves, from half its width, one block, its length and an eighth of the batch on.
 
     What does not grow stays as the plan has it, but for the batch, which stays at its smallest.
     """
@@ -91,10 +92,22 @@ def slope(values: Sequence[float], costs: Sequence[float]) -> float:
     return float(np.polyfit(np.log(values), np.log(costs), 1)[0])
 
 
+def grow_all(plan: Plan, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
+    """The curves of all architectures of a plan. Raises UserError where one of them cannot run here."""
+    curves = []
+    with as_in_a_cell(setting.threads, setting.device):
+        for design in own_designs(plan):
+            try:
+                curves += grow(design, setting, rounds, show)
+            except UserError:
+                raise
+            except Exception as error:
+                raise UserError(f"{design.name}: cannot run here: {reason_of(error)}") from error
+    return curves
+
+
 def grow(design: OwnDesign, setting: Setting, rounds: int, show: Show) -> list[dict[str, Any]]:
-    """The curves of one architecture, a row each, as `--json` prints them. All points are timed in turn, round by
-    round, so that a drifting machine meets all alike.
-    """
+    """An architecture's curves, a row each, as in `--json`. Points are timed in turn: a drifting machine meets all."""
     device, curve = torch.device(setting.device), points(design, setting)
     contenders = []
     for point in curve:

@@ -21,9 +21,10 @@ from bench.child import Child, Parent
 from bench.datasets.writing.encoding import Encoded
 from bench.errors import UserError, reason_of
 from bench.numerics import as_in_a_cell
-from bench.speed.contenders import Contender, Design, Setting, random_problems
+from bench.results.records.plan import Plan
+from bench.speed.contenders import Contender, Design, Setting, own_designs, peer_designs, random_problems
 from bench.speed.peers import get_peer
-from bench.speed.probes import CopyProbe, MatrixProbe
+from bench.speed.probes import CopyProbe, MatrixProbe, bytes_moved
 from bench.timing import quartiles, timed
 
 WARMUP_ROUNDS = 2
@@ -60,6 +61,38 @@ class Measured:
     """the matrix probe's, beside every contender"""
     bytes_per_second: list[float] = field(default_factory=list)
     """the copy probe's, once a round"""
+
+
+def speeds(plan: Plan, setting: Setting, rounds: int, peers: bool, show: Show) -> list[dict[str, Any]]:
+    """A row an architecture of a plan and, if asked for, a peer, as `--json` prints it; those left out last.
+
+    Raises:
+        UserError: an architecture of ours cannot run here.
+    """
+    ours = own_designs(plan)
+    designs: list[Design] = [*ours]
+    left_out: dict[str, str] = {}
+    with as_in_a_cell(setting.threads, setting.device):
+        if peers:
+            found, left_out = peer_designs(ours, setting)
+            designs += found
+        contenders, failed = build(designs, setting, show)
+        designs = [design for design in designs if design.name in contenders]
+        measured = measure(contenders, setting, rounds, show)
+        moved = {}
+        for name, contender in contenders.items():
+            with contender.numerics():
+                moved[name] = bytes_moved(contender.train)
+    memory_mb = {}
+    for design in designs:
+        show(f"{design.name}: memory")
+        memory_mb[design.name] = peak_memory_mb(design, setting)
+    counterparts = {design.name: design.counterpart for design in designs}
+    table = rows(contenders, counterparts, measured, setting, memory_mb, moved)
+    for name, reason in (left_out | failed).items():
+        missing = {"architecture": name, "counterpart": get_peer(name).counterpart, "ratios": [], "left_out": reason}
+        table.append(dict.fromkeys(table[0]) | missing)
+    return table
 
 
 def build(designs: Sequence[Design], setting: Setting, show: Show) -> tuple[dict[str, Contender], dict[str, str]]:
@@ -190,12 +223,6 @@ def rows(
     for one, other in pairs(contenders, counterparts):
         next(row for row in found if row["architecture"] == one)["ratios"] += ratios(one, other, contenders, measured)
     return found
-
-
-def left_out_row(peer: str, reason: str, keys: Sequence[str]) -> dict[str, Any]:
-    """The row of a peer that could not be measured."""
-    named = {"architecture": peer, "counterpart": get_peer(peer).counterpart}
-    return dict.fromkeys(keys) | named | {"ratios": [], "left_out": reason}
 
 
 def pairs(contenders: dict[str, Contender], counterparts: dict[str, str]) -> list[tuple[str, str]]:

@@ -155,16 +155,14 @@ def run_options(options: TuneOptions) -> RunOptions:
 
 def with_budget(shared: Shared, budget: Budget) -> Shared:
     """What options decide, but for another budget."""
-    settings = shared.settings.model_copy(update={"budget": str(budget)})
-    return dataclasses.replace(shared, settings=settings)
+    return dataclasses.replace(shared, settings=shared.settings.model_copy(update={"budget": str(budget)}))
 
 
 def take_folder(search: Search, directory: Path) -> None:
     """Make the folder of a search, or check that it is one of the same search.
 
     Raises:
-        UserError: the folder cannot be written, is not a search's, or holds one that differs in more than
-            architectures and trials.
+        UserError: the folder cannot be written, is no search's, or differs in more than architectures and trials.
     """
     path = directory / SEARCH
     if not holds(directory, SEARCH):

@@ -75,11 +75,7 @@ def search_space(shared: Shared, cls: type[Architecture]) -> dict[str, BaseDistr
 
 
 def _depths(shared: Shared, cls: type[Architecture]) -> tuple[int, int]:
-    """The least and the greatest depth at which a model of this architecture meets the size.
-
-    Raises:
-        UserError: none does.
-    """
+    """The least and the greatest depth at which a model meets the size. Raises UserError where none does."""
     possible, why = [], ""
     depth = cls.Config.depth_field
     for layers in range(DEPTHS[0], DEPTHS[1] + 1):

@@ -113,8 +113,7 @@ def importances(space: dict[str, BaseDistribution], trials: list[Trial]) -> dict
         value = trial.score - (trial.state == "pruned")
         study.add_trial(optuna.create_trial(params=trial.params, distributions=space, value=value))
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5, evaluate_on_local=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # so many are equal that no half is better
+    with warnings.catch_warnings(action="error", category=UserWarning):  # so many are equal that no half is better
         try:
             return optuna.importance.get_param_importances(study, evaluator=evaluator)
         except UserWarning:
@@ -122,11 +121,7 @@ def importances(space: dict[str, BaseDistribution], trials: list[Trial]) -> dict
 
 
 def open_journal(directory: Path) -> JournalStorage:
-    """Open the journal of the trials so far.
-
-    Raises:
-        UserError: the file is no journal of Optuna's.
-    """
+    """Open the journal of the trials so far. Raises UserError where the file is no journal of Optuna's."""
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend

@@ -121,19 +121,16 @@ def answers_again(cell: Cell) -> str:
         raise Wrong(f"edited predictions: {len(found):,} rows, the model was asked {len(again):,} problems")
     differs = (found["raw"] != again["raw"]) | (found["ended"] != again["ended"]) | (found["right"] != again["right"])
     rows = np.flatnonzero(differs.to_numpy(dtype=bool))
+    close = np.zeros(len(rows), dtype=bool)
     if len(rows) <= MOST_OTHER_ANSWERS * len(found):
         problems = cell.expected.asked.rows(rows)
-        close = np.zeros(len(rows), dtype=bool)
         decode = cell.expected.suite.encoding.tokenizer.decode
         stated = found.iloc[rows]
         for shaken in _shaken(cell, problems) if len(rows) else ():
             same = np.array([decode(ids) == raw for ids, raw in zip(shaken.ids, stated["raw"], strict=True)])
             same &= (shaken.ids == EOS).any(axis=1) == stated["ended"].to_numpy(dtype=bool)
             close |= same & (shaken.right == stated["right"].to_numpy(dtype=bool))
-        unexplained = rows[~close].tolist()
-    else:
-        unexplained = rows.tolist()
-    if unexplained:
+    if unexplained := rows[~close].tolist():
         row = unexplained[0]
         raise Wrong(
             f"edited prediction: {problem_of(again, row)} is answered '{found['raw'][row]}' in the predictions, and "
@@ -168,8 +165,7 @@ def unsure(cell: Cell, needed: bool) -> int:
     """Validation problems whose answer turns from right to wrong, or back, under noise as large as rounding."""
     if not needed:
         return 0
-    problems = cell.expected.validation_items
-    changed = [shaken.right != cell.validated.right for shaken in _shaken(cell, problems)]
+    changed = [shaken.right != cell.validated.right for shaken in _shaken(cell, cell.expected.validation_items)]
     return int(np.logical_or.reduce(changed).sum())
 
 

@@ -198,9 +198,7 @@ def learning_curve(cell: Cell) -> str:
 
 
 def _require_schedule(cell: Cell, used: NDArray[np.float64]) -> None:
-    """`used`: share of the budget after each step. Raises Wrong where rows are not at its even points, or have another
-    learning rate than the schedule.
-    """
+    """`used`: the budget's share after each step. Raises Wrong for rows off its even points or the schedule's rates."""
     before = np.concatenate([[0.0], used[:-1]])
     point = np.floor(used * CURVE_POINTS + 1e-9) > np.floor(before * CURVE_POINTS + 1e-9)
     point[-1] = True

@@ -70,8 +70,7 @@ class Form:
     `answer`: 'plain', or 'reversed': the whole answer from its last symbol to its first, so that the least significant
     digit comes first and the sign last. `operands`: 'plain', or 'padded': the integer part of each operand filled with
     zeros to `operand_digits`. `answer_digits`: the integer part of the answer is filled with zeros to so many digits.
-    `notation`: 'ascii' or 'latex'. `workings`: 'none', or 'scratchpad': how the answer comes about on paper stands
-    before it.
+    `notation`: 'ascii' or 'latex'. `workings`: 'none', or 'scratchpad': before the answer stands how it is worked out.
     """
 
     answer: Literal["plain", "reversed"] = "reversed"

@@ -1,5 +1,6 @@
 """cells.csv, one row a cell, and results.csv, one row a cell and slice: written from the records and predictions."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -39,7 +40,8 @@ def collect(run_directory: Path, slices: dict[str, pd.DataFrame] | None = None) 
     for record in done:
         if (digest := record.files[PREDICTIONS]) not in known:
             known[digest] = slice_predictions(run.predictions(record))
-    results = _joined({(record.architecture, record.seed): known[record.files[PREDICTIONS]] for record in done})
+    slices_of = {(record.architecture, record.seed): known[record.files[PREDICTIONS]] for record in done}
+    results = stacked(slices_of, RESULT_COLUMNS)
     for path, frame in zip(paths, (cells_frame(run.records), results), strict=True):
         write_text(path, frame.to_csv(index=False, lineterminator="\n"))
     return paths
@@ -54,10 +56,16 @@ def cells_frame(records: list[Record]) -> pd.DataFrame:
 
 def results_frame(predictions: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
     """Rows of results.csv, from the predictions of (architecture, seed)."""
-    return _joined({cell: slice_predictions(frame) for cell, frame in predictions.items()})
+    return stacked({cell: slice_predictions(frame) for cell, frame in predictions.items()}, RESULT_COLUMNS)
 
 
-def _joined(slices: dict[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
-    parts = [frame.assign(architecture=architecture, seed=seed) for (architecture, seed), frame in slices.items()]
-    columns = list(RESULT_COLUMNS)
-    return pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
+def stacked(
+    frames: dict[tuple[str, int], pd.DataFrame], columns: Iterable[str] = ("architecture", "seed")
+) -> pd.DataFrame:
+    """Frames of (architecture, seed) below one another, behind two columns that name the cell; `columns` if none."""
+    parts = []
+    for (architecture, seed), frame in frames.items():
+        parts.append(frame.copy())
+        parts[-1].insert(0, "architecture", architecture)
+        parts[-1].insert(1, "seed", seed)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(columns))

@@ -23,8 +23,7 @@ class RunFolder:
     directory: Path
     plan: Plan
     records: list[Record]
-    """of the cells that ended and whose files are those that were written, in the plan's order: seed within
-    architecture"""
+    """of the cells that ended, with the files that were written, in the plan's order: seed within architecture"""
     missing: list[tuple[str, int]]
     """(architecture, seed) of the cells that have no record yet, in the same order"""
     broken: dict[tuple[str, int], BadFile]

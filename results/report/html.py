@@ -81,8 +81,7 @@ class Section:
 def page(report: Contents, home: str | None = None) -> str:
     """The page. Its bytes depend on the runs and on the versions of Altair and vl-convert alone.
 
-    `home` is the address of the page that this one belongs to, where a server sends both; what it may load is then the
-    server's to say.
+    `home` is the address of the page that this one belongs to, where a server sends both and says what it may load.
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(_template("report.html"))

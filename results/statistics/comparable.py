@@ -94,8 +94,7 @@ def held_equal(records: list[Record]) -> str:
 
 def fitted_size(record: Record) -> int | None:
     """The count of parameters that was fitted to the size asked; None where neither was."""
-    sizes = {"total": record.parameters, "active": record.active_parameters, "unequal": None}
-    return sizes[record.match]
+    return {"total": record.parameters, "active": record.active_parameters, "unequal": None}[record.match]
 
 
 def _data(records: list[Record]) -> str:

@@ -44,8 +44,7 @@ class Scores:
         for run in runs:
             self._add(run)
         self.unfinished = [(*cell, *why) for cell, why in self._lacking.items() if cell not in self._home]
-        """(architecture, seed, status, reason) of the cells that failed or are broken, and of those not run yet, for
-        no reason"""
+        """(architecture, seed, status, reason) of the cells that failed, are broken or, for no reason, not run yet"""
         order = list(self.planned)
         self._home = dict(sorted(self._home.items(), key=lambda home: order.index(home[0][0])))
         self.records = [replace(record, architecture=name) for (name, _), (_, record) in self._home.items()]

@@ -41,7 +41,7 @@ def test_cell_of_quick(
         finally:
             spent["answering"] += time.perf_counter() - started
 
-    monkeypatch.setattr(evaluation, "answer", watched)
+    monkeypatch.setattr("bench.running.outcome.answer", watched)
     benchmark.pedantic(run_cell, (cell, lambda event: json.dumps(event)), rounds=1)
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["status"] == "done"

@@ -1,6 +1,4 @@
-"""The charts of `perf`: how near each model comes to what the machine can do, and how cost grows. From the rows of its
-JSON alone.
-"""
+"""The charts of `perf`, from its JSON: how near each model comes to what the machine can do, and how cost grows."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -71,8 +71,7 @@ def outside_rows(predictions: Mapping[tuple[str, int], pd.DataFrame]) -> list[Ro
 def outside_tables(
     rows: list[Row], stands_for: Mapping[str, str], unseen: bool, pretrained: Collection[str] = ()
 ) -> list[Table]:
-    """The tables, one a slice, which is its key: a row a value, a column an architecture of `stands_for`, called as
-    that says.
+    """The tables, one a slice, which is its key: a row a value, a column an architecture, called as `stands_for` says.
 
     `unseen`: whether the models were trained here, on problems of the training split alone; but for the `pretrained`,
     which read other text before.

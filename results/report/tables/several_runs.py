@@ -25,9 +25,7 @@ def one_a_suite(groups: Sequence[Scores]) -> dict[str, Scores]:
 
 
 def across_suites(groups: Sequence[Scores]) -> Table | None:
-    """One row an architecture, and one a baseline, that was asked all the suites; None with fewer than 5 suites, or
-    where none was.
-    """
+    """One row an architecture or baseline that was asked all the suites; None with fewer than 5, or where none was."""
     suites = one_a_suite(groups)
     if len(suites) < FEWEST_TASKS:
         return None

@@ -20,7 +20,7 @@ from bench.planning.settings import TrainingSettings
 from bench.results.records.collect import CELL_COLUMNS
 from bench.results.records.plan import Plan
 from bench.results.records.record import Record, read_record
-from bench.running import evaluation, training
+from bench.running import evaluation, outcome, training
 from bench.running.cell import PlannedCell, run_cell
 from bench.running.evaluation import Answered
 
@@ -49,7 +49,7 @@ def test_the_seed_decides_the_weights_that_a_model_is_born_with(
         born.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
         raise training.Diverged("far off")
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(outcome, "train", train)
     for number, seed in enumerate((0, 0, 1)):
         torch.manual_seed(100 + number)
         run_cell(cell(plan, tmp_path / str(number), seed), lambda event: None)
@@ -72,7 +72,7 @@ def test_a_problem_is_written_in_training_as_in_evaluation(
         seen["training"].append(stream.take(20_000))  # nearly all of the few training problems
         raise training.Diverged("far off")
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(outcome, "train", train)
     run_cell(cell(plan, tmp_path / "training"), lambda event: None)
     monkeypatch.undo()
     original = evaluation.answer
@@ -81,7 +81,7 @@ def test_a_problem_is_written_in_training_as_in_evaluation(
         seen["evaluation"].append(problems)
         return original(model, problems, *arguments)
 
-    monkeypatch.setattr(evaluation, "answer", answer)
+    monkeypatch.setattr(outcome, "answer", answer)
     run_cell(cell(plan, tmp_path / "evaluation"), lambda event: None)
     known = set(rows_of(seen["training"][0]))
     asked = rows_of(seen["evaluation"][-1])

@@ -25,9 +25,10 @@ from bench.planning.options import RunOptions
 from bench.results.files import BadFile
 from bench.results.records.plan import Plan
 from bench.results.records.record import RECORD, read_record
-from bench.running.cell import ERROR, LOCK, PlannedCell, run_cell, write_outcome
+from bench.running.cell import ERROR, LOCK, PlannedCell, run_cell
 from bench.running.checkpoints import PATTERN, Checkpoint, newest_checkpoint, read_checkpoint, write_checkpoint
 from bench.running.engine import Watcher, _CellTask, death, planned_cell
+from bench.running.outcome import write_outcome
 from bench.running.training import Diverged, Trained, _raise_if_diverged
 
 SAME = ("model.safetensors", "predictions.csv.gz")

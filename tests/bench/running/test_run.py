@@ -364,7 +364,7 @@ def test_a_cell_that_raises_is_a_row_with_its_reason(
         raise error
 
     cell = planned_cell(plan_of(tiny_path), "lstm", 0, tmp_path)
-    monkeypatch.setattr("bench.running.training.train", fail)
+    monkeypatch.setattr("bench.running.outcome.train", fail)
     run_cell(cell, lambda event: None)
     record = records.read_record(cell.directory)
     assert record.status == status
@@ -391,7 +391,7 @@ def test_a_failed_cell_is_a_row_of_the_tables_and_exit_status_1(
         raise RuntimeError("a bug\nof two lines")
 
     monkeypatch.setattr("bench.running.engine.run_tasks", one_by_one)
-    monkeypatch.setattr("bench.running.training.train", fail)
+    monkeypatch.setattr("bench.running.outcome.train", fail)
     monkeypatch.setattr("bench.results.report.html._vega", str)
     monkeypatch.chdir(tmp_path)
     arguments = ("run", "--arch", "lstm", "--suite", str(tiny_path), "--out", "out", *SETTINGS)
