@@ -17,6 +17,7 @@ from rich.console import Console
 
 from bench.asking.expression import ask, read_problem
 from bench.asking.models import trained_models
+from bench.child import start_server
 from bench.datasets.suites import described
 from bench.errors import UserError, suggest, user_errors
 from bench.planning.amounts import parse_budget
@@ -177,6 +178,7 @@ def carry_out(
         Interrupted: by the user; what is done is kept.
     """
     check_trackers(trackers)
+    start_server()  # it imports torch while this process plans
     plan = decide(options, command)
     directory = options.out or default_directory(plan)
     about = f"{plan.suite.name}: {len(plan.entries)} architectures x {len(plan.seeds)} seeds, {plan.budget} each"

@@ -1,6 +1,8 @@
 """A function at work in a process of its own: starting it, messages to and from it, and its end.
 
-Messages are JSON. This module does not import torch, which reads variables that a child may have to set first.
+Messages are JSON. On Linux children are forked from a server, a process without threads that has imported what most of
+them need: each import of torch and its compiler, which optimizers and deterministic algorithms import, takes seconds.
+Elsewhere they are spawned.
 """
 
 from __future__ import annotations
@@ -23,6 +25,14 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 Arguments = TypeVarTuple("Arguments")
+if sys.platform == "linux":
+    CONTEXT = multiprocessing.get_context("forkserver")
+else:
+    CONTEXT = multiprocessing.get_context("spawn")
+"""How children start. A fork of this process would inherit its threads, memory and seeds."""
+IMPORTED = ("torch._dynamo", "torch._inductor.config", "pandas", "scipy.stats", "safetensors.torch", "pydantic")
+"""Packages that the server imports. None is ours: it would look for it on another path than this process."""
+_ENDING = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _STARTING = threading.Lock()
 
 
@@ -35,11 +45,11 @@ class Child:
     """
 
     def __init__(self, function: Callable[[Parent, *Arguments], None], *arguments: *Arguments) -> None:
-        context = multiprocessing.get_context("spawn")  # a fork would inherit threads, memory and seeds
-        self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_call, args=(theirs, function, *arguments))
+        self.connection, theirs = CONTEXT.Pipe()
+        self._process = CONTEXT.Process(target=_call, args=(theirs, dict(os.environ), function, *arguments))
         try:
             with _STARTING, _without_main_module():
+                start_server()
                 start_without_interrupt(self._process)
         except BaseException:  # a signal came meanwhile, and nobody gets this object to close it
             if self._process.pid is not None:
@@ -109,10 +119,33 @@ class Parent:
         os._exit(1)
 
 
-def _call(connection: Connection, function: Callable[..., None], *arguments: Any) -> None:
+def start_server() -> None:
+    """Start the server where children are forked from one and it does not run yet. It is ready some seconds later.
+
+    Signals that end processes are blocked in it: they reach this process too, and the children of a server that has
+    ended would be taken for ended.
+    """
+    if sys.platform != "linux":
+        return
+    from multiprocessing import forkserver, resource_tracker
+
+    resource_tracker.ensure_running()  # the server needs it, and its start ends with signals unblocked
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # inherited; what comes meanwhile is answered afterwards
+    try:
+        CONTEXT.set_forkserver_preload(list(IMPORTED))
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _call(connection: Connection, environment: dict[str, str], function: Callable[..., None], *arguments: Any) -> None:
     """Entry point of the child process."""
     for number in (signal.SIGINT, *termination_signals()):  # all of them reach the parent too, and it decides
         signal.signal(number, signal.SIG_IGN)
+    if sys.platform == "linux":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        os.environ.clear()  # it is that of the time when the server was started
+        os.environ.update(environment)
     function(Parent(connection), *arguments)
     # The connection is not closed: the thread of `Parent` waits on it, and both end with the process.
 
@@ -138,8 +171,7 @@ def termination_signals() -> list[signal.Signals]:
 
     One that is ignored, as under `nohup`, is not among them.
     """
-    numbers = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    return [number for number in _ENDING[1:] if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def start_without_interrupt(process: BaseProcess) -> None:

@@ -1,5 +1,6 @@
 """Machine and software: their description for the records, the peak of memory, and other cells at work beside one."""
 
+import ctypes
 import os
 import platform
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any, Self
 RECORDED = ("torch", "numpy", "pandas", "scipy", "safetensors")
 RECORDED_IF_USED = ("transformers", "tokenizers", "peft")
 """Packages that affect results where they are imported."""
+MADV_POPULATE_READ = 22
+"""Advice of `madvise`, from Linux 5.14 on."""
 
 
 def cores() -> int:
@@ -112,6 +115,7 @@ class PeakMemory:
 
     def __init__(self, device: str) -> None:
         self._on_gpu = device.startswith("cuda")
+        _map_code()
         forget_peak()
         self._before_mb = _linux_mb("VmRSS") or peak_resident_mb()  # elsewhere than on Linux the peak so far
 
@@ -123,6 +127,23 @@ class PeakMemory:
             return torch.cuda.max_memory_allocated() / 1e6
         peak_mb = peak_resident_mb()
         return None if peak_mb is None or self._before_mb is None else max(0.0, peak_mb - self._before_mb)
+
+
+def _map_code() -> None:
+    """Count all code that this process has loaded as its memory from now on, where the system can (Linux).
+
+    Else a page of it counts from when it is first used: 18 MB of torch's in the first steps of a model that takes 4 MB,
+    and 27 MB where the process was forked from one that had loaded it.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    with suppress(OSError):
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+            addresses, rights, *_ = line.split()
+            if rights.startswith("r-x"):
+                start, end = (int(address, 16) for address in addresses.split("-"))
+                libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_POPULATE_READ)
 
 
 def forget_peak() -> None:

@@ -22,6 +22,17 @@ def test_the_peak_counts_from_where_it_was_forgotten() -> None:
     assert printed(program.format("machine.forget_peak()")) < 150
 
 
+def test_the_peak_of_training_is_without_code_that_is_run_for_the_first_time() -> None:
+    program = """
+import torch
+from bench.machine import PeakMemory
+memory = PeakMemory("cpu")
+torch.nn.LSTM(16, 64)(torch.zeros(10, 32, 16))[0].sum().backward()
+print(memory.mb())
+"""
+    assert 0 < printed(program) < 10  # 18 with that code
+
+
 def test_cells_that_train_at_the_same_time_notice_each_other_whoever_came_first(tmp_path: Path) -> None:
     file = tmp_path / "cells"
     with CellsBeside(file) as first:

@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+from bench.child import Parent
+
 
 def die(*_: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
@@ -11,3 +13,7 @@ def die(*_: object) -> None:
 
 def stay(*_: object) -> None:
     time.sleep(60)
+
+
+def environment(parent: Parent, name: str) -> None:
+    parent.send(os.environ.get(name))
