@@ -3,29 +3,18 @@ r"""Fine-tunes any causal language model that others trained on text, all its we
 Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021: beside each linear layer but the head, a product
 of two thin matrices is trained, and the model's own weights stay as they are.
 
-The suite's symbols become text, and the text becomes tokens of the model's own tokenizer. Prompt and answer are
-tokenised separately, so that the prompt's tokens are the same in training, where an answer follows, and in evaluation,
-where none does: of SmolLM2's tokens one is `=-`, and `3-5=-2` as one text would end the prompt in `5`.
-
-- Prompt `12+7=`: the model's begin token where its tokenizer puts one, then the tokens of `12+7=`.
-- Answer `19`: the tokens of `19`, a leading space where the tokenizer puts one, then the model's end token.
-- Suites that reverse their answers are answered in the order of people unless `order` is 'suite': `-12.5` where the
-  suite has `5.21-`. Workings, which stand before a ':', stay as they are.
-- What the model writes is read up to its end token, or to the first symbol that no answer of any suite could hold:
-  without training it goes on talking (`19, which is`, `19=12+7`). Spaces around are left off.
-
-One token covers several symbols in many models, so that no column has logits: loss and likelihoods are of its tokens.
+The suite's symbols become text, and the text becomes tokens of the model's own tokenizer: see `pretrained_text`. It
+writes as transformers itself does, and with what it keeps of the symbols before only where that changes nothing.
 
 B batch, P prompt width, A answer width, S tokens read, W the model's vocabulary
 """
 
 import dataclasses
 import inspect
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -33,17 +22,15 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.architectures.base import Architecture, Batch, Config, Loss, SequenceSpec
-from bench.architectures.pretrained_files import load_model, load_tokenizer, origin, require
+from bench.architectures.pretrained_decoding import cache_bytes, is_cache_right, write
+from bench.architectures.pretrained_files import load_model, load_tokenizer, origin, readable, require
+from bench.architectures.pretrained_text import Translator
 from bench.architectures.registry import register
-
-Piece = TypeVar("Piece")
 
 IGNORED = -100
 """Target of a column that is not scored."""
-WORKINGS_END = ":"
-OF_PROMPTS = frozenset("+*=()") | {r"\times"}
-"""Symbols that no answer holds, whatever the suite: a model that was not trained writes `2+1=3` where it could stop."""
-_SYMBOL = re.compile(r"\\[a-z]+(?:\{r\})?|.", re.DOTALL)  # a command of LaTeX is one symbol
+HANDFUL = 8
+"""Prompts on which a cache is tried."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +54,8 @@ class PretrainedConfig(Config):
     """as the model states it; a plan keeps it"""
     weights: int | None = None
     """how many the model has without an adapter; a plan keeps it"""
+    cached: bool | None = None
+    """whether it writes with a cache, which is not so where that would change its logits; a plan keeps it"""
 
     @property
     def training(self) -> Mapping[str, Any]:
@@ -78,94 +67,19 @@ class PretrainedConfig(Config):
         found = origin(self.model, self.revision)
         if self.sha256 not in ("", found.sha256):
             raise ValueError(f"model {self.model}: its weights have SHA-256 {found.sha256}, not {self.sha256}")
-        return dataclasses.replace(self, **dataclasses.asdict(found))
+        cached = self._has_right_cache() if self.cached is None else self.cached
+        return dataclasses.replace(self, **dataclasses.asdict(found), cached=cached)
 
-
-class Translator:
-    """Between the suite's ids and the model's tokens.
-
-    Raises ValueError where the tokenizer cannot write the suite's symbols, or has no end token.
-    """
-
-    def __init__(self, tokenizer: Any, ends: Sequence[int], spec: SequenceSpec, flips: bool) -> None:
-        self._tokenizer, self._spec, self._flips = tokenizer, spec, flips
-        self.end = ends[0]
-        """the token that a trained answer ends in"""
-        self.ends = frozenset(ends)
-        special = {spec.pad, spec.bos, spec.eos, spec.mask}
-        self._texts = ["" if number in special else text for number, text in enumerate(spec.texts)]
-        if spec.tokenize is None:
-            raise ValueError("nobody said which texts the suite's symbols are")
-        self._tokenize = spec.tokenize
-        self._longest = max(map(len, self._texts))
-        self._symbols = {symbol for text in self._texts for symbol in _SYMBOL.findall(text)} - OF_PROMPTS
-        begun = tokenizer("0")["input_ids"]
-        begins = tokenizer.bos_token_id is not None and begun[:1] == [tokenizer.bos_token_id]
-        self._begin = begun[:1] if begins else []
-        for text in filter(None, self._texts):
-            if self.text(self._tokens([text])[0]).strip() != text.strip():
-                raise ValueError(f"the model's tokenizer cannot write '{text}'")
-
-    def prompts(self, prompt: Tensor) -> list[list[int]]:
-        """(B, P) -> the model's tokens of each prompt; what follows it does not enter."""
-        texts = ["".join(self._texts[number] for number in row) for row in prompt.tolist()]
-        return [self._begin + tokens for tokens in self._tokens(texts)]
-
-    def answers(self, answer: Tensor) -> list[list[int]]:
-        """(B, A) -> the model's tokens of each answer, its end token among them where the answer has one."""
-        rows = answer.tolist()
-        tokens = self._tokens([self._written(row)[0] for row in rows])
-        return [found + ([self.end] if self._spec.eos in row else []) for found, row in zip(tokens, rows, strict=True)]
-
-    def text(self, tokens: Sequence[int]) -> str:
-        """What the model wrote, up to its end token."""
-        stop = next((place for place, token in enumerate(tokens) if token in self.ends), len(tokens))
-        return str(self._tokenizer.decode(tokens[:stop], clean_up_tokenization_spaces=False))
-
-    def read(self, tokens: Sequence[int], width: int) -> list[int]:
-        """What the model wrote -> the suite's ids: symbols, the end token where it ended, then pads."""
-        symbols = _SYMBOL.findall(self.text(tokens).lstrip())
-        stop = next((place for place, symbol in enumerate(symbols) if symbol not in self._symbols), len(symbols))
-        ended = stop < len(symbols) or bool(self.ends.intersection(tokens))
-        text = "".join(symbols[:stop]).strip()
-        ids = self._tokenize(_flipped(text) if self._flips else text)[:width]
-        if len(ids) < width:
-            ids += [self._spec.eos] if ended else []
-        return ids + [self._spec.pad] * (width - len(ids))
-
-    def most_tokens(self, width: int) -> int:
-        """A bound on the tokens of an answer of so many of the suite's, its end and a leading space among them."""
-        return width * self._longest + 1
-
-    def spans(self, row: Sequence[int]) -> list[int | None]:
-        """The answer's column in which each of its tokens starts, the end token left out; None where unknown."""
-        text, columns = self._written(row)
-        if not self._tokenizer.is_fast:
-            return [None] * len(self._tokens([text])[0])
-        spans = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        return [columns[min(start, len(columns) - 1)] if columns else None for start, _ in spans]
-
-    def _written(self, row: Sequence[int]) -> tuple[str, list[int]]:
-        """The text of an answer before its end token, and the column that each of its characters stands in."""
-        stop = row.index(self._spec.eos) if self._spec.eos in row else len(row)
-        pieces = [(symbol, column) for column in range(stop) for symbol in _SYMBOL.findall(self._texts[row[column]])]
-        if self._flips:
-            pieces = _flip(pieces, [symbol for symbol, _ in pieces])
-        return "".join(symbol for symbol, _ in pieces), [column for symbol, column in pieces for _ in symbol]
-
-    def _tokens(self, texts: list[str]) -> list[list[int]]:
-        return [list(tokens) for tokens in self._tokenizer(texts, add_special_tokens=False)["input_ids"]]
-
-
-def _flip(pieces: list[Piece], symbols: list[str]) -> list[Piece]:
-    """An answer from its last symbol to its first; workings before it stay where they are."""
-    behind = len(symbols) - symbols[::-1].index(WORKINGS_END) if WORKINGS_END in symbols else 0
-    return pieces[:behind] + pieces[behind:][::-1]
-
-
-def _flipped(text: str) -> str:
-    symbols = _SYMBOL.findall(text)
-    return "".join(_flip(symbols, symbols))
+    def _has_right_cache(self) -> bool:
+        """See `is_cache_right`. Raises ValueError where the model cannot write."""
+        files = self.model, self.revision, self.sha256
+        with torch.device("cpu"):
+            model, tokenizer = load_model(*files).eval(), load_tokenizer(*files)
+            texts = [f"{a}+{97 - 3 * a}=" for a in range(10, 10 + HANDFUL)]
+            rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
+            shortest = min(map(len, rows))
+            with readable(self.model, f"{model.config.model_type} cannot write"):
+                return is_cache_right(model, [row[:shortest] for row in rows], _end_tokens(model, tokenizer))
 
 
 @register
@@ -193,7 +107,8 @@ class Pretrained(Architecture):
         self._tokenizer = load_tokenizer(*files)
         ends = _end_tokens(self.model, self._tokenizer)
         self._translator = Translator(self._tokenizer, ends, spec, flips=spec.reversed and config.order == "people")
-        self._keeps_columns = "logits_to_keep" in inspect.signature(self.model.forward).parameters
+        self._takes = frozenset(inspect.signature(self.model.forward).parameters)
+        self._cached = config.cached
         if config.adapt == "lora":
             _adapt(self.model, config.rank)
         nn.Module.register_state_dict_post_hook(self, _drop_what_is_not_kept)
@@ -250,12 +165,28 @@ class Pretrained(Architecture):
         """Keys and values, or what else the model keeps, of a prompt and an answer of one token a symbol."""
         [tokens] = self._translator.prompts(prompt)
         tokens = tokens + [self._translator.end] * (self.spec.answer_width - 1)
-        cache = self.model(input_ids=torch.tensor([tokens], device=prompt.device), use_cache=True).past_key_values
-        kept = [value for layer in cache.layers for value in vars(layer).values() if isinstance(value, Tensor)]
-        return sum(tensor.numel() * tensor.element_size() for tensor in kept)
+        if self._cached is None:
+            self._cached = is_cache_right(self.model, [tokens], self._translator.ends)
+        return cache_bytes(self.model, tokens) if self._cached else 0
 
     def training_flops(self) -> int:
-        """Counted as for others, a token of the model's for each of the suite's."""
+        """Counted as for others, a token of the model's for each of the suite's.
+
+        A family that looks at values, as mixtures do, cannot be counted on the meta device. It is loaded, and counted
+        with plain matrix products, since torch's counter sees none in fused attention and in grouped products.
+
+        Raises ValueError where the model cannot be trained.
+        """
+        try:
+            return self._count_flops()
+        except Exception:  # whatever a family raises on the meta device
+            with torch.device("cpu"), readable(self.config.model, f"{self.model.config.model_type} cannot be trained"):
+                loaded = Pretrained(self.config, self.spec)
+                loaded.model.set_attn_implementation("eager")
+                loaded.model.set_experts_implementation("eager")
+                return loaded._count_flops()
+
+    def _count_flops(self) -> int:
         end = self._translator.end
         prompt = self._translator.prompts(torch.empty((1, 0), dtype=torch.long, device="cpu"))
         prompt = [prompt[0] + [end] * self.spec.prompt_width]
@@ -296,7 +227,7 @@ class Pretrained(Architecture):
             for row, answer in zip(places, answers, strict=True)
         ]
         options: dict[str, Any] = {"use_cache": False}
-        if self._keeps_columns:
+        if "logits_to_keep" in self._takes:
             options["logits_to_keep"] = torch.arange(first, width, device=device)
         if device.type == "meta" and self.model._supports_sdpa:  # to make its own mask it looks at values
             options["attention_mask"] = torch.ones((1, 1, width, width), dtype=torch.bool, device=device)
@@ -311,21 +242,10 @@ class Pretrained(Architecture):
         return nll_N.view(len(ids), -1), places
 
     def _write(self, prompts: list[list[int]], most: int) -> list[list[int]]:
-        """The likeliest token, again and again, until every row has ended or has `most` of them."""
-        device = next(self.parameters()).device
-        ends = torch.tensor(sorted(self._translator.ends), device=device)
-        ids, cache = torch.tensor(prompts, device=device), None
-        running = torch.ones(len(prompts), dtype=torch.bool, device=device)
-        written: list[Tensor] = []
-        kept = {"logits_to_keep": 1} if self._keeps_columns else {}
-        while len(written) < most and running.any():
-            found = self.model(input_ids=ids, past_key_values=cache, use_cache=True, **kept)
-            cache, symbol = found.past_key_values, found.logits[:, -1].argmax(-1)
-            written.append(symbol)
-            running = running & ~torch.isin(symbol, ends)
-            ids = symbol[:, None]
-        rows: list[list[int]] = torch.stack(written, dim=1).tolist()
-        return rows
+        """The tokens that are written after prompts of one length, at most so many."""
+        if self._cached is None:
+            self._cached = is_cache_right(self.model, prompts[:HANDFUL], self._translator.ends)
+        return write(self.model, prompts, most, self._translator.ends, self._cached)
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:

@@ -70,7 +70,7 @@ def origin(model: str, revision: str = "") -> Origin:
     sha256 = "" if path is None else _sha256(path)
     files = _files(model, revision, sha256)
     config = _config(files)
-    with torch.device("meta"), _readable(model, "its config cannot be used"):
+    with torch.device("meta"), readable(model, "its config cannot be used"):
         weights = sum(p.numel() for p in _undrawn(config).parameters())
     return Origin(sha256, "" if files.local else _commit(files), _licence(files), weights)
 
@@ -81,7 +81,7 @@ def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
 
     files = _files(model, revision, sha256)
     _config(files)
-    with _readable(model, "its tokenizer cannot be loaded"):
+    with readable(model, "its tokenizer cannot be loaded"):
         return AutoTokenizer.from_pretrained(
             files.place, revision=files.revision, local_files_only=files.local, trust_remote_code=False
         )
@@ -98,7 +98,7 @@ def load_model(model: str, revision: str, sha256: str) -> Any:
     config = _config(files)
     if torch.get_default_device().type == "meta":
         return _undrawn(config)
-    with _readable(model, "its weights cannot be loaded"):
+    with readable(model, "its weights cannot be loaded"):
         read: Any = AutoModelForCausalLM.from_pretrained(
             files.place,
             revision=files.revision,
@@ -179,7 +179,7 @@ def _config(files: _Files) -> Any:
     from transformers import AutoConfig
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
-    with _readable(files.model, "its config cannot be loaded"):
+    with readable(files.model, "its config cannot be loaded"):
         config = AutoConfig.from_pretrained(
             files.place, revision=files.revision, local_files_only=files.local, trust_remote_code=False
         )
@@ -211,7 +211,7 @@ def _converted(gguf: Path, sha256: str) -> Path:
     source = {"gguf_file": gguf.name, "local_files_only": True, "trust_remote_code": False}
     try:
         bars = redirect_stderr(io.StringIO())  # progress, printed in a way that no setting silences
-        with torch.device("cpu"), bars, _readable(str(gguf), "it cannot be converted"):
+        with torch.device("cpu"), bars, readable(str(gguf), "it cannot be converted"):
             model = AutoModelForCausalLM.from_pretrained(gguf.parent, dtype=torch.float32, **source)
             del model.hf_quantizer  # its weights are plain numbers now, but it is still said to be quantised
             del model.config.quantization_config
@@ -247,7 +247,7 @@ def _commit(files: _Files) -> str:
     """The commit on the Hub that a revision is, by where its files were put."""
     from transformers.utils.hub import cached_file, extract_commit_hash
 
-    with _readable(files.model, "its revision cannot be told"):
+    with readable(files.model, "its revision cannot be told"):
         path = cached_file(files.place, "config.json", revision=files.revision)
         return str(extract_commit_hash(path, None) or files.revision or "")
 
@@ -268,8 +268,8 @@ def _licence(files: _Files) -> str:
 
 
 @contextmanager
-def _readable(model: str, what: str) -> Iterator[None]:
-    """A context in which another package's errors about files, of whatever class, become one line."""
+def readable(model: str, what: str) -> Iterator[None]:
+    """A context in which another package's errors, of whatever class, become a ValueError of one line."""
     try:
         yield
     except Exception as error:

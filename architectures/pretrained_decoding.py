@@ -1,0 +1,91 @@
+"""How a language model that others trained writes: greedily, with what it keeps of the tokens before if that is right.
+
+Decoding is that of transformers itself (`generate`), which knows what each family needs: positions, masks, a cache.
+Some families have none; of some, what is written with the cache is not what the model says when it reads all again.
+
+B batch, P prompt, S tokens written, W the model's vocabulary
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+TRIED = 6
+"""Tokens that are written to try a cache."""
+SHOWN = ("loss", "logits", "hidden_states", "attentions")
+"""What a model gives out beside what it keeps for the next token."""
+
+
+@torch.no_grad()
+def write(model: Any, prompts: list[list[int]], most: int, ends: Collection[int], cached: bool) -> list[list[int]]:
+    """The likeliest token, again and again, until every row has ended or has `most` of them.
+
+    prompts: tokens, of one length. ends: tokens that end an answer; each row ends with the first. cached: with a cache.
+    """
+    rows = _generate(model, prompts, most, ends, cached).sequences[:, len(prompts[0]) :].tolist()
+    stops = (next((place for place, token in enumerate(row) if token in ends), most) for row in rows)
+    return [row[: stop + 1] for row, stop in zip(rows, stops, strict=True)]
+
+
+@torch.no_grad()
+def is_cache_right(model: Any, prompts: list[list[int]], ends: Collection[int]) -> bool:
+    """Whether the model's logits with its cache are those of reading all tokens again, but for rounding.
+
+    prompts: a handful, of one length. Raises whatever the model raises without a cache.
+    """
+    try:
+        found = _generate(model, prompts, TRIED, ends, cached=True, logits=True)
+        with_cache_SBW = torch.stack(found.logits).float()
+    except Exception:  # whatever a family without a cache raises
+        write(model, prompts, 1, ends, cached=False)
+        return False
+    read = found.sequences[:, :-1]
+    anew_BTW = model(input_ids=read, attention_mask=torch.ones_like(read), use_cache=False).logits.float()
+    without_SBW = anew_BTW[:, -len(with_cache_SBW) :].transpose(0, 1)
+    allowed = torch.finfo(found.logits[0].dtype).eps ** 0.5 * without_SBW.abs().max()
+    return bool((with_cache_SBW - without_SBW).abs().max() <= allowed)
+
+
+@torch.no_grad()
+def cache_bytes(model: Any, tokens: list[int]) -> int:
+    """What the model keeps of these tokens for the next one."""
+    found = model(input_ids=torch.tensor([tokens], device=model.device), use_cache=True)
+    kept = {id(tensor): tensor for name, value in found.items() if name not in SHOWN for tensor in _tensors(value)}
+    return sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
+
+
+def _generate(
+    model: Any, prompts: list[list[int]], most: int, ends: Collection[int], cached: bool, logits: bool = False
+) -> Any:
+    """`sequences` (B, P + S), and where asked for the `logits` of each step, S of (B, W)."""
+    from transformers import GenerationConfig
+
+    ids = torch.tensor(prompts, device=model.device)
+    settings = GenerationConfig(
+        max_new_tokens=most,
+        do_sample=False,
+        use_cache=cached,
+        eos_token_id=sorted(ends),
+        pad_token_id=min(ends),
+        return_dict_in_generate=True,
+        output_logits=logits,
+    )
+    own, model.generation_config = model.generation_config, GenerationConfig()  # may say to repeat, or to sample
+    try:
+        return model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=settings)
+    finally:
+        model.generation_config = own
+
+
+def _tensors(kept: Any) -> Iterator[Tensor]:
+    """All tensors of a cache, whatever it is made of."""
+    if isinstance(kept, Tensor):
+        yield kept
+    elif isinstance(kept, Mapping):
+        yield from (tensor for value in kept.values() for tensor in _tensors(value))
+    elif isinstance(kept, (list, tuple)):
+        yield from (tensor for value in kept for tensor in _tensors(value))
+    elif type(kept).__module__.startswith("transformers.") and not isinstance(kept, nn.Module):
+        yield from _tensors(vars(kept))
