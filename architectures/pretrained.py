@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.architectures.base import Architecture, Batch, Config, Loss, SequenceSpec
-from bench.architectures.pretrained_decoding import cache_bytes, is_cache_right, write
+from bench.architectures.pretrained_decoding import cache_bytes, is_cache_right, is_causal, write
 from bench.architectures.pretrained_files import load_model, load_tokenizer, origin, readable, require
 from bench.architectures.pretrained_text import Translator
 from bench.architectures.registry import register
@@ -54,6 +54,8 @@ class PretrainedConfig(Config):
     """as the model states it; a plan keeps it"""
     weights: int | None = None
     """how many the model has without an adapter; a plan keeps it"""
+    remark: str = ""
+    """what is to be known of its tokenizer; a plan keeps it"""
     cached: bool | None = None
     """whether it writes with a cache, which is not so where that would change its logits; a plan keeps it"""
 
@@ -78,8 +80,13 @@ class PretrainedConfig(Config):
             texts = [f"{a}+{97 - 3 * a}=" for a in range(10, 10 + HANDFUL)]
             rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
             shortest = min(map(len, rows))
-            with readable(self.model, f"{model.config.model_type} cannot write"):
-                return is_cache_right(model, [row[:shortest] for row in rows], _end_tokens(model, tokenizer))
+            if shortest < 2:
+                raise ValueError(f"model {self.model}: its tokenizer has no tokens for {texts[0]}")
+            family, prompts = model.config.model_type, [row[:shortest] for row in rows]
+            with readable(self.model, f"{family} cannot be asked here"):
+                if not is_causal(model, prompts):
+                    raise ValueError("what it says of a token depends on those behind it, which it will not have")
+                return is_cache_right(model, prompts, _end_tokens(model, tokenizer))
 
 
 @register

@@ -31,6 +31,18 @@ SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 CARD = "README.md"
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 CACHE_VARIABLE = "ARITHBENCH_CACHE"
+CONVERSION = 2
+"""Raised where the same GGUF file is converted otherwise than before."""
+REMARK = "remark.txt"
+"""In the folder of a converted GGUF file: what is to be known of it, if anything."""
+PIECES = {
+    0: ("gpt-2", "phi-2", "mpt", "olmo", "jais", "deepseek-llm"),
+    1: ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "viking", "qwen2", "tekken"),
+    3: ("falcon", "llama-bpe", "llama3", "llama-v3", "falcon3", "dbrx", "smaug-bpe", "gpt-4o", "llama4", "deepseek-v3"),
+}
+"""Most digits in a token by the pre-tokenizer that a GGUF file names, 0 where there is no limit (llama.cpp, 2026)."""
+STATED = ("general.license", *(f"tokenizer.ggml.{key}" for key in ("model", "pre", "add_space_prefix")))
+"""Keys of a GGUF file that are read here."""
 MOST_SHOWN = 300
 """Characters of another package's message."""
 
@@ -47,6 +59,8 @@ class Origin:
     """as the model states it, '' where it does not"""
     weights: int
     """how many it has, tied ones once"""
+    remark: str
+    """what is to be known of its tokenizer, '' where that is nothing"""
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,14 @@ def origin(model: str, revision: str = "") -> Origin:
     config = _config(files)
     with torch.device("meta"), readable(model, "its config cannot be used"):
         weights = sum(p.numel() for p in _undrawn(config).parameters())
-    return Origin(sha256, "" if files.local else _commit(files), _licence(files), weights)
+    remark = Path(files.place) / REMARK
+    return Origin(
+        sha256,
+        "" if files.local else _commit(files),
+        _licence(files),
+        weights,
+        remark.read_text(encoding="utf-8") if files.local and remark.is_file() else "",
+    )
 
 
 def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
@@ -203,7 +224,7 @@ def _converted(gguf: Path, sha256: str) -> Path:
     from gguf import GGUFReader
     from transformers import AutoModelForCausalLM, AutoTokenizer, __version__
 
-    target = cache_directory() / f"{gguf.stem}-{sha256[:16]}-transformers-{__version__}"
+    target = cache_directory() / f"{gguf.stem}-{sha256[:16]}-transformers-{__version__}-{CONVERSION}"
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -216,15 +237,44 @@ def _converted(gguf: Path, sha256: str) -> Path:
             del model.hf_quantizer  # its weights are plain numbers now, but it is still said to be quantised
             del model.config.quantization_config
             model.save_pretrained(scratch)
-            AutoTokenizer.from_pretrained(gguf.parent, **source).save_pretrained(scratch)
-        licence = GGUFReader(gguf).get_field("general.license")
-        if licence is not None:
-            (scratch / CARD).write_text(f"---\nlicense: {licence.contents()}\n---\n", encoding="utf-8")
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **source)
+        fields = GGUFReader(gguf).fields
+        stated = {key.rpartition(".")[2]: field.contents() for key, field in fields.items() if key in STATED}
+        if remark := cut_digits_as_stated(tokenizer, stated):
+            (scratch / REMARK).write_text(remark, encoding="utf-8")
+        tokenizer.save_pretrained(scratch)
+        if "license" in stated:
+            (scratch / CARD).write_text(f"---\nlicense: {stated['license']}\n---\n", encoding="utf-8")
         with suppress(OSError):  # another process was quicker
             scratch.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return target
+
+
+def cut_digits_as_stated(tokenizer: Any, stated: dict[str, Any]) -> str:
+    """Make a tokenizer cut numbers as the GGUF file says that it comes from; a remark where that cannot be done.
+
+    transformers builds those of some pre-tokenizers that files name, and takes GPT-2's for all others without a word.
+
+    stated: by the last part of the keys in `STATED`.
+    """
+    from tokenizers import Regex, pre_tokenizers
+
+    backend = tokenizer.backend_tokenizer
+    if stated.get("model") == "llama" and stated.get("add_space_prefix", True):
+        begun = tokenizer.tokenize("1")[0].startswith("\u2581")
+        return "" if begun else "its file puts a space before every text, and its tokenizer here puts none"
+    if stated.get("model") != "gpt2":
+        return ""
+    pre = stated.get("pre", "none")
+    most = next((most for most, names in PIECES.items() if pre in names), None)
+    if most is None:
+        return f"its file names the pre-tokenizer '{pre}', unknown here: it may cut numbers otherwise"
+    if most:
+        cut = pre_tokenizers.Split(Regex(rf"\p{{N}}{{1,{most}}}"), behavior="isolated")
+        backend.pre_tokenizer = pre_tokenizers.Sequence([cut, backend.pre_tokenizer])
+    return ""
 
 
 def _sha256(path: Path) -> str:

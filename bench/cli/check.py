@@ -9,6 +9,7 @@ def check_command(options: RunOptions) -> None:
     from bench.errors import UserError, reason_of
     from bench.planning.amounts import parse_budget, short_count
     from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
+    from bench.results.statistics.pretrained import remarks
     from bench.running.estimate import training_seconds
     from bench.running.run_folder import refuse_difference
 
@@ -53,6 +54,8 @@ def check_command(options: RunOptions) -> None:
     for name, planned in plan.entries.items():
         values = planned.config | planned.training
         target.print(f"{name}: {' '.join(f'{key}={value}' for key, value in values.items())}", soft_wrap=True)
+        for remark in remarks(planned.config):
+            target.print(f"{name}: {remark}", soft_wrap=True)
     if any(not planned.tuned for planned in plan.entries.values()):
         target.print("! not tuned for this suite, size, budget and settings, or of another size than asked")
     target.print(
