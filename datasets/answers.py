@@ -54,9 +54,9 @@ def read_answer(text: str) -> list[Reading]:
     return [Reading(*parts, cut=cut) for parts in _parts(plain)]
 
 
-def same_number(one: str, other: str) -> bool:
-    """Whether two answers are the same number, or the same quotient and remainder, in some reading."""
-    known = {(reading.value, reading.remainder) for reading in read_answer(other)}
+def same_number(one: str, *others: str) -> bool:
+    """Whether an answer is the same number, or quotient and remainder, as one of the others, in some reading."""
+    known = {(reading.value, reading.remainder) for other in others for reading in read_answer(other)}
     return any((reading.value, reading.remainder) in known for reading in read_answer(one))
 
 
@@ -72,10 +72,11 @@ def is_answer(text: str, a: str, op: str, b: str) -> bool:
             whole = op == "/" and reading.value.denominator == 1 and abs(reading.remainder) < abs(other)
             if whole and reading.value * other + reading.remainder == one:
                 return True
-        elif abs(reading.value - exact) <= reading.place / 2:
-            return True
-        elif reading.cut and 0 <= abs(exact) - abs(reading.value) < reading.place and reading.value * exact >= 0:
-            return True
+        else:
+            rounded = abs(reading.value - exact) <= reading.place / 2
+            short = abs(exact) - abs(reading.value)
+            if rounded or (reading.cut and 0 <= short < reading.place and reading.value * exact >= 0):
+                return True
     return False
 
 

@@ -6,7 +6,8 @@
 | LaTeX | `-12 \\times 7`, `3 \\cdot 4`, `\\frac{12}{5}`, `\\frac12`, `$-\\frac{1}{2} =$`                 |
 | words | `What is 95 plus 45?`, `Subtract 3 from 10.`, `Calculate: five times three`                |
 
-`numerals` has the rules for numbers and symbols. Where examples with their answers come first, the last question counts.
+`numerals` has the rules for numbers and symbols. Where examples with their answers come first, the last question
+counts.
 """
 
 import re

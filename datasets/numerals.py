@@ -1,14 +1,14 @@
 """Reads numbers as people write them, each by a rule; what has two readings is refused with both.
 
-| written                                  | read as                                                                     |
-|------------------------------------------|-----------------------------------------------------------------------------|
-| `1234.5`, `.5`                           | the point is the decimal mark                                                |
-| `3,5`, `0,125`, `1 234,5`, `1.234,5`     | a comma that cannot group digits in threes is the decimal mark               |
-| `1,234,567`, `1,234.5`, `1 234`, `1'234` | commas, spaces, apostrophes, underscores group digits in threes; so do points |
-|                                          | before a decimal comma, or where there are two or more: `1.234.567`          |
-| `1,234`                                  | refused: 1234 or 1.234                                                       |
-| `1e3`, `2.5E-2`                          | times a power of ten                                                         |
-| `twenty-seven`, `two hundred and five`   | English words up to 999,999                                                  |
+| written                              | read as                                                                      |
+|--------------------------------------|------------------------------------------------------------------------------|
+| `1234.5`, `.5`                       | the point is the decimal mark                                                |
+| `3,5`, `0,125`, `1 234,5`            | a comma that cannot group digits in threes is the decimal mark               |
+| `1,234,567`, `1,234.5`, `1 234`      | commas, spaces, apostrophes or underscores group digits in threes            |
+| `1.234,5`, `1.234.567`               | points do before a decimal comma, or where there are several                 |
+| `1,234`                              | refused: 1234 or 1.234                                                       |
+| `1e3`, `2.5E-2`                      | times a power of ten                                                         |
+| `twenty-seven`, `six hundred`       | English words, up to 999,999                                                 |
 """
 
 import re
@@ -30,25 +30,25 @@ _PARTS = re.compile(rf"\(?\s*(?P<sign>{_SIGN})?\(?\s*(?P<numeral>{NUMERAL})\s*\)
 
 _IN_THREES = r"[1-9]\d{0,2}(?P<by>[ '_MARK])\d{3}(?:(?P=by)\d{3})*"
 _POINT = re.compile(rf"(?:\d*|{_IN_THREES.replace('MARK', ',')})(?:\.\d*)?", re.ASCII)
-_COMMA = re.compile(
-    rf"(?:\d*|{_IN_THREES.replace('MARK', '.')}),\d+|[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}}", re.ASCII
-)
+_COMMA = re.compile(rf"(?:\d*|{_IN_THREES.replace('MARK', '.')}),\d+|[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}}", re.ASCII)
 
-_SYMBOLS = {
-    **dict.fromkeys("\u00d7\u00b7\u22c5\u2217\u2219\u2715\u2716\u2a2f", "*"),  # times, dots and asterisk operators
-    **dict.fromkeys("\u00f7\u2215\u2044\u2797", "/"),  # division sign, division and fraction slashes
-    **dict.fromkeys("\u2212\u2010\u2012\u2013\u2014\u2015\u2796", "-"),  # minus sign, hyphen, dashes
-    "\u2795": "+",
-    **dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'"),
-    **dict.fromkeys("\u201c\u201d", '"'),
-    **dict.fromkeys("$~", " "),
-    **dict.fromkeys("\ufe0e\ufe0f", ""),  # say whether the symbol before is drawn as a picture
-}
+_SYMBOLS = str.maketrans(
+    {
+        **dict.fromkeys("\u00d7\u00b7\u22c5\u2217\u2219\u2715\u2716\u2a2f", "*"),  # times, dots and asterisk operators
+        **dict.fromkeys("\u00f7\u2215\u2044\u2797", "/"),  # division sign, division and fraction slashes
+        **dict.fromkeys("\u2212\u2010\u2012\u2013\u2014\u2015\u2796", "-"),  # minus sign, hyphen, dashes
+        "\u2795": "+",
+        **dict.fromkeys("\u2018\u2019\u02bc\u00b4`", "'"),
+        **dict.fromkeys("\u201c\u201d", '"'),
+        **dict.fromkeys("$~", " "),
+        **dict.fromkeys("\ufe0e\ufe0f", ""),  # say whether the symbol before is drawn as a picture
+    }
+)
 _OTHER_WIDTHS = ("<wide>", "<narrow>", "<small>", "<font>", "<noBreak>")
 
-_ONES = "one two three four five six seven eight nine".split()
-_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ONES = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+_TEENS = ["ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 _VALUES = {word: value for value, word in enumerate(["zero", *_ONES, *_TEENS])}
 _VALUES |= {word: 10 * value for value, word in enumerate(_TENS, start=2)}
 _ONE, _TEEN, _TEN = map("|".join, (_ONES, _TEENS, _TENS))
@@ -74,7 +74,8 @@ def plain_symbols(text: str) -> str:
 
     Superscripts, `½` and the like stay: NFKC would make other numbers of them.
     """
-    return "".join(_plain_symbol(symbol) for symbol in text).translate(str.maketrans(_SYMBOLS))
+    widened = text if text.isascii() else "".join(map(_plain_symbol, text))
+    return widened.translate(_SYMBOLS)
 
 
 def words_as_digits(text: str) -> str:
