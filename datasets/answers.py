@@ -86,7 +86,7 @@ def _parts(plain: str) -> Iterator[tuple[Fraction, Fraction | None, Fraction]]:
         percent = Fraction(1, 100) if found["percent"] else Fraction(1)
         for a, place in _numbers(found["a"]):
             if found["b"] is None:
-                yield a * percent, None, place * percent
+                yield a * percent, None, place * percent if place * percent != 1 else Fraction(0)
             else:
                 yield from ((a / b * percent, None, Fraction(0)) for b, _ in _numbers(found["b"]) if b)
     if (found := _MIXED.fullmatch(plain)) and int(found["c"]):
@@ -98,8 +98,8 @@ def _parts(plain: str) -> Iterator[tuple[Fraction, Fraction | None, Fraction]]:
 
 
 def _numbers(operand: str) -> Iterator[tuple[Fraction, Fraction]]:
-    """(value, place) of each reading."""
+    """(value, what one more in its last digit is worth) of each reading."""
     for number in readings(operand):
         exponent = number.as_tuple().exponent
         if isinstance(exponent, int) and abs(exponent) <= MOST_MAGNITUDE:
-            yield Fraction(number), Fraction(10) ** exponent if exponent else Fraction(0)
+            yield Fraction(number), Fraction(10) ** exponent

@@ -101,6 +101,8 @@ def read_outside(path: Path, layout: str | None = None, predictions: bool = Fals
         raise ValueError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
         text = _decoded(path, data)
+        if predictions and not text.lstrip().startswith(("{", "[")):
+            layout = "csv"
         layout = layout or detect(text)
         entries = list(LAYOUTS[layout](text))
         if not entries:

@@ -63,8 +63,8 @@ def _summary(checks: list[Check]) -> str:
     if not failed:
         missing = sum(check.check == "record" and check.ok is None for check in checks)
         lacking = f" Planned cells without a record: {missing}." if missing else ""
-        if unpublished := sum(check.check == "weights" and check.ok is None for check in checks):
-            lacking += f" Not published: the weights of {unpublished} cells, so that no answer was given again."
+        if any(check.check == "weights" and check.ok is None for check in checks):
+            lacking += " Not published: the weights of all cells, so that no answer was given again."
         return (
             f"All {len(decided)} checks passed.{lacking} Times, memory and the way to the end of each learning curve "
             f"were not measured again: they are the maker's word."

@@ -100,7 +100,12 @@ class Cell:
 
     @cached_property
     def model(self) -> Architecture:
-        """The model that the record's config describes, with the weights of the folder. Raises BadFile, NotPublished."""
+        """The model that the record's config describes, with the weights of the folder.
+
+        Raises:
+            BadFile: the weights are none, or not of this model.
+            NotPublished: the run comes without weights.
+        """
         if not self.published:
             raise NotPublished
         return load_model(self.directory, self.record, self.expected.suite)
