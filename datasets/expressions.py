@@ -27,7 +27,7 @@ MOST_SYMBOLS = 1000
 
 _COMMANDS = (  # of LaTeX
     (re.compile(r"\\(?:times|cdot|ast)(?![a-z])"), "*"),
-    (re.compile(r"\\div(?![a-z])"), "/"),
+    (re.compile(r"\\(?:div|over)(?![a-z])"), "/"),
     (re.compile(r"\\(?:left|right|q?quad|displaystyle)(?![a-z])|\\[,;:! ()\[\]]"), " "),
     (re.compile(r"\\(?:mathrm|text)\s*\{([^{}]*)\}"), r" \1 "),
     (re.compile(r"\{([,.])\}"), r"\1"),
@@ -48,7 +48,7 @@ _AFTER = re.compile(rf"(?:[\s?.=_:#]|\bequals?\b|\bequal to\b|\bis\b|{_ANSWERED}
 _AROUND = re.compile(r"(?P<quote>\*\*|['\"])(?P<quoted>.*)(?P=quote)|\((?P<inside>(?:[^()]|\([^()]*\))*)\)", re.DOTALL)
 
 _WORDS = {
-    **{"plus": "+", "minus": "-", "take away": "-", "times": "*", "x": "*"},
+    **{"plus": "+", "added to": "+", "minus": "-", "take away": "-", "times": "*", "x": "*"},
     **{"multiplied by": "*", "divided by": "/", "over": "/"},
 }
 _PHRASES = (

@@ -38,6 +38,8 @@ ANSWERS = ("completion", "answer", "response", "target", "output", "solution", "
 KNOWN = (*NEEDED, *QUESTIONS, *ANSWERS, "prediction", "model")
 _ALSO_CALLED = {"operator": "op", "operation": "op"}
 SEPARATORS = {",": ",", ";": ";", "\t": "tab", "|": "|"}
+_SAYS_SEPARATOR = "sep="
+"""Begins a line that spreadsheets write before the header."""
 _BINARY = {
     b"PAR1": ("a Parquet file", "read_parquet", "pyarrow"),
     b"ARROW1": ("an Arrow file", "read_feather", "pyarrow"),
@@ -171,7 +173,7 @@ def _decoded(path: Path, data: bytes) -> str:
 
 def _separator(text: str) -> str | None:
     """What separates the columns of a CSV file, by the names in its first line; None where these are no names."""
-    line = text.lstrip().partition("\n")[0]
+    line = next((line for line in _lines(text) if line.strip() and not line.startswith(_SAYS_SEPARATOR)), "")
     for separator in SEPARATORS:
         try:
             header = {_key(name) for _, fields in _rows(line, separator) for name in fields}
@@ -191,7 +193,8 @@ def _key(name: str) -> str:
 def _csv(text: str) -> Iterator[_Entry]:
     separator = _separator(text) or ","
     rows = _rows(text, separator)
-    header = [_key(name) for name in next((fields for _, fields in rows if any(map(str.strip, fields))), [])]
+    filled = (fields for _, fields in rows if any(field.strip() for field in fields))
+    header = [_key(name) for name in next((row for row in filled if not row[0].startswith(_SAYS_SEPARATOR)), [])]
     if twice := sorted({name for name in KNOWN if header.count(name) > 1}):
         raise ValueError(f"has the column {', '.join(twice)} twice; name each once")
     missing = [name for name in NEEDED if name not in header]
@@ -286,7 +289,10 @@ def _json(text: str) -> Iterator[_Entry]:
 def _of_object(position: int, found: Any, text: str) -> _Entry:
     if not isinstance(found, dict) or not found:
         return _Entry(position, text, "is no JSON object with a question and its answer")
-    return _of_record(position, {_key(name): value for name, value in found.items()})
+    record = {_key(name): value for name, value in found.items()}
+    if "target_scores" in record:
+        record["target"] = _best(record["target_scores"])
+    return _of_record(position, record)
 
 
 def _big_bench(text: str) -> Iterator[_Entry]:
@@ -296,24 +302,16 @@ def _big_bench(text: str) -> Iterator[_Entry]:
         keys = f" (its keys: {', '.join(task)})" if task else ""
         raise ValueError(f"is no JSON object with a list `examples`{keys}")
     for number, example in enumerate(examples, start=1):
-        question = example.get("input") if isinstance(example, dict) else None
-        answers = _best_targets(example) if isinstance(example, dict) else ()
-        if isinstance(question, str) and answers:
-            yield _Entry(number, question, _read(question), answers)
-        else:
-            yield _Entry(number, str(example), "is no object with the text `input` and a target")
+        yield _of_object(number, example, str(example))
 
 
-def _best_targets(example: dict[str, Any]) -> tuple[str, ...]:
-    """All targets with the highest score, else all of `target`; () where there is none."""
-    scores = example.get("target_scores")
-    if isinstance(scores, dict) and scores:
-        try:
-            ranked = {name.strip(): float(score) for name, score in scores.items()}
-        except (TypeError, ValueError):
-            return ()
-        return tuple(name for name, score in ranked.items() if score == max(ranked.values()))
-    return _texts(example.get("target"))
+def _best(scores: Any) -> list[str]:
+    """All targets with the highest score."""
+    try:
+        ranked = {name: float(score) for name, score in scores.items()}
+    except (AttributeError, TypeError, ValueError):
+        return []
+    return [name for name, score in ranked.items() if score == max(ranked.values())]
 
 
 def _mathematics(text: str) -> Iterator[_Entry]:

@@ -122,7 +122,8 @@ def _with_right_references(outside: Outside, suite: Suite) -> tuple[np.ndarray, 
     for row, references in enumerate(outside.answers):
         a, op, b = outside.problems.texts(row)
         right = expected.get(row, str(OPERATE[op](Fraction(a), Fraction(b))))
-        if not references or any(is_answer(text, a, op, b) or same_number(text, right) for text in references):
+        in_other_words = (is_answer(text, a, op, b) or same_number(text, right) for text in references)
+        if not references or right in references or any(in_other_words):
             kept.append(row)
         else:
             reason = f"is {right}, the file says '{shown(' or '.join(references))}'"

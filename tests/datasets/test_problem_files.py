@@ -109,7 +109,7 @@ def test_what_is_no_problem_is_kept_with_its_place_and_reason(tmp_path: Path) ->
     assert read(tmp_path, '{"context": "What is 1 plus\u2028 1?", "completion": "2"}\r\n\r\n[1]\r\n') == [(3, reason)]
     examples = [{"input": "1 + 1", "target": ["2", "two"]}, {"input": "1 + 1"}, 7, {"input": "1", "target": "1"}]
     found = [position for position, _ in read(tmp_path, json.dumps({"examples": examples}))]
-    assert found == [2, 3, 4]
+    assert found == [3, 4]
     assert read(tmp_path, "What is 1 + 1?\n2\nWhat is love?\n3\n2*3\n") == [
         (3, "is no operation on two numbers, such as -12 * 7: 'love' is not read"),
         (5, "has no answer below it"),
@@ -184,6 +184,9 @@ def test_columns_are_separated_and_named_in_several_ways(separator: str, tmp_pat
     found = read_outside(tmp_path / "file", predictions=True)
     assert (found.layout, found.problems.texts(0), found.unread) == ("csv", ("3.5", "*", "2"), [])
     assert (found.answers, found.predictions, found.models) == ([("7,0",)], ["7"], ["gpt"])
+    text = (tmp_path / "file").read_text(encoding="utf-8-sig")
+    (tmp_path / "file").write_text(f"sep={separator}\n{text}", encoding="utf-8")
+    assert read_outside(tmp_path / "file").positions == [3]
 
 
 def test_what_is_separated_otherwise_names_its_separator(tmp_path: Path) -> None:
@@ -205,6 +208,7 @@ def test_what_is_separated_otherwise_names_its_separator(tmp_path: Path) -> None
         ({"instruction": "12+7", "input": "", "output": "19"}, ("19",)),
         ({"question": "12+7", "id": 3}, ()),
         ({"q": "12+7", "a": "19"}, ("19",)),
+        ({"input": "12+7=", "target_scores": {"19": 1, "18": 0}}, ("19",)),
         ({"a": 12, "op": "+", "b": 7, "answer": "19", "prompt": "12+7=", "target": "91"}, ("19",)),
     ],
 )
