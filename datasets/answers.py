@@ -6,7 +6,7 @@
 | `7/2`, `\\frac{7}{2}`, `3 1/2`, `350 %`     | a fraction, a mixed number, a percentage                         |
 | `3r2`, `3 R 2`, `3 remainder 2`            | a quotient and its remainder                                     |
 | `0.3333`, `0.333...`, `0.33…`              | also a longer number rounded to these places, or cut there       |
-| `= 19`, `12 + 7 = 19`, `The answer is 19.` | what stands behind                                               |
+| `12 + 7 = 19`, `The answer is 19.`         | what stands behind; also behind `####`, as in GSM8K              |
 """
 
 import re
@@ -25,7 +25,9 @@ _A, _B = rf"(?P<a>{OPERAND})", rf"(?P<b>{OPERAND})"
 _FRACTION = re.compile(rf"{_A}(?:\s*/\s*{_B})?(?P<percent>\s*\\?%)?", re.ASCII)
 _MIXED = re.compile(r"(?P<sign>[+-]?)\s*(?P<a>\d+)\s*(?:and )?\(?(?P<b>\d+)\)?\s*/\s*\(?(?P<c>\d+)\)?", re.ASCII)
 _REMAINDER = re.compile(rf"{_A}\s*,?\s*(?:with )?(?:a )?(?:remainder|rest|rem|r)[.:]?\s*(?:of )?{_B}", re.ASCII)
-_BEFORE = re.compile(r"(?:.*=|(?:so |thus )?,?\s*(?:the )?(?:answer|result)(?: is|:)|a:|\u2248|approximately|about)\s*")
+_BEFORE = re.compile(
+    r"(?:(?s:.*####)|.*=|(?:so |thus )?,?\s*(?:the )?(?:answer|result)(?: is|:)|a:|\u2248|approximately|about)\s*"
+)
 _CUT = re.compile(r"(?:\.{3}|\u2026)$")
 
 

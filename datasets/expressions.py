@@ -38,7 +38,7 @@ _COMMANDS = (  # of LaTeX
 _ASKED = r"\b(?:q|question|problem|exercise|task|query|prompt|instruction|input|user|human)"
 _ANSWERED = r"\b(?:a|answer|solution|result|response|output|assistant)\**:\**"
 _QUESTION = re.compile(rf"{_ASKED}\s*\d*\**:\**")
-_SOLVED = re.compile(r"[^=]+=[\s?_]*[^\s?_].*")
+_SOLVED = re.compile(r".*(?:[=?]|\bis|\bequals)\s*[+-]?[\d.,/ ]*\d\.?", re.ASCII)
 _BEFORE = re.compile(
     r"(?:please|(?:can|could) you|tell me|what(?:'s|s| is| are| does)|how much (?:is|are)|calculate|compute|evaluate|"
     r"work out|find|solve|simplify|determine|give(?: me)?|(?:the )?(?:value|result|answer) (?:of|to)|"
@@ -151,7 +151,9 @@ def as_problems(expressions: Sequence[Expression]) -> Problems:
 
 
 def plain_text(text: str) -> str:
-    """The text in ASCII symbols, small letters and digits, without LaTeX. A space is a space or a line break.
+    """The text in ASCII symbols, small letters and digits, without LaTeX.
+
+    Its spaces are single ones, which may group digits, or a line break for each tab, line break and what is beside them.
 
     Raises:
         ValueError: it has more than 1,000 symbols from its last question on.
@@ -163,7 +165,7 @@ def plain_text(text: str) -> str:
         raise ValueError(f"has more than {MOST_SYMBOLS:,} symbols")
     for command, symbol in _COMMANDS:
         plain = command.sub(symbol, plain)
-    plain = re.sub(r"\s+", lambda space: "\n" if "\n" in space[0] else " ", plain.strip())
+    plain = re.sub(r"\s+", lambda space: "\n" if {"\n", "\t"} & set(space[0]) else " ", plain.strip())
     return words_as_digits(plain)
 
 

@@ -32,9 +32,9 @@ from bench.datasets.problems import Problems
 
 NEEDED = ("a", "op", "b")
 QUESTIONS = ("context", "question", "query", "prompt", "instruction", "input", "problem", "expression", "q")
-"""Keys or columns of which one holds a question; `input` may stand beside `instruction`, which it follows."""
+"""Keys or columns that hold a question; `input` follows `instruction`, and `context` beside others holds none."""
 ANSWERS = ("completion", "answer", "response", "target", "output", "solution", "result")
-"""Keys or columns of which one holds the answer to it; `a` does to `q`."""
+"""Those that hold its answer; `a` holds that of `q`."""
 KNOWN = (*NEEDED, *QUESTIONS, *ANSWERS, "prediction", "model")
 _ALSO_CALLED = {"operator": "op", "operation": "op"}
 SEPARATORS = {",": ",", ";": ";", "\t": "tab", "|": "|"}
@@ -134,7 +134,8 @@ def detect(text: str) -> str:
         return "json"
     if lines[0].lstrip().startswith("{"):
         first = _object(lines[0])
-        return "big-bench" if "examples" in first or not first else "json-lines"
+        found = first or _object(text)
+        return "big-bench" if "examples" in found or not found else "json-lines" if first else "json"
     if _separator(text):
         return "csv"
     first_line, second = _line(1, lines[0]), lines[1] if len(lines) > 1 else "="
@@ -216,9 +217,10 @@ def _csv(text: str) -> Iterator[_Entry]:
 def _of_record(position: int, record: Mapping[str, Any]) -> _Entry:
     """The entry of a row or an object, whose keys are as `_key` gives them."""
     asked = [name for name in QUESTIONS if record.get(name)]
-    if asked == ["instruction", "input"]:
+    if {"instruction", "input"} <= set(asked):
         record = {**record, "instruction": f"{record['instruction']}\n{record['input']}"}
-        asked = asked[:1]
+        asked.remove("input")
+    asked = [name for name in asked if name != "context"] or asked
     stated = [name for name in ANSWERS if record.get(name)]
     if all(name in record for name in NEEDED):
         stated = ["answer"]  # whatever else stands in a row
@@ -237,11 +239,11 @@ def _of_record(position: int, record: Mapping[str, Any]) -> _Entry:
     elif not asked:
         keys = ", ".join(map(str, record)) or "none"
         return _Entry(position, str(dict(record)), f"has no question under {', '.join(QUESTIONS)} (its keys: {keys})")
-    elif len(asked) > 1:
-        return _Entry(position, str(dict(record)), f"has several questions: {', '.join(asked)}")
     else:
         text = one[asked[0]]
         expression = _read(text)
+        if any(_read(one[name]) != expression for name in asked[1:]):
+            return _Entry(position, str(dict(record)), f"has several questions: {', '.join(asked)}")
     if len({given[name] for name in stated}) > 1:
         return _Entry(position, text, f"has several answers: {', '.join(stated)}")
     return _Entry(position, text, expression, given[stated[0]] if stated else (), one["prediction"], one["model"])
@@ -280,6 +282,7 @@ def _json_lines(text: str) -> Iterator[_Entry]:
 
 def _json(text: str) -> Iterator[_Entry]:
     found = _parsed(text)
+    found = [found] if isinstance(found, dict) else found
     if not isinstance(found, list):
         raise ValueError("is no JSON list of objects")
     for number, entry in enumerate(found, start=1):
@@ -331,8 +334,9 @@ def _line_by_line(text: str) -> Iterator[_Entry]:
 
 
 def _line(number: int, line: str) -> _Entry:
-    """The operation before the last `=` of a line, and the answer behind it, where there is one."""
-    question, equals, answer = plain_symbols(line).rpartition("=")
+    """The operation before the last `=` of a line, or else its last tab, and the answer behind, where there is one."""
+    line = line.strip()
+    question, equals, answer = plain_symbols(line).rpartition("=" if "=" in plain_symbols(line) else "\t")
     answer = answer.strip(" ?_.\t\r")
     return _Entry(number, line, _read(question if equals else line), (answer,) if equals and answer else ())
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bench.datasets.answers import OPERATE, is_answer, same_number
+from bench.datasets.answers import OPERATE, is_answer, read_answer, same_number
 from bench.datasets.problem_files import Outside, Unused, shown
 from bench.datasets.problems import no_answer, solve
 from bench.datasets.properties import properties_of
@@ -49,7 +49,7 @@ class Scored:
     """(architecture, seed) -> a row a problem that it was asked: the columns of `properties`, `prediction`, `right` and
     `written_otherwise` (1: the right number, but written otherwise); `item` is the problem's position in the file"""
     unread: list[Unused]
-    """no operation on two numbers"""
+    """no operation on two numbers, or with a reference that is no number"""
     wrong: list[Unused]
     """the reference is wrong"""
     left_out: list[Unused]
@@ -70,9 +70,9 @@ class Scored:
 def evaluate(outside: Outside, models: Sequence[TrainedModel]) -> Scored:
     """What trained models of one suite answer to those problems of a file that it can write."""
     suite = models[0].suite
-    kept, wrong = _with_right_references(outside, suite)
+    kept, wrong, unread = _with_right_references(outside, suite)
     reasons = suite.encoding.unwritable(outside.problems.rows(kept))
-    scored = Scored({}, outside.unread, wrong, _unused(outside, kept, reasons))
+    scored = Scored({}, [*outside.unread, *unread], wrong, _unused(outside, kept, reasons))
     rows = kept[[not reason for reason in reasons]]
     if not len(rows):
         return scored
@@ -90,9 +90,9 @@ def score(outside: Outside, suite: Suite, name: str) -> Scored:
 
     One is right if it is written as the exact answer is: symbol for symbol, as everywhere.
     """
-    kept, wrong = _with_right_references(outside, suite)
+    kept, wrong, unread = _with_right_references(outside, suite)
     reasons = no_answer(outside.problems.rows(kept), suite.rule)
-    scored = Scored({}, outside.unread, wrong, _unused(outside, kept, reasons))
+    scored = Scored({}, [*outside.unread, *unread], wrong, _unused(outside, kept, reasons))
     rows = kept[[not reason for reason in reasons]]
     models = np.array([outside.models[row] or name for row in rows], dtype=object)
     for model in dict.fromkeys(models):
@@ -113,12 +113,16 @@ def _judged(frame: pd.DataFrame, given: list[str], right: np.ndarray) -> pd.Data
     return frame.assign(prediction=pd.Series(given, dtype="str"), right=right, written_otherwise=otherwise)
 
 
-def _with_right_references(outside: Outside, suite: Suite) -> tuple[np.ndarray, list[Unused]]:
-    """Positions in `outside.problems` of all but the problems with a wrong reference, and these."""
+def _with_right_references(outside: Outside, suite: Suite) -> tuple[np.ndarray, list[Unused], list[Unused]]:
+    """Positions in `outside.problems` of the problems whose reference is right or that have none; those where it is
+    wrong, and those where it is no number.
+    """
     answerable = np.flatnonzero([not reason for reason in no_answer(outside.problems, suite.rule)])
     answers = solve(outside.problems.rows(answerable), suite.rule)
     expected = {int(row): answers.text(number) for number, row in enumerate(answerable)}
-    kept, wrong = [], []
+    kept: list[int] = []
+    wrong: list[Unused] = []
+    unread: list[Unused] = []
     for row, references in enumerate(outside.answers):
         a, op, b = outside.problems.texts(row)
         right = expected.get(row, str(OPERATE[op](Fraction(a), Fraction(b))))
@@ -126,9 +130,13 @@ def _with_right_references(outside: Outside, suite: Suite) -> tuple[np.ndarray, 
         if not references or right in references or any(in_other_words):
             kept.append(row)
         else:
-            reason = f"is {right}, the file says '{shown(' or '.join(references))}'"
-            wrong.append(Unused(outside.positions[row], f"{a} {op} {b}", reason))
-    return np.array(kept, dtype=np.int64), wrong
+            said = shown(" or ".join(references))
+            is_number = any(map(read_answer, references))
+            reason = (
+                f"is {right}, the file says '{said}'" if is_number else f"has the answer '{said}', which is no number"
+            )
+            (wrong if is_number else unread).append(Unused(outside.positions[row], f"{a} {op} {b}", reason))
+    return np.array(kept, dtype=np.int64), wrong, unread
 
 
 def _unused(outside: Outside, rows: np.ndarray, reasons: list[str]) -> list[Unused]:

@@ -66,7 +66,7 @@ def print_scored(
 def _head(path: Path, outside: Outside, scored: Scored, suite: Suite) -> list[str]:
     from bench.datasets.problems import OPERATIONS
 
-    entries = len(outside.problems) + len(scored.unread)
+    entries = len(outside.problems) + len(outside.unread)
     lists = {"not read": scored.unread, "wrong reference": scored.wrong, "cannot be asked": scored.left_out}
     counts = [f"{what} {len(unused):,}" for what, unused in lists.items()]
     divided = (outside.problems.operation == OPERATIONS.index("/")).any()

@@ -28,7 +28,16 @@ def test_the_value_of_an_answer() -> None:
     [
         *(
             (text, "12 + 7")
-            for text in ("19", "19.0", "+19", "\uff11\uff19", "nineteen", "12 + 7 = 19", "The answer is 19.")
+            for text in (
+                "19",
+                "19.0",
+                "+19",
+                "\uff11\uff19",
+                "nineteen",
+                "12 + 7 = 19",
+                "The answer is 19.",
+                "12+7\\n#### 19",
+            )
         ),
         *(
             (text, "1 / 3")

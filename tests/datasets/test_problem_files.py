@@ -206,6 +206,8 @@ def test_what_is_separated_otherwise_names_its_separator(tmp_path: Path) -> None
         ({"instruction": "What is 12+7?", "output": "19"}, ("19",)),
         ({"instruction": "Calculate", "input": "12+7", "output": "19"}, ("19",)),
         ({"instruction": "12+7", "input": "", "output": "19"}, ("19",)),
+        ({"context": "Answer the question.", "question": "12+7", "answer": "19"}, ("19",)),
+        ({"question": "12+7", "prompt": "Q: 1+1\nA: 2\nQ: 12+7\nA:", "answer": "19"}, ("19",)),
         ({"question": "12+7", "id": 3}, ()),
         ({"q": "12+7", "a": "19"}, ("19",)),
         ({"input": "12+7=", "target_scores": {"19": 1, "18": 0}}, ("19",)),
@@ -215,7 +217,8 @@ def test_what_is_separated_otherwise_names_its_separator(tmp_path: Path) -> None
 def test_questions_and_answers_stand_under_several_keys(
     entry: dict[str, object], answer: tuple[str, ...], tmp_path: Path
 ) -> None:
-    for text, layout in ((json.dumps(entry), "json-lines"), (json.dumps([entry]), "json")):
+    written = (json.dumps(entry), "json-lines"), (json.dumps([entry]), "json"), (json.dumps(entry, indent=1), "json")
+    for text, layout in written:
         (tmp_path / "file").write_text(text)
         found = read_outside(tmp_path / "file")
         assert (found.layout, found.unread) == (layout, [])
@@ -227,11 +230,13 @@ def test_of_several_questions_or_answers_none_is_chosen(tmp_path: Path) -> None:
         {"question": "1+1", "prompt": "1+2", "answer": "2"},
         {"question": "1+1", "answer": "2", "target": "3"},
         {"question": "1+1", "answer": "2", "target": "2"},
+        {"instruction": "Double", "input": "1+1", "output": "2"},
         {"messages": "1+1"},
     ]
     assert [reason[:60] for _, reason in read(tmp_path, "\n".join(map(json.dumps, lines)))] == [
         "has several questions: question, prompt",
         "has several answers: answer, target",
+        "is no operation on two numbers, such as -12 * 7: 'double' is not read"[:60],
         "has no question under context, question, query, prompt, inst",
     ]
 
@@ -246,9 +251,11 @@ def test_all_right_answers_of_big_bench_are_kept(tmp_path: Path) -> None:
 
 
 def test_lines_may_lack_their_answers(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("12+7=19\n3*4 =\n\n5-1 = ?\n\uff16\uff0f3\uff1d2\nlove\n")
+    (tmp_path / "file").write_text("12+7=19\n3*4\t\n\n5-1 = ?\n\uff16\uff0f3\uff1d2\nlove\n")
     found = read_outside(tmp_path / "file")
     assert (found.layout, found.positions, found.answers) == ("lines", [1, 2, 4, 5], [("19",), (), (), ("2",)])
     assert [unread.position for unread in found.unread] == [6]
+    (tmp_path / "file").write_text("12+7\t19\n3+4\t7\n")
+    assert read_outside(tmp_path / "file").answers == [("19",), ("7",)]
     (tmp_path / "file").write_text("12+7\n3/4\n")  # not a question with its answer
     assert len(read_outside(tmp_path / "file").problems) == 2

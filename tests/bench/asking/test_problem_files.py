@@ -115,10 +115,11 @@ def test_a_reference_is_right_by_value_or_by_the_rule_of_division(tmp_path: Path
     path = tmp_path / "file.csv"
     path.write_text(
         "a,op,b,answer,prediction\n7,/,3,2.330,2.33\n7,/,3,7/3,2.3\n7,/,3,2.3,2.33\n7,/,2,3.50,3.5\n1,+,1,three,2\n"
-        "1,/,3,0.3333,0.33\n1,/,3,0.34,0.33\n"
+        "1,/,3,0.3333,0.33\n1,/,3,0.34,0.33\n1,+,1,many,2\n"
     )
     rounded = score(read_outside(path), load_suite("standard"), "file")
     assert [unused.position for unused in rounded.wrong] == [6, 8]
+    assert [(u.position, u.reason) for u in rounded.unread] == [(9, "has the answer 'many', which is no number")]
     assert list(rounded.predictions["file", 0]["right"]) == [1, 0, 1, 1, 1]
     exact = score(read_outside(path), load_suite("quick"), "file")
     assert [unused.position for unused in exact.wrong] == [2, 6, 8]
