@@ -44,7 +44,7 @@ _BEFORE = re.compile(
     r"work out|find|solve|simplify|determine|give(?: me)?|(?:the )?(?:value|result|answer) (?:of|to)|"
     r"the following(?: [a-z]+)?)\b\s*:?\s*"
 )
-_AFTER = re.compile(rf"(?:[\s?.=_:#]|\bequals?\b|\bequal to\b|\bis\b|{_ANSWERED})+$")
+_AFTER = re.compile(rf"(?:[\s?.,=_:#]|\bplease\b|\bequals?\b|\bequal to\b|\bis\b|{_ANSWERED})+$")
 _AROUND = re.compile(r"(?P<quote>\*\*|['\"])(?P<quoted>.*)(?P=quote)|\((?P<inside>(?:[^()]|\([^()]*\))*)\)", re.DOTALL)
 
 _WORDS = {
@@ -153,7 +153,7 @@ def as_problems(expressions: Sequence[Expression]) -> Problems:
 def plain_text(text: str) -> str:
     """The text in ASCII symbols, small letters and digits, without LaTeX.
 
-    Its spaces are single ones, which may group digits, or a line break for each tab, line break and what is beside them.
+    Its spaces are single ones, which may group digits, or a line break where a tab or a line break stood.
 
     Raises:
         ValueError: it has more than 1,000 symbols from its last question on.

@@ -88,6 +88,7 @@ def _canonical(text: str) -> tuple[int, int]:
         ("What does 12 plus 7 equal?", "12", "+", "7"),
         ("Calculate: 12+7", "12", "+", "7"),
         ("Please compute the value of 12+7.", "12", "+", "7"),
+        ("Compute 12+7, please.", "12", "+", "7"),
         ("Solve: 12+7 = ___", "12", "+", "7"),
         ("12+7=", "12", "+", "7"),
         ("(12 + 7)", "12", "+", "7"),
