@@ -269,7 +269,7 @@ def load_suite(name: str) -> Suite:
         hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(suite_names())}"
         raise ValueError(f"unknown suite '{name}'; {hint} (a file of your own: a path ending in .toml)")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return Suite.model_validate_json(json.dumps(content))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"

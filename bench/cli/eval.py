@@ -11,7 +11,7 @@ def eval_command(
     /,
     *,
     data: Path,
-    layout: Literal["csv", "json-lines", "big-bench", "mathematics"] | None = None,
+    layout: Literal["csv", "json-lines", "json", "big-bench", "mathematics", "lines"] | None = None,
     arch: ArchsOfRun = None,
     seed: str = "all",
     plugin: PluginOfRun = None,
@@ -27,8 +27,9 @@ def eval_command(
     data
         File of problems, in one of the layouts below; may be gzipped.
     layout
-        csv (columns a, op, b, answer), json-lines (GPT-3: context, completion), big-bench (examples: input,
-        target_scores) or mathematics (a line a question, the next its answer). Default: told by its content.
+        csv (columns a, op, b, answer; or question, answer), json-lines (such as GPT-3's: context, completion), json (a
+        list of such objects), big-bench (examples: input, target_scores), mathematics (a line a question, the next its
+        answer) or lines (12+7=19). Default: told by its content.
     seed
         Seeds of the run (0 or 0,4), or all.
     """

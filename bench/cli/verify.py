@@ -18,8 +18,9 @@ def verify_command(run: RunDirectory, /, *, rerun: int = 0, json: bool = False, 
 
     Hashes of the training and test problems, parameters, FLOPs, every answer (by the weights that lie in the folder),
     every figure of cells.csv, results.csv and baselines.csv. What cannot be: times, memory, and the learning curve but
-    for its end. report.html and report.md are not looked at: `report` makes them anew. Nothing is written into the
-    folder. Exit status: 0 all checks passed, 1 one failed.
+    for its end; where a run was published without weights, what needs them is noted as not published. report.html and
+    report.md are not looked at: `report` makes them anew. Nothing is written into the folder. Exit status: 0 all checks
+    passed, 1 one failed.
 
     Parameters
     ----------
@@ -62,6 +63,8 @@ def _summary(checks: list[Check]) -> str:
     if not failed:
         missing = sum(check.check == "record" and check.ok is None for check in checks)
         lacking = f" Planned cells without a record: {missing}." if missing else ""
+        if any(check.check == "weights" and check.ok is None for check in checks):
+            lacking += " Not published: the weights of all cells, so that no answer was given again."
         return (
             f"All {len(decided)} checks passed.{lacking} Times, memory and the way to the end of each learning curve "
             f"were not measured again: they are the maker's word."

@@ -303,6 +303,12 @@ def test_files_that_are_no_suites(load: Any, content: str | bytes, said: str) ->
     assert refusal(load, content).startswith(said)
 
 
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text((SUITES / "quick.toml").read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert load_suite(str(path)) == load_suite("quick")
+
+
 def test_files_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"^suite file '.*none.toml' cannot be read: No such file or directory$"):
         load_suite(str(tmp_path / "none.toml"))
