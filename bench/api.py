@@ -180,16 +180,18 @@ def carry_out(
     check_trackers(trackers)
     plan = decide(options, command)
     directory = options.out or default_directory(plan)
-    left = {name for name, seed in plan.cells if not (cell_directory(directory, name, seed) / RECORD).exists()}
-    refuse_broken(plan, plan.architectures if retry_failed else sorted(left))
+    left = [cell for cell in plan.cells if retry_failed or not (cell_directory(directory, *cell) / RECORD).exists()]
+    refuse_broken(plan, dict.fromkeys(name for name, _ in left))
     about = f"{plan.suite.name}: {len(plan.entries)} architectures x {len(plan.seeds)} seeds, {plan.budget} each"
     with (
         occupied(plan, directory, join),
         ProgressView(screen, len(plan.cells)) as view,
-        tracked(view, trackers, plan, directory) as watcher,
+        tracked(view, trackers if left else (), plan, directory) as watcher,
     ):
         for line in [f"{about}; folder {directory}", *left_out_lines(options)]:
             screen.print(line, soft_wrap=True)
+        if trackers and not left:
+            screen.print(f"--track {','.join(trackers)}: writes nothing, since all cells have ended", soft_wrap=True)
         finished = run_plan(
             plan,
             directory,

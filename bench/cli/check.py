@@ -61,5 +61,6 @@ def check_command(options: RunOptions) -> None:
     beside = "one after another" if at_once == 1 else f"{at_once} at once"
     target.print(
         f"about {short_time(waiting)} here, {beside}: {len(rows)} x {len(plan.seeds)} cells, "
-        f"{short_time(sum(each) * len(plan.seeds))} of training in all (from a few steps with throwaway weights, without evaluation)"
+        f"{short_time(sum(each) * len(plan.seeds))} of training in all "
+        f"(from a few steps with throwaway weights, without evaluation)"
     )

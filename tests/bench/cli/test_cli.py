@@ -415,6 +415,9 @@ def test_a_run_that_may_only_be_read_or_is_at_work_is_reported_without_writing(
         patch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
         assert tables() == []
     assert tables() == ["cells.csv", "results.csv"]
+    for name in tables():
+        os.utime(run / name, ns=(7, 7))
+    assert [(run / name).stat().st_mtime_ns for name in tables()] == [7, 7]  # tables that stand are not written again
 
 
 def test_where_nobody_watches_the_width_of_a_terminal_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
