@@ -69,6 +69,7 @@ def perf_command(
     """
     import sys
 
+    from bench import machine
     from bench.cli.output import console, print_json
     from bench.errors import UserError
     from bench.planning.amounts import parse_count
@@ -104,6 +105,8 @@ def perf_command(
     plan = decide(options, command="perf")
     for line in left_out_lines(options):
         print(f"bench: {line}", file=sys.stderr)
+    if trouble := machine.disturbed(plan.settings.threads):
+        print(f"bench: {trouble}; times may be longer than on a machine of its own", file=sys.stderr)
     setting = setting_of(plan, examples)
     if out is not None:
         make_folder(out)
