@@ -105,11 +105,11 @@ def perf_command(
     plan = decide(options, command="perf")
     for line in left_out_lines(options):
         print(f"bench: {line}", file=sys.stderr)
-    if trouble := machine.disturbed(plan.settings.threads):
-        print(f"bench: {trouble}; times may be longer than on a machine of its own", file=sys.stderr)
     setting = setting_of(plan, examples)
     if out is not None:
         make_folder(out)
+    if trouble := machine.disturbed(plan.settings.threads):
+        print(f"bench: {trouble}; times may be longer than on a machine of its own", file=sys.stderr)
     with _progress() as show:
         found = grow_all(plan, setting, rounds, show) if growth else speeds(plan, setting, rounds, peers, show)
     if out is not None:

@@ -158,10 +158,10 @@ class Arithbench(PreTrainedModel):
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """() mean negative log-likelihood of the labels (B, N) that are not -100, by logits (B, N, V)."""
-        if logits.shape[:2] != labels.shape or not (labels != NOT_SCORED).any():
-            raise TypeError(
-                f"labels: {tuple(logits.shape[:2])} of an answer are expected, some of them not {NOT_SCORED} or a pad"
-            )
+        if logits.shape[:2] != labels.shape:
+            raise TypeError(f"labels: {tuple(labels.shape)} of an answer, where it has {tuple(logits.shape[:2])}")
+        if not (labels != NOT_SCORED).any():
+            raise TypeError("labels: none of them is a symbol of an answer")
         return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=NOT_SCORED)
 
     def _autocast(self) -> torch.autocast:

@@ -91,7 +91,7 @@ class SaysNothing(LSTM):
 
 BROKEN = {
     ReadsBothWays: "logits of answer column 0 change with the symbols from that column on, .* reads both ways",
-    ForgetsTheShift: "logits of answer column 0 change with the symbols from that column on, .* a shift is missing",
+    ForgetsTheShift: "logits of answer column 0 change with the symbols from that column on.* a shift by one",
     SeesTheLastSymbol: "logits of answer column 4 change with the symbols from that column on",
     MixesRows: "logits of one problem change with the other problems of the batch: a layer mixes rows",
     CountsPads: "logits change with the padding left of a prompt",
