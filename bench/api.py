@@ -21,12 +21,13 @@ from bench.child import start_server
 from bench.datasets.suites import described
 from bench.errors import UserError, suggest, user_errors
 from bench.planning.amounts import parse_budget
+from bench.planning.contract import refuse_broken
 from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
 from bench.planning.options import RunOptions
 from bench.results.records.collect import cells_frame, results_frame, stacked
 from bench.results.records.plan import Plan, first_mistake
-from bench.results.records.record import Record
-from bench.results.records.run import open_run
+from bench.results.records.record import RECORD, Record
+from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import contents
 from bench.results.report.html import write_pictures
 from bench.results.report.terminal import text
@@ -174,21 +175,25 @@ def carry_out(
     command: what does the same in a terminal; run.json keeps it. screen: where progress goes.
 
     Raises:
-        UserError: an option cannot be, or the folder holds another run.
+        UserError: an option cannot be, an architecture breaks its contract, or the folder holds another run.
         Interrupted: by the user; what is done is kept.
     """
     check_trackers(trackers)
     start_server()  # it imports torch while this process plans
     plan = decide(options, command)
     directory = options.out or default_directory(plan)
+    left = [cell for cell in plan.cells if retry_failed or not (cell_directory(directory, *cell) / RECORD).exists()]
+    refuse_broken(plan, dict.fromkeys(name for name, _ in left))
     about = f"{plan.suite.name}: {len(plan.entries)} architectures x {len(plan.seeds)} seeds, {plan.budget} each"
     with (
         occupied(plan, directory, join),
         ProgressView(screen, len(plan.cells)) as view,
-        tracked(view, trackers, plan, directory) as watcher,
+        tracked(view, trackers if left else (), plan, directory) as watcher,
     ):
         for line in [f"{about}; folder {directory}", *left_out_lines(options)]:
             screen.print(line, soft_wrap=True)
+        if trackers and not left:
+            screen.print(f"--track {','.join(trackers)}: writes nothing, since all cells have ended", soft_wrap=True)
         finished = run_plan(
             plan,
             directory,

@@ -13,8 +13,10 @@ SeedsOfRun = Annotated[
     str | None,
     Parameter(help="Seeds of the run (0 or 0,4), or all. Default: of each architecture the lowest that is finished."),
 ]
-PluginOfRun = Annotated[str | None, Parameter(help="Module(s) that register architectures of the run.")]
-OwnPlugin = Annotated[str | None, Parameter(help="Module(s) that register architectures of your own.")]
+PluginOfRun = Annotated[
+    str | None, Parameter(help="Module(s) that register architectures of the run, by name or path.")
+]
+OwnPlugin = Annotated[str | None, Parameter(help="Module(s) that register architectures of your own, by name or path.")]
 Json = Annotated[bool, Parameter(help="One JSON document on standard output.")]
 JsonRows = Annotated[
     bool,

@@ -184,6 +184,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(
 def test_growth_refuses_it(
     tiny_path: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bench.machine.disturbed", lambda threads: "")
     status, _, err = call(capsys, monkeypatch, "perf", "--arch", "pretrained", "--suite", str(tiny_path), "--growth")
     assert (status, err.count("\n")) == (2, 1)
 
