@@ -19,6 +19,7 @@ from bench.datasets.suites import Suite
 from bench.errors import UserError, suggest, user_errors
 from bench.numerics import as_in_a_cell
 from bench.plan import sequence_spec, suite_of
+from bench.plugins import check_plugin
 from bench.results.files import CELL_REMEDY, BadFile
 from bench.results.records.plan import PLAN
 from bench.results.records.record import RECORD, WEIGHTS, Record, verify_files
@@ -86,7 +87,7 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
 
     Raises:
         BadFile: weights or config are none, or not of one another.
-        ValueError: there is no architecture of that name.
+        ValueError: there is no architecture of that name, or its plug-in is not the one of the run.
     """
     path = cell / WEIGHTS
     try:
@@ -99,6 +100,7 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
         cls, spec = architectures.get(record.architecture), sequence_spec(suite)
     except ValueError as error:
         raise ValueError(f"{cell}: {error}; an architecture of your own: name its module with --plugin") from None
+    check_plugin(cls, record.plugin_hash)
     try:
         config = cls.Config(**record.config)
         with torch.device("meta"):  # nothing is allocated for a model whose weights are not there

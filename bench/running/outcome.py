@@ -22,6 +22,7 @@ from bench.errors import reason_of
 from bench.numerics import as_in_a_cell, repeats
 from bench.plan import config_of, sequence_spec, suite_of, training_of
 from bench.planning.amounts import parse_budget
+from bench.plugins import check_plugin
 from bench.results.files import sha256_of, write_bytes, write_text
 from bench.results.records.curves import write_curve
 from bench.results.records.plan import SCHEMA_VERSION
@@ -129,6 +130,7 @@ def _learn(cell: PlannedCell, send: Send, stop: Stop, kept_in: Path | None) -> _
         architectures.load_plugin(module)
     suite = suite_of(cell.plan)
     cls = architectures.get(cell.architecture)
+    check_plugin(cls, planned.plugin_hash)
     encoding, spec = suite.encoding, sequence_spec(suite)
     validation = suite.evaluation_set("validation")
     validation_items = encoding.encode(validation.problems)

@@ -115,6 +115,10 @@ def refuse_difference(plan: Plan, directory: Path) -> Plan | None:
     before = run.plan
     refuse_other_settings(directory, "run", dict(before.settings), dict(plan.settings), more="seeds")
     for name in set(plan.entries) & set(before.entries):
+        theirs, mine = before.entries[name].plugin_hash, plan.entries[name].plugin_hash
+        if theirs != mine:
+            what = "was changed since this run" if theirs else "may be another: this run did not record its source"
+            raise UserError(f"--out {directory}: the plug-in {name} {what}; give another --out, or restore it")
         for key, mine in plan.entries[name]:
             theirs = getattr(before.entries[name], key)
             if mine != theirs:

@@ -23,6 +23,7 @@ from bench.datasets.suites import load_suite, suite_names
 from bench.errors import UserError, user_errors
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import strata_of
+from bench.plugins import check_plugin, plugin_hash
 from bench.results.files import BadFile, verify_checksum
 from bench.results.records.baselines import BASELINES
 from bench.results.records.collect import CELLS, RESULTS, cells_frame, results_frame
@@ -90,6 +91,11 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
             if record is None:
                 unreadable.add((architecture, seed))
                 continue
+            if (check_of_plugin := _plugin(name, record)) is not None:
+                yield check_of_plugin
+                if check_of_plugin.ok is False:  # whatever it answers says nothing of the run
+                    unreadable.add((architecture, seed))
+                    continue
             cells.append(Cell(folder, record, plan.entries[architecture], expected))
             yield from audit(cells[-1])
             if not record.done:
@@ -226,6 +232,23 @@ def _read_record(folder: Path, architecture: str, seed: int) -> tuple[Record | N
 
     check = outcome("record", f"{architecture}-s{seed}", read)
     return (found[0] if found else None), check
+
+
+def _plugin(name: str, record: Record) -> Check | None:
+    """Whether the plug-in of a cell is the one of the run; None where an architecture is the project's own."""
+    cls = architectures.get(record.architecture)
+    if record.plugin_hash is None:
+        unknown = "its source is not recorded, so that nobody knows whether it is the one of the run"
+        return Check(check="plug-in", cell=name, ok=None, detail=unknown) if plugin_hash(cls) else None
+
+    def same() -> str:
+        try:
+            check_plugin(cls, record.plugin_hash)
+        except ValueError as error:
+            raise Wrong(str(error)) from None
+        return f"its source has SHA-256 {short(record.plugin_hash)}, as in the run"
+
+    return outcome("plug-in", name, same)
 
 
 def _conditions(cell: Cell) -> Iterator[Check]:

@@ -22,7 +22,8 @@ from bench.verifying.expected import TrainingData
 def settings(cell: Cell) -> str:
     """The cell was run under the plan's settings."""
     record, plan, suite = cell.record, cell.expected.settings, cell.expected.suite
-    planned = {name: getattr(cell.planned, name) for name in ("config", "training", "match", "preset", "tuned")}
+    decided = ("config", "training", "match", "preset", "tuned", "plugin_hash")
+    planned = {name: getattr(cell.planned, name) for name in decided}
     planned |= {name: getattr(plan, name) for name in ("budget", "device", "precision", "threads")}
     planned |= {"suite": suite.name, "suite_version": suite.version, "suite_hash": suite.hash}
     for name, value in planned.items():
