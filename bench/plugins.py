@@ -60,13 +60,13 @@ def check_plugin(cls: type[Architecture], recorded: str | None) -> None:
 
 def _file(folder: Path, module: str) -> Path | None:
     """The file of a module that is imported from `folder`; None where none has that name, or it has no file."""
-    path, names = [str(folder)], module.split(".")
+    path, names, spec = [str(folder)], module.split("."), None
     for depth in range(len(names)):
         spec = PathFinder.find_spec(".".join(names[: depth + 1]), path)
         if spec is None:
             return None
         path = list(spec.submodule_search_locations or ())
-    return Path(spec.origin) if spec.has_location and spec.origin else None
+    return Path(spec.origin) if spec is not None and spec.has_location and spec.origin else None
 
 
 def _imports(source: bytes, package: str) -> Iterator[str]:

@@ -14,6 +14,12 @@ SeedsOfRun = Annotated[
     Parameter(help="Seeds of the run (0 or 0,4), or all. Default: of each architecture the lowest that is finished."),
 ]
 PluginOfRun = Annotated[str | None, Parameter(help="Module(s) that register architectures of the run.")]
+ModelAt = Annotated[
+    Path | None,
+    Parameter(
+        help="Folder or file of the model that a pretrained one was trained from, if not where its command said."
+    ),
+]
 OwnPlugin = Annotated[str | None, Parameter(help="Module(s) that register architectures of your own.")]
 Json = Annotated[bool, Parameter(help="One JSON document on standard output.")]
 JsonRows = Annotated[

@@ -73,8 +73,8 @@ def write_outcome(cell: PlannedCell, outcome: dict[str, Any]) -> None:
         "versions": machine.versions(),
         "machine": machine.description() | {"deterministic": repeats(settings.device)},
         "files": {
-            path.name: sha256_of(path)
-            for path in sorted(directory.glob("[!.]*"))
+            path.relative_to(directory).as_posix(): sha256_of(path)
+            for path in sorted(directory.rglob("[!.]*"))
             if path.is_file() and path.name != RECORD and not path.match(PATTERN)
         },
     }
@@ -228,6 +228,7 @@ def train_and_evaluate(cell: PlannedCell, send: Send, stop: Stop) -> dict[str, A
     write_curve(directory, pd.DataFrame(trained.curve))
     weights = safetensors.torch.save(ready_to_save(model.state_dict()))
     write_bytes(directory / WEIGHTS, weights)  # on the disk before the record that vouches for it
+    model.write_beside(directory)
     low, middle, high = trained.rate_quartiles() if trained.steps else (None, None, None)
     correct = int(answered.right[: len(test)].sum())
     return {

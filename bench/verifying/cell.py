@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from bench.architectures import Architecture
-from bench.asking.models import as_in_its_cell, load_model
+from bench.architectures import Architecture, Config
+from bench.asking.models import as_in_its_cell, config_in, load_model
 from bench.datasets.writing.encoding import Encoded
 from bench.results.files import BadFile
 from bench.results.records.curves import read_curve
@@ -62,6 +62,8 @@ class Cell:
     planned: PlannedArchitecture
     """of its architecture, in run.json"""
     expected: Expected
+    model_at: Path | None = None
+    """where the model lies that a pretrained one was trained from, if not where the plan says"""
 
     @property
     def name(self) -> str:
@@ -83,6 +85,19 @@ class Cell:
         return self.record.train_seconds
 
     @cached_property
+    def config(self) -> Config:
+        """What its model is built from. Raises Wrong where `model_at` is the place of another."""
+        try:
+            return config_in(self.directory, self.record, self.model_at)
+        except ValueError as error:
+            raise Wrong(str(error)) from None
+
+    @cached_property
+    def size(self) -> tuple[int, int, int]:
+        """Parameters, active parameters, and FLOPs an example, of the model that its config describes."""
+        return self.expected.size(self.record.architecture, self.config)
+
+    @cached_property
     def predictions(self) -> pd.DataFrame:
         return read_predictions(self.directory)
 
@@ -93,7 +108,7 @@ class Cell:
     @cached_property
     def model(self) -> Architecture:
         """The model that the record's config describes, with the weights of the folder. Raises BadFile."""
-        return load_model(self.directory, self.record, self.expected.suite)
+        return load_model(self.directory, self.record, self.expected.suite, self.model_at)
 
     @cached_property
     def answered(self) -> Answered:

@@ -45,11 +45,12 @@ across the run's own seeds if that is more: rounding alone sets training on anot
 """
 
 
-def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterator[Check]:
+def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...], model_at: Path | None = None) -> Iterator[Check]:
     """All checks of a run, one by one as they are done; nothing is written into its folder.
 
     `rerun` finished cells, chosen by lot, are trained again. `plugins` are modules with architectures of the run: those
-    that its plan names are not imported unasked, since a run may come from anywhere.
+    that its plan names are not imported unasked, since a run may come from anywhere. `model_at` is where the model lies
+    that a pretrained one was trained from, if not where the plan says.
 
     Raises:
         UserError: the folder is no run, is of another version, or has fewer cells than `rerun`.
@@ -96,7 +97,7 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
                 if check_of_plugin.ok is False:  # whatever it answers says nothing of the run
                     unreadable.add((architecture, seed))
                     continue
-            cells.append(Cell(folder, record, plan.entries[architecture], expected))
+            cells.append(Cell(folder, record, plan.entries[architecture], expected, model_at))
             yield from audit(cells[-1])
             if not record.done:
                 yield Check(check="status", cell=name, ok=None, detail=f"{record.status}: {record.reason}")
@@ -108,7 +109,7 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
         yield Check(check="trained again", cell="", ok=False, detail=detail)
         return
     for cell in random.SystemRandom().sample(done, rerun):  # nobody can know beforehand which ones
-        yield from _train_again(cell, plan, done, plugins)
+        yield from _train_again(cell, plan, done, plugins, model_at)
 
 
 def _done(record: Path) -> bool:
@@ -180,7 +181,8 @@ def _seeds(plan: Plan) -> Iterator[Check]:
 def files(cell: Cell) -> str:
     """The files of the cell are those that the record has the SHA-256 of."""
     verify_files(cell.directory, cell.record)
-    names = {path.name for path in cell.directory.glob("[!.]*") if path.is_file() and not path.match(CHECKPOINTS)}
+    paths = [path for path in cell.directory.rglob("[!.]*") if path.is_file() and not path.match(CHECKPOINTS)]
+    names = {path.relative_to(cell.directory).as_posix() for path in paths}
     if unknown := sorted(names - cell.record.files.keys() - {RECORD}):
         raise Wrong(f"the record does not list {', '.join(unknown)}")
     return f"SHA-256 of {', '.join(sorted(cell.record.files)) or 'no file'}"
@@ -339,9 +341,15 @@ class _Alone:
         pass  # its record tells
 
 
-def _train_again(cell: Cell, plan: Plan, done: list[Cell], plugins: tuple[str, ...]) -> Iterator[Check]:
+def _train_again(
+    cell: Cell, plan: Plan, done: list[Cell], plugins: tuple[str, ...], model_at: Path | None
+) -> Iterator[Check]:
     """Trains a cell again, in a folder of its own that is thrown away, and compares data, answers and weights."""
-    record, mine = cell.record, plan.model_copy(update={"plugins": list(plugins)})
+    record, entries = cell.record, dict(plan.entries)
+    if model_at is not None and "model" in cell.planned.config:
+        moved = cell.planned.config | {"model": str(model_at)}
+        entries[record.architecture] = cell.planned.model_copy(update={"config": moved})
+    mine = plan.model_copy(update={"plugins": list(plugins), "entries": entries})
     with tempfile.TemporaryDirectory() as folder:
         run_tasks([_Alone(PlannedCell(mine, record.architecture, record.seed, Path(folder)))])
         again = read_record(Path(folder)) if (Path(folder) / RECORD).exists() else None

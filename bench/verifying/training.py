@@ -39,7 +39,7 @@ def settings(cell: Cell) -> str:
 def parameters(cell: Cell) -> str:
     """The model has as many parameters as stated and as asked."""
     record, plan = cell.record, cell.expected.settings
-    total, active, _ = cell.expected.size(record.architecture, record.config)
+    total, active, _ = cell.size
     if (record.parameters, record.active_parameters) != (total, active):
         more = "more" if total > (record.parameters or 0) else "other"
         raise Wrong(
@@ -66,7 +66,7 @@ def budget(cell: Cell) -> str:
     asked, batch = parse_budget(record.budget, "budget"), record.training["batch"]
     if cell.steps != -(-cell.examples // batch):
         raise Wrong(f"steps: {cell.steps:,} steps of {batch} examples are not {cell.examples:,} examples")
-    flops_per_example = cell.expected.size(record.architecture, record.config)[2]
+    flops_per_example = cell.size[2]
     if record.flops != cell.examples * flops_per_example:
         raise Wrong(
             f"FLOPs: the record says {record.flops:,}, {cell.examples:,} examples of {flops_per_example:,} FLOPs are "
@@ -119,7 +119,7 @@ def _made(cell: Cell) -> TrainingData:
     """The training data of the cell, made again. Raises Wrong where its budget does not buy so many examples."""
     record = cell.record
     asked = parse_budget(record.budget, "budget")
-    flops_per_example = cell.expected.size(record.architecture, record.config)[2]
+    flops_per_example = cell.size[2]
     batch = record.training["batch"]
     most = {
         "examples": asked.amount,
@@ -164,7 +164,7 @@ def learning_curve(cell: Cell) -> str:
     record, curve, made = cell.record, cell.curve, _made(cell)
     if not len(curve):
         raise Wrong("the learning curve has no rows")
-    flops_per_example = cell.expected.size(record.architecture, record.config)[2]
+    flops_per_example = cell.size[2]
     batch = record.training["batch"]
     ends = np.minimum(np.arange(1, cell.steps + 1) * batch, cell.examples)
     last: dict[str, Any] = asdict(record)
