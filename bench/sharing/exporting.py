@@ -45,7 +45,9 @@ GIVEN = frozenset({"torch", "numpy", "transformers"})
 """Packages that an exported source may import beside the standard library."""
 
 
-def chosen_model(directory: Path, name: str, seed: int | None, model_at: Path | None) -> tuple[TrainedModel, RunFolder]:
+def chosen_model(
+    directory: Path, name: str, seed: int | None, model_at: Path | None = None
+) -> tuple[TrainedModel, RunFolder]:
     """The trained model of an architecture, of a seed or of the lowest finished one, and the run it is of.
 
     `model_at`: as in `trained_models`.
