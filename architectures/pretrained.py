@@ -23,7 +23,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.architectures.base import Architecture, Batch, Config, Loss, SequenceSpec
 from bench.architectures.pretrained_decoding import cache_bytes, is_cache_right, is_causal, write
-from bench.architectures.pretrained_files import load_model, load_tokenizer, origin, readable, require
+from bench.architectures.pretrained_files import (
+    BASE,
+    load_model,
+    load_tokenizer,
+    origin,
+    readable,
+    require,
+    require_weights,
+    write_base,
+)
 from bench.architectures.pretrained_text import Translator
 from bench.architectures.registry import register
 
@@ -71,6 +80,13 @@ class PretrainedConfig(Config):
             raise ValueError(f"model {self.model}: its weights have SHA-256 {found.sha256}, not {self.sha256}")
         cached = self._has_right_cache() if self.cached is None else self.cached
         return dataclasses.replace(self, **dataclasses.asdict(found), cached=cached)
+
+    def in_cell(self, directory: Path, model_at: Path | None) -> Self:
+        if model_at is not None:
+            require_weights(model_at, self.sha256)
+            return dataclasses.replace(self, model=str(model_at))
+        kept = directory / BASE
+        return dataclasses.replace(self, model=str(kept), revision="", sha256="") if kept.is_dir() else self
 
     def _has_right_cache(self) -> bool:
         """See `is_cache_right`. Raises ValueError where the model cannot write."""
@@ -120,6 +136,10 @@ class Pretrained(Architecture):
             _adapt(self.model, config.rank)
         nn.Module.register_state_dict_post_hook(self, _drop_what_is_not_kept)
         nn.Module.register_load_state_dict_pre_hook(self, _fill_in_what_is_not_kept)
+
+    def write_beside(self, directory: Path) -> None:
+        if self.config.adapt == "full":  # all weights lie in the cell
+            write_base(self.model, self._tokenizer, directory / BASE)
 
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
         prompts, answers = self._translator.prompts(batch.prompt), self._translator.answers(batch.answer)

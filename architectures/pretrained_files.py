@@ -28,7 +28,9 @@ EXTRA = "pip install -c constraints.txt -e '.[pretrained]'"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 """As transformers names them: whole, or the list of the parts."""
-CARD = "README.md"
+CONFIG, GENERATION, CARD = "config.json", "generation_config.json", "README.md"
+BASE = "base"
+"""In the folder of a cell whose weights are all in it: config and tokenizer of the model that it was trained from."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 CACHE_VARIABLE = "ARITHBENCH_CACHE"
 CONVERSION = 2
@@ -72,6 +74,8 @@ class _Files:
     place: str
     revision: str | None
     local: bool
+    weights: bool = True
+    """whether they are there too"""
 
 
 def origin(model: str, revision: str = "") -> Origin:
@@ -109,16 +113,19 @@ def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
 
 
 def load_model(model: str, revision: str, sha256: str) -> Any:
-    """The model with its weights in torch's default precision; on the meta device without.
+    """The model with its weights in torch's default precision; on the meta device, and of a `BASE`, without.
 
     Raises ValueError as `origin`, and where the files are not those of `sha256`, which '' leaves open, or lack weights.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
 
     files = _files(model, revision, sha256)
     config = _config(files)
-    if torch.get_default_device().type == "meta":
-        return _undrawn(config)
+    if torch.get_default_device().type == "meta" or not files.weights:
+        described = _undrawn(config)
+        if not files.weights and (Path(files.place) / GENERATION).is_file():  # it may name more end tokens
+            described.generation_config = GenerationConfig.from_pretrained(files.place)
+        return described
     with readable(model, "its weights cannot be loaded"):
         read: Any = AutoModelForCausalLM.from_pretrained(
             files.place,
@@ -133,6 +140,25 @@ def load_model(model: str, revision: str, sha256: str) -> Any:
         if missing := sorted(found["missing_keys"]):  # transformers would draw them, anew each time
             raise ValueError(f"{len(missing)} of them are not in its files, {missing[0]} for one; save the model whole")
     return loaded
+
+
+def write_base(model: Any, tokenizer: Any, directory: Path) -> None:
+    """Write all that `load_model` and `load_tokenizer` need of a model but its weights."""
+    directory.mkdir(exist_ok=True)
+    model.config.to_json_file(directory / CONFIG)
+    if model.generation_config is not None:
+        model.generation_config.to_json_file(directory / GENERATION)
+    tokenizer.save_pretrained(directory)
+
+
+def require_weights(place: Path, sha256: str) -> None:
+    """Raises ValueError unless the model with the weights of this SHA-256 lies at a place."""
+    path = _local(str(place))
+    if path is None:
+        raise ValueError(f"model {place}: there is no such folder or file")
+    if (found := _sha256(path)) != sha256:
+        known = f"SHA-256 {sha256[:12]}" if sha256 else "no SHA-256, since it is of the Hub"
+        raise ValueError(f"model {place}: is not that of the run: its weights have SHA-256 {found[:12]}, there {known}")
 
 
 def require(*packages: str) -> None:
@@ -185,6 +211,8 @@ def _files(model: str, revision: str, sha256: str) -> _Files:
 
     logging.set_verbosity_error()  # of its warnings none is about what is done here
     logging.disable_progress_bar()
+    if Path(model).name == BASE and not sha256 and (Path(model) / CONFIG).is_file():
+        return _Files(model, model, None, local=True, weights=False)
     path = _local(model)
     if path is None:
         return _Files(model, model, revision or None, local=False)
@@ -212,7 +240,7 @@ def _config(files: _Files) -> Any:
 
 
 def _undrawn(config: Any) -> Any:
-    """The model that a config describes, for the meta device: it has no values."""
+    """The model that a config describes; on the meta device it has no values, elsewhere those that are drawn."""
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_config(config, trust_remote_code=False, dtype=torch.get_default_dtype())

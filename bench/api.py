@@ -112,19 +112,25 @@ class Run:
         return paths + (write_pictures(report, folder) if "html" in formats or not formats else [])
 
     def ask(
-        self, expression: str, arch: Sequence[str] | None = None, seeds: Sequence[int] | None = None
+        self,
+        expression: str,
+        arch: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+        model_at: str | Path | None = None,
     ) -> pd.DataFrame:
         """One answer of each trained model, beside the right one: a row a model.
 
         expression: such as "-12*7" or "What is 3 plus 4?". arch: some architectures of the run, all if None. seeds: of
         each architecture, the lowest finished one if None. A module that the plan names is not imported for it, since a
-        run may come from anywhere: `bench.architectures.load_plugin` does that.
+        run may come from anywhere: `bench.architectures.load_plugin` does that. model_at: where the model lies that a
+        pretrained one was trained from, if not where its command said.
 
         Raises:
             UserError: the expression cannot be read or written, or there is no such model.
         """
         names = None if arch is None else tuple([arch] if isinstance(arch, str) else arch)
-        models = trained_models(self.directory, names, "lowest" if seeds is None else tuple(seeds))
+        place = None if model_at is None else Path(model_at)
+        models = trained_models(self.directory, names, "lowest" if seeds is None else tuple(seeds), place)
         return pd.DataFrame([asdict(reply) for reply in ask(models, read_problem(expression))])
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bench.cli.parameters import ArchsOfRun, PluginOfRun, RunDirectory, SeedsOfRun
+from bench.cli.parameters import ArchsOfRun, ModelAt, PluginOfRun, RunDirectory, SeedsOfRun
 
 
 def ask_command(
@@ -14,6 +14,7 @@ def ask_command(
     arch: ArchsOfRun = None,
     seed: SeedsOfRun = None,
     plugin: PluginOfRun = None,
+    model_at: ModelAt = None,
     json: bool = False,
 ) -> None:
     """One answer from each trained model of a run, beside the right one.
@@ -48,7 +49,7 @@ def ask_command(
     seeds = "lowest" if seed is None else parse_chosen_seeds(seed)
     load_plugins(plugin)
     problem = read_problem(expression[0])
-    models = trained_models(run, names, seeds)
+    models = trained_models(run, names, seeds, model_at)
     ask(models, problem)  # the first answer in a process pays for waking the machine, which says nothing of the model
     replies = ask(models, problem)
     if json:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from bench.cli.parameters import ArchsOfRun, JsonRows, PluginOfRun, RunDirectory
+from bench.cli.parameters import ArchsOfRun, JsonRows, ModelAt, PluginOfRun, RunDirectory
 
 
 def eval_command(
@@ -15,6 +15,7 @@ def eval_command(
     arch: ArchsOfRun = None,
     seed: str = "all",
     plugin: PluginOfRun = None,
+    model_at: ModelAt = None,
     json: JsonRows = False,
 ) -> None:
     """Ask the trained models of a run the problems of a file, and print the tables.
@@ -49,7 +50,7 @@ def eval_command(
         outside = read_outside(data, layout)
     except ValueError as error:
         raise UserError(f"--data {error}") from None
-    models = trained_models(run, names, seeds)
+    models = trained_models(run, names, seeds, model_at)
     scored = evaluate(outside, models)
     labels = {}
     for name in dict.fromkeys(model.architecture for model in models):

@@ -16,6 +16,12 @@ SeedsOfRun = Annotated[
 PluginOfRun = Annotated[
     str | None, Parameter(help="Module(s) that register architectures of the run, by name or path.")
 ]
+ModelAt = Annotated[
+    Path | None,
+    Parameter(
+        help="Folder or file of the model that a pretrained one was trained from, if not where its command said."
+    ),
+]
 OwnPlugin = Annotated[str | None, Parameter(help="Module(s) that register architectures of your own, by name or path.")]
 Json = Annotated[bool, Parameter(help="One JSON document on standard output.")]
 JsonRows = Annotated[

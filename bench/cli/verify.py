@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.cli.parameters import PluginOfRun, RunDirectory
+from bench.cli.parameters import ModelAt, PluginOfRun, RunDirectory
 
 if TYPE_CHECKING:
     from bench.verifying.cell import Check
@@ -13,7 +13,9 @@ MOST_NAMED = 10
 """Failed checks that the last line names; each has a line of its own above."""
 
 
-def verify_command(run: RunDirectory, /, *, rerun: int = 0, json: bool = False, plugin: PluginOfRun = None) -> int:
+def verify_command(
+    run: RunDirectory, /, *, rerun: int = 0, json: bool = False, plugin: PluginOfRun = None, model_at: ModelAt = None
+) -> int:
     """Check a run without trusting it: recompute whatever can be recomputed, from its folder alone.
 
     Hashes of the training and test problems, parameters, FLOPs, every answer (by the weights that lie in the folder),
@@ -41,7 +43,7 @@ def verify_command(run: RunDirectory, /, *, rerun: int = 0, json: bool = False, 
     plugins = load_plugins(plugin)
     target = console()
     checks = []
-    for check in verify_run(run, rerun, plugins):
+    for check in verify_run(run, rerun, plugins, model_at):
         checks.append(check)
         if not json:
             target.print(_line(check), soft_wrap=True)

@@ -123,6 +123,10 @@ def refuse_difference(plan: Plan, directory: Path) -> Plan | None:
             theirs["suite"], mine["suite"] = before.suite.content, plan.suite.content
     refuse_other_settings(directory, "run", theirs, mine, more="seeds")
     for name in plan.entries.keys() & before.entries.keys():
+        recorded = before.entries[name].plugin_hash
+        if recorded != plan.entries[name].plugin_hash:
+            what = "was changed since this run" if recorded else "may be another: this run did not record its source"
+            raise UserError(f"--out {directory}: the plug-in {name} {what}; give another --out, or restore it")
         entries = before.entries[name].model_dump(), plan.entries[name].model_dump()
         asked = [{**entry["config"], **entry["training"]} for entry in entries]  # all else follows, but for presets
         if found := differences(*asked) or differences(*entries):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from bench.architectures import Architecture
-from bench.asking.models import as_in_its_cell, load_model
+from bench.architectures import Architecture, Config
+from bench.asking.models import as_in_its_cell, config_in, load_model
 from bench.datasets.writing.encoding import Encoded
 from bench.results.files import BadFile
 from bench.results.records.curves import read_curve
@@ -70,6 +70,8 @@ class Cell:
     expected: Expected
     published: bool = True
     """whether the run comes with weights"""
+    model_at: Path | None = None
+    """where the model lies that a pretrained one was trained from, if not where the plan says"""
 
     @property
     def name(self) -> str:
@@ -91,6 +93,19 @@ class Cell:
         return self.record.train_seconds
 
     @cached_property
+    def config(self) -> Config:
+        """What its model is built from. Raises Wrong where `model_at` is the place of another."""
+        try:
+            return config_in(self.directory, self.record, self.model_at)
+        except ValueError as error:
+            raise Wrong(str(error)) from None
+
+    @cached_property
+    def size(self) -> tuple[int, int, int]:
+        """Parameters, active parameters, and FLOPs an example, of the model that its config describes."""
+        return self.expected.size(self.record.architecture, self.config)
+
+    @cached_property
     def predictions(self) -> pd.DataFrame:
         return read_predictions(self.directory)
 
@@ -108,7 +123,7 @@ class Cell:
         """
         if not self.published:
             raise NotPublished
-        return load_model(self.directory, self.record, self.expected.suite)
+        return load_model(self.directory, self.record, self.expected.suite, self.model_at)
 
     @cached_property
     def answered(self) -> Answered:

@@ -157,7 +157,7 @@ def larger(run: Path) -> tuple[dict[str, Any], int, int]:
     """The config of a model of twice the width, its parameters, and its FLOPs an example."""
     config = read_plan(run).entries["lstm"].config
     config = config | {"width": 2 * config["width"]}
-    parameters, _, flops = expected_of(run).size("lstm", config)
+    parameters, _, flops = expected_of(run).size("lstm", architectures.get("lstm").Config(**config))
     return config, parameters, flops
 
 
