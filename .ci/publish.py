@@ -28,6 +28,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 from rich.console import Console
 
+from bench.architectures.pretrained_files import BASE
 from bench.cli.perf import JSON_FILE as PERF_FILE
 from bench.results.records.run import open_run
 from bench.results.report.contents import Contents, contents
@@ -92,7 +93,7 @@ def publish_runs(name: str, folders: list[Path]) -> list[Path]:
 def copy_folder(folder: Path, copy: Path) -> None:
     if copy.resolve() != folder.resolve():
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".*", "*.safetensors", "report.*"))
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".*", "*.safetensors", BASE, "report.*"))
 
 
 def pictures(report: Contents) -> list[Path]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -109,6 +110,14 @@ class Config:
         """
         return self
 
+    def in_cell(self, directory: Path, model_at: Path | None) -> Self:
+        """The config that builds the model whose weights lie in the folder of a cell; by default itself.
+
+        `model_at`: where the model lies that it was trained from, if not where the config says. Raises ValueError
+        where another one lies there.
+        """
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class HeadsConfig(Config):
@@ -177,6 +186,9 @@ class Architecture(nn.Module, ABC):
 
         Their product up to the end token is the probability of the whole answer.
         """
+
+    def write_beside(self, directory: Path) -> None:
+        """Write into the folder of a cell what `Config.in_cell` needs there beside the weights; by default nothing."""
 
     def parameter_groups(self) -> Iterator[tuple[str, nn.Parameter, bool, int]]:
         """Every parameter as (name, parameter, is an inner matrix, matrices stacked in it).

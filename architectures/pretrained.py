@@ -22,8 +22,17 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.architectures.base import Architecture, Batch, Config, Loss, SequenceSpec
-from bench.architectures.pretrained_decoding import cache_bytes, is_cache_right, write
-from bench.architectures.pretrained_files import load_model, load_tokenizer, origin, readable, require
+from bench.architectures.pretrained_decoding import cache_bytes, is_cache_right, is_causal, write
+from bench.architectures.pretrained_files import (
+    BASE,
+    load_model,
+    load_tokenizer,
+    origin,
+    readable,
+    require,
+    require_weights,
+    write_base,
+)
 from bench.architectures.pretrained_text import Translator
 from bench.architectures.registry import register
 
@@ -54,6 +63,8 @@ class PretrainedConfig(Config):
     """as the model states it; a plan keeps it"""
     weights: int | None = None
     """how many the model has without an adapter; a plan keeps it"""
+    remark: str = ""
+    """what is to be known of its tokenizer; a plan keeps it"""
     cached: bool | None = None
     """whether it writes with a cache, which is not so where that would change its logits; a plan keeps it"""
 
@@ -70,6 +81,13 @@ class PretrainedConfig(Config):
         cached = self._has_right_cache() if self.cached is None else self.cached
         return dataclasses.replace(self, **dataclasses.asdict(found), cached=cached)
 
+    def in_cell(self, directory: Path, model_at: Path | None) -> Self:
+        if model_at is not None:
+            require_weights(model_at, self.sha256)
+            return dataclasses.replace(self, model=str(model_at))
+        kept = directory / BASE
+        return dataclasses.replace(self, model=str(kept), revision="", sha256="") if kept.is_dir() else self
+
     def _has_right_cache(self) -> bool:
         """See `is_cache_right`. Raises ValueError where the model cannot write."""
         files = self.model, self.revision, self.sha256
@@ -78,8 +96,13 @@ class PretrainedConfig(Config):
             texts = [f"{a}+{97 - 3 * a}=" for a in range(10, 10 + HANDFUL)]
             rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
             shortest = min(map(len, rows))
-            with readable(self.model, f"{model.config.model_type} cannot write"):
-                return is_cache_right(model, [row[:shortest] for row in rows], _end_tokens(model, tokenizer))
+            if shortest < 2:
+                raise ValueError(f"model {self.model}: its tokenizer has no tokens for {texts[0]}")
+            family, prompts = model.config.model_type, [row[:shortest] for row in rows]
+            with readable(self.model, f"{family} cannot be asked here"):
+                if not is_causal(model, prompts):
+                    raise ValueError("what it says of a token depends on those behind it, which it will not have")
+                return is_cache_right(model, prompts, _end_tokens(model, tokenizer))
 
 
 @register
@@ -113,6 +136,10 @@ class Pretrained(Architecture):
             _adapt(self.model, config.rank)
         nn.Module.register_state_dict_post_hook(self, _drop_what_is_not_kept)
         nn.Module.register_load_state_dict_pre_hook(self, _fill_in_what_is_not_kept)
+
+    def write_beside(self, directory: Path) -> None:
+        if self.config.adapt == "full":  # all weights lie in the cell
+            write_base(self.model, self._tokenizer, directory / BASE)
 
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
         prompts, answers = self._translator.prompts(batch.prompt), self._translator.answers(batch.answer)

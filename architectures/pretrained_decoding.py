@@ -1,11 +1,13 @@
 """How a language model that others trained writes: greedily, with what it keeps of the tokens before if that is right.
 
-Decoding is that of transformers itself (`generate`), which knows what each family needs: positions, masks, a cache.
-Some families have none; of some, what is written with the cache is not what the model says when it reads all again.
+With a cache decoding is that of transformers itself (`generate`), which knows what each family needs: positions, masks,
+its own kind of cache. Some families have none; of some, the logits with it are not those of reading all again, as in
+training. They read all again for each token.
 
 B batch, P prompt, S tokens written, W the model's vocabulary
 """
 
+import inspect
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -24,7 +26,11 @@ def write(model: Any, prompts: list[list[int]], most: int, ends: Collection[int]
 
     prompts: tokens, of one length. ends: tokens that end an answer; each row ends with the first. cached: with a cache.
     """
-    rows = _generate(model, prompts, most, ends, cached).sequences[:, len(prompts[0]) :].tolist()
+    if cached:
+        sequences = _generate(model, prompts, most, ends).sequences
+    else:
+        sequences = _read_again_and_again(model, prompts, most, ends)
+    rows = sequences[:, len(prompts[0]) :].tolist()
     stops = (next((place for place, token in enumerate(row) if token in ends), most) for row in rows)
     return [row[: stop + 1] for row, stop in zip(rows, stops, strict=True)]
 
@@ -36,16 +42,22 @@ def is_cache_right(model: Any, prompts: list[list[int]], ends: Collection[int]) 
     prompts: a handful, of one length. Raises whatever the model raises without a cache.
     """
     try:
-        found = _generate(model, prompts, TRIED, ends, cached=True, logits=True)
-        with_cache_SBW = torch.stack(found.logits).float()
+        found = _generate(model, prompts, TRIED, ends, logits=True)
+        with_cache_SBW = torch.stack(found.logits)
     except Exception:  # whatever a family without a cache raises
         write(model, prompts, 1, ends, cached=False)
         return False
     read = found.sequences[:, :-1]
-    anew_BTW = model(input_ids=read, attention_mask=torch.ones_like(read), use_cache=False).logits.float()
-    without_SBW = anew_BTW[:, -len(with_cache_SBW) :].transpose(0, 1)
-    allowed = torch.finfo(found.logits[0].dtype).eps ** 0.5 * without_SBW.abs().max()
-    return bool((with_cache_SBW - without_SBW).abs().max() <= allowed)
+    without_SBW = model(input_ids=read, use_cache=False).logits[:, -len(with_cache_SBW) :].transpose(0, 1)
+    return _alike(with_cache_SBW, without_SBW)
+
+
+@torch.no_grad()
+def is_causal(model: Any, prompts: list[list[int]]) -> bool:
+    """Whether the model's logits of a token do not depend on those behind it; the prompts have one length."""
+    read = torch.tensor(prompts, device=model.device)
+    other = torch.cat([read[:, :-1], read[:, :1]], dim=1)
+    return _alike(*(model(input_ids=ids, use_cache=False).logits[:, :-1] for ids in (read, other)))
 
 
 @torch.no_grad()
@@ -56,17 +68,20 @@ def cache_bytes(model: Any, tokens: list[int]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
 
 
-def _generate(
-    model: Any, prompts: list[list[int]], most: int, ends: Collection[int], cached: bool, logits: bool = False
-) -> Any:
-    """`sequences` (B, P + S), and where asked for the `logits` of each step, S of (B, W)."""
+def _alike(one: Tensor, other: Tensor) -> bool:
+    """Whether logits are the same but for rounding."""
+    allowed = torch.finfo(one.dtype).eps ** 0.5 * other.abs().max()
+    return bool((one - other).abs().max() <= allowed)
+
+
+def _generate(model: Any, prompts: list[list[int]], most: int, ends: Collection[int], logits: bool = False) -> Any:
+    """With the model's cache: `sequences` (B, P + S), and where asked for the `logits` of each step, S of (B, W)."""
     from transformers import GenerationConfig
 
     ids = torch.tensor(prompts, device=model.device)
     settings = GenerationConfig(
         max_new_tokens=most,
         do_sample=False,
-        use_cache=cached,
         eos_token_id=sorted(ends),
         pad_token_id=min(ends),
         return_dict_in_generate=True,
@@ -77,6 +92,19 @@ def _generate(
         return model.generate(ids, attention_mask=torch.ones_like(ids), generation_config=settings)
     finally:
         model.generation_config = own
+
+
+def _read_again_and_again(model: Any, prompts: list[list[int]], most: int, ends: Collection[int]) -> Tensor:
+    """Without a cache: (B, P + S)."""
+    ids = torch.tensor(prompts, device=model.device)
+    stops = torch.tensor(sorted(ends), device=model.device)
+    running = torch.ones(len(prompts), dtype=torch.bool, device=model.device)
+    fewer = {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+    while ids.shape[1] < len(prompts[0]) + most and running.any():
+        token = model(input_ids=ids, use_cache=False, **fewer).logits[:, -1].argmax(-1)
+        ids = torch.cat([ids, token[:, None]], dim=1)
+        running = running & ~torch.isin(token, stops)
+    return ids
 
 
 def _tensors(kept: Any) -> Iterator[Tensor]:

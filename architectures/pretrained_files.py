@@ -28,9 +28,23 @@ EXTRA = "pip install -c constraints.txt -e '.[pretrained]'"
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 """As transformers names them: whole, or the list of the parts."""
-CARD = "README.md"
+CONFIG, GENERATION, CARD = "config.json", "generation_config.json", "README.md"
+BASE = "base"
+"""In the folder of a cell whose weights are all in it: config and tokenizer of the model that it was trained from."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 CACHE_VARIABLE = "ARITHBENCH_CACHE"
+CONVERSION = 2
+"""Raised where the same GGUF file is converted otherwise than before."""
+REMARK = "remark.txt"
+"""In the folder of a converted GGUF file: what is to be known of it, if anything."""
+PIECES = {
+    0: ("gpt-2", "phi-2", "mpt", "olmo", "jais", "deepseek-llm"),
+    1: ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "viking", "qwen2", "tekken"),
+    3: ("falcon", "llama-bpe", "llama3", "llama-v3", "falcon3", "dbrx", "smaug-bpe", "gpt-4o", "llama4", "deepseek-v3"),
+}
+"""Most digits in a token by the pre-tokenizer that a GGUF file names, 0 where there is no limit (llama.cpp, 2026)."""
+STATED = ("general.license", *(f"tokenizer.ggml.{key}" for key in ("model", "pre", "add_space_prefix")))
+"""Keys of a GGUF file that are read here."""
 MOST_SHOWN = 300
 """Characters of another package's message."""
 
@@ -47,6 +61,8 @@ class Origin:
     """as the model states it, '' where it does not"""
     weights: int
     """how many it has, tied ones once"""
+    remark: str
+    """what is to be known of its tokenizer, '' where that is nothing"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +74,8 @@ class _Files:
     place: str
     revision: str | None
     local: bool
+    weights: bool = True
+    """whether they are there too"""
 
 
 def origin(model: str, revision: str = "") -> Origin:
@@ -72,7 +90,14 @@ def origin(model: str, revision: str = "") -> Origin:
     config = _config(files)
     with torch.device("meta"), readable(model, "its config cannot be used"):
         weights = sum(p.numel() for p in _undrawn(config).parameters())
-    return Origin(sha256, "" if files.local else _commit(files), _licence(files), weights)
+    remark = Path(files.place) / REMARK
+    return Origin(
+        sha256,
+        "" if files.local else _commit(files),
+        _licence(files),
+        weights,
+        remark.read_text(encoding="utf-8") if files.local and remark.is_file() else "",
+    )
 
 
 def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
@@ -88,16 +113,19 @@ def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
 
 
 def load_model(model: str, revision: str, sha256: str) -> Any:
-    """The model with its weights in torch's default precision; on the meta device without.
+    """The model with its weights in torch's default precision; on the meta device, and of a `BASE`, without.
 
     Raises ValueError as `origin`, and where the files are not those of `sha256`, which '' leaves open, or lack weights.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, GenerationConfig
 
     files = _files(model, revision, sha256)
     config = _config(files)
-    if torch.get_default_device().type == "meta":
-        return _undrawn(config)
+    if torch.get_default_device().type == "meta" or not files.weights:
+        described = _undrawn(config)
+        if not files.weights and (Path(files.place) / GENERATION).is_file():  # it may name more end tokens
+            described.generation_config = GenerationConfig.from_pretrained(files.place)
+        return described
     with readable(model, "its weights cannot be loaded"):
         read: Any = AutoModelForCausalLM.from_pretrained(
             files.place,
@@ -112,6 +140,25 @@ def load_model(model: str, revision: str, sha256: str) -> Any:
         if missing := sorted(found["missing_keys"]):  # transformers would draw them, anew each time
             raise ValueError(f"{len(missing)} of them are not in its files, {missing[0]} for one; save the model whole")
     return loaded
+
+
+def write_base(model: Any, tokenizer: Any, directory: Path) -> None:
+    """Write all that `load_model` and `load_tokenizer` need of a model but its weights."""
+    directory.mkdir(exist_ok=True)
+    model.config.to_json_file(directory / CONFIG)
+    if model.generation_config is not None:
+        model.generation_config.to_json_file(directory / GENERATION)
+    tokenizer.save_pretrained(directory)
+
+
+def require_weights(place: Path, sha256: str) -> None:
+    """Raises ValueError unless the model with the weights of this SHA-256 lies at a place."""
+    path = _local(str(place))
+    if path is None:
+        raise ValueError(f"model {place}: there is no such folder or file")
+    if (found := _sha256(path)) != sha256:
+        known = f"SHA-256 {sha256[:12]}" if sha256 else "no SHA-256, since it is of the Hub"
+        raise ValueError(f"model {place}: is not that of the run: its weights have SHA-256 {found[:12]}, there {known}")
 
 
 def require(*packages: str) -> None:
@@ -164,6 +211,8 @@ def _files(model: str, revision: str, sha256: str) -> _Files:
 
     logging.set_verbosity_error()  # of its warnings none is about what is done here
     logging.disable_progress_bar()
+    if Path(model).name == BASE and not sha256 and (Path(model) / CONFIG).is_file():
+        return _Files(model, model, None, local=True, weights=False)
     path = _local(model)
     if path is None:
         return _Files(model, model, revision or None, local=False)
@@ -191,7 +240,7 @@ def _config(files: _Files) -> Any:
 
 
 def _undrawn(config: Any) -> Any:
-    """The model that a config describes, for the meta device: it has no values."""
+    """The model that a config describes; on the meta device it has no values, elsewhere those that are drawn."""
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_config(config, trust_remote_code=False, dtype=torch.get_default_dtype())
@@ -203,7 +252,7 @@ def _converted(gguf: Path, sha256: str) -> Path:
     from gguf import GGUFReader
     from transformers import AutoModelForCausalLM, AutoTokenizer, __version__
 
-    target = cache_directory() / f"{gguf.stem}-{sha256[:16]}-transformers-{__version__}"
+    target = cache_directory() / f"{gguf.stem}-{sha256[:16]}-transformers-{__version__}-{CONVERSION}"
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -216,15 +265,44 @@ def _converted(gguf: Path, sha256: str) -> Path:
             del model.hf_quantizer  # its weights are plain numbers now, but it is still said to be quantised
             del model.config.quantization_config
             model.save_pretrained(scratch)
-            AutoTokenizer.from_pretrained(gguf.parent, **source).save_pretrained(scratch)
-        licence = GGUFReader(gguf).get_field("general.license")
-        if licence is not None:
-            (scratch / CARD).write_text(f"---\nlicense: {licence.contents()}\n---\n", encoding="utf-8")
+            tokenizer = AutoTokenizer.from_pretrained(gguf.parent, **source)
+        fields = GGUFReader(gguf).fields
+        stated = {key.rpartition(".")[2]: field.contents() for key, field in fields.items() if key in STATED}
+        if remark := cut_digits_as_stated(tokenizer, stated):
+            (scratch / REMARK).write_text(remark, encoding="utf-8")
+        tokenizer.save_pretrained(scratch)
+        if "license" in stated:
+            (scratch / CARD).write_text(f"---\nlicense: {stated['license']}\n---\n", encoding="utf-8")
         with suppress(OSError):  # another process was quicker
             scratch.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return target
+
+
+def cut_digits_as_stated(tokenizer: Any, stated: dict[str, Any]) -> str:
+    """Make a tokenizer cut numbers as the GGUF file says that it comes from; a remark where that cannot be done.
+
+    transformers builds those of some pre-tokenizers that files name, and takes GPT-2's for all others without a word.
+
+    stated: by the last part of the keys in `STATED`.
+    """
+    from tokenizers import Regex, pre_tokenizers
+
+    backend = tokenizer.backend_tokenizer
+    if stated.get("model") == "llama" and stated.get("add_space_prefix", True):
+        begun = tokenizer.tokenize("1")[0].startswith("\u2581")
+        return "" if begun else "its file puts a space before every text, and its tokenizer here puts none"
+    if stated.get("model") != "gpt2":
+        return ""
+    pre = stated.get("pre", "none")
+    most = next((most for most, names in PIECES.items() if pre in names), None)
+    if most is None:
+        return f"its file names the pre-tokenizer '{pre}', unknown here: it may cut numbers otherwise"
+    if most:
+        cut = pre_tokenizers.Split(Regex(rf"\p{{N}}{{1,{most}}}"), behavior="isolated")
+        backend.pre_tokenizer = pre_tokenizers.Sequence([cut, backend.pre_tokenizer])
+    return ""
 
 
 def _sha256(path: Path) -> str:

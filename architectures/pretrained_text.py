@@ -101,7 +101,7 @@ class Translator:
 
     def read(self, tokens: Sequence[int], width: int) -> list[int]:
         """What the model wrote -> the suite's ids: symbols, the end token where it ended, then pads."""
-        text = self.text(tokens).strip()
+        text = self.text(tokens).lstrip()
         if self._spaced:
             text = _BESIDE_NO_DIGIT.sub("", text)
         symbols = _SYMBOL.findall(text)

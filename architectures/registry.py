@@ -2,9 +2,11 @@
 
 import dataclasses
 import difflib
-import importlib
+import importlib.util
 import re
+import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any, get_args
 
 from bench.architectures.base import Architecture, Kind
@@ -43,14 +45,15 @@ def register(cls: type[Architecture]) -> type[Architecture]:
     return cls
 
 
-def load_plugin(module: str) -> None:
-    """Import a module that registers architectures.
+def load_plugin(plugin: str) -> str:
+    """Import a module that registers architectures, by its name or as the path of a file; the name.
 
     Raises:
-        ValueError: there is no such module, it fails to import, or it registers nothing.
+        ValueError: there is no such module or file, it fails to import, or it registers nothing.
     """
+    module = _module_of_file(Path(plugin)) if plugin.endswith(".py") else plugin
     if module in _plugins:
-        return
+        return module
     before = set(_registered)
     try:
         importlib.import_module(module)
@@ -59,6 +62,26 @@ def load_plugin(module: str) -> None:
     if set(_registered) == before and not any(cls.__module__ == module for cls in _registered.values()):
         raise ValueError(f"plug-in '{module}' registers no architecture; decorate its class with @register")
     _plugins.add(module)
+    return module
+
+
+def _module_of_file(path: Path) -> str:
+    """The name by which a file is imported from now on, here and in processes started from here.
+
+    Raises:
+        ValueError: there is no such file, or another module has its name.
+    """
+    if not path.is_file():
+        raise ValueError(f"plug-in '{path}': there is no such file")
+    folder = str(path.resolve().parent)
+    if folder not in sys.path:
+        sys.path.insert(0, folder)  # as Python does with the folder of a script, so that it finds what lies beside it
+        importlib.invalidate_caches()
+    found = None if "." in path.stem else sys.modules.get(path.stem) or importlib.util.find_spec(path.stem)
+    origin = getattr(found, "__file__", None) or getattr(found, "origin", None)
+    if origin is None or Path(origin).resolve() != path.resolve():
+        raise ValueError(f"plug-in '{path}': the name {path.stem} has a dot, or another module has it; rename the file")
+    return path.stem
 
 
 def all_architectures() -> dict[str, type[Architecture]]:

@@ -21,12 +21,13 @@ from bench.child import start_server
 from bench.datasets.suites import described
 from bench.errors import UserError, suggest, user_errors
 from bench.planning.amounts import parse_budget
+from bench.planning.contract import refuse_broken
 from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
 from bench.planning.options import RunOptions
 from bench.results.records.collect import cells_frame, results_frame, stacked
 from bench.results.records.plan import Plan, first_mistake
-from bench.results.records.record import Record
-from bench.results.records.run import open_run
+from bench.results.records.record import RECORD, Record
+from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import contents
 from bench.results.report.html import write_pictures
 from bench.results.report.terminal import text
@@ -111,19 +112,25 @@ class Run:
         return paths + (write_pictures(report, folder) if "html" in formats or not formats else [])
 
     def ask(
-        self, expression: str, arch: Sequence[str] | None = None, seeds: Sequence[int] | None = None
+        self,
+        expression: str,
+        arch: Sequence[str] | None = None,
+        seeds: Sequence[int] | None = None,
+        model_at: str | Path | None = None,
     ) -> pd.DataFrame:
         """One answer of each trained model, beside the right one: a row a model.
 
         expression: such as "-12*7" or "What is 3 plus 4?". arch: some architectures of the run, all if None. seeds: of
         each architecture, the lowest finished one if None. A module that the plan names is not imported for it, since a
-        run may come from anywhere: `bench.architectures.load_plugin` does that.
+        run may come from anywhere: `bench.architectures.load_plugin` does that. model_at: where the model lies that a
+        pretrained one was trained from, if not where its command said.
 
         Raises:
             UserError: the expression cannot be read or written, or there is no such model.
         """
         names = None if arch is None else tuple([arch] if isinstance(arch, str) else arch)
-        models = trained_models(self.directory, names, "lowest" if seeds is None else tuple(seeds))
+        place = None if model_at is None else Path(model_at)
+        models = trained_models(self.directory, names, "lowest" if seeds is None else tuple(seeds), place)
         return pd.DataFrame([asdict(reply) for reply in ask(models, read_problem(expression))])
 
 
@@ -174,21 +181,25 @@ def carry_out(
     command: what does the same in a terminal; run.json keeps it. screen: where progress goes.
 
     Raises:
-        UserError: an option cannot be, or the folder holds another run.
+        UserError: an option cannot be, an architecture breaks its contract, or the folder holds another run.
         Interrupted: by the user; what is done is kept.
     """
     check_trackers(trackers)
     start_server()  # it imports torch while this process plans
     plan = decide(options, command)
     directory = options.out or default_directory(plan)
+    left = [cell for cell in plan.cells if retry_failed or not (cell_directory(directory, *cell) / RECORD).exists()]
+    refuse_broken(plan, dict.fromkeys(name for name, _ in left))
     about = f"{plan.suite.name}: {len(plan.entries)} architectures x {len(plan.seeds)} seeds, {plan.budget} each"
     with (
         occupied(plan, directory, join),
         ProgressView(screen, len(plan.cells)) as view,
-        tracked(view, trackers, plan, directory) as watcher,
+        tracked(view, trackers if left else (), plan, directory) as watcher,
     ):
         for line in [f"{about}; folder {directory}", *left_out_lines(options)]:
             screen.print(line, soft_wrap=True)
+        if trackers and not left:
+            screen.print(f"--track {','.join(trackers)}: writes nothing, since all cells have ended", soft_wrap=True)
         finished = run_plan(
             plan,
             directory,

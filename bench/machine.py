@@ -17,12 +17,25 @@ RECORDED_IF_USED = ("transformers", "tokenizers", "peft")
 """Packages that affect results where they are imported."""
 MADV_POPULATE_READ = 22
 """Advice of `madvise`, from Linux 5.14 on."""
+LOAD_OF_NOTHING = 0.5
+"""A load average that a machine may have on which nothing else computes."""
 
 
 def cores() -> int:
     """Processor cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def disturbed(threads: int) -> str:
+    """What takes time from so many threads: too few cores, or other programs; '' where nothing is known to."""
+    there = cores()
+    if threads > there:
+        return f"{threads} threads share {there} core{'' if there == 1 else 's'}"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # Windows has none
+    if load > there - threads + LOAD_OF_NOTHING:
+        return f"the machine is busy (load average {load:.1f}, and {threads} of {there} cores are wanted)"
+    return ""
 
 
 def versions() -> dict[str, str]:

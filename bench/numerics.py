@@ -4,6 +4,7 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -28,15 +29,29 @@ def as_in_a_cell(threads: int, device: str) -> Iterator[None]:
     _keep_freed_memory()
     before, tf32 = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
     torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
+    _flush_denormals(True)
     torch.backends.cudnn.allow_tf32 = False
     try:
         with deterministic(repeats(device)):
             yield
     finally:
+        _flush_denormals(False)
         torch.set_num_threads(before)
-        torch.set_flush_denormal(False)
         torch.backends.cudnn.allow_tf32 = tf32
+
+
+def _flush_denormals(yes: bool) -> None:
+    """Say it to this thread and to those that compute for it: flushing is a thread's own, and inherited at its birth.
+
+    Where torch's threads are not GNU's (on Linux they are), those that stood before are left as they are.
+    """
+    torch.set_flush_denormal(yes)
+    library = Path(torch.__file__).parent / "lib" / "libtorch_cpu.so"
+    if torch.get_num_threads() > 1 and library.is_file():
+        with suppress(OSError, AttributeError):
+            in_each_thread = ctypes.CDLL(str(library)).GOMP_parallel
+            call = ctypes.CFUNCTYPE(ctypes.c_bool, ctypes.c_void_p)(lambda _: torch.set_flush_denormal(yes))
+            in_each_thread(call, None, ctypes.c_uint(0), ctypes.c_uint(0))  # 0 threads: as many as torch takes
 
 
 @contextmanager

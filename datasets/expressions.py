@@ -1,79 +1,79 @@
 """Reads an operation on two numbers, such as `-12 * 7`, from the ways in which people write it.
 
-| way   | examples                                                                         |
-|-------|----------------------------------------------------------------------------------|
-| plain | `-12 * 7`, `12 ÷ 5 =`, `5 - (-3)`, `1,234 + 5`                                   |
-| LaTeX | `-12 \\times 7`, `3 \\cdot 4`, `12 \\div 5`, `\\frac{12}{5}`, `$-\\frac{1}{2} =$`     |
-| words | `What is 95 plus 45?`, `Subtract 3 from 10.`, `What is the product of 3 and -4?` |
+| way   | examples                                                                                   |
+|-------|--------------------------------------------------------------------------------------------|
+| plain | `-12 * 7`, `12 x 7`, `12 ÷ 5 = ?`, `5 - (-3)`                                              |
+| LaTeX | `-12 \\times 7`, `3 \\cdot 4`, `\\frac{12}{5}`, `\\frac12`, `$-\\frac{1}{2} =$`                 |
+| words | `What is 95 plus 45?`, `Subtract 3 from 10.`, `Calculate: five times three`                |
+
+`numerals` has the rules for numbers and symbols. Where examples with their answers come first, the last question
+counts.
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from operator import attrgetter
 
 import numpy as np
 
 from bench.datasets.decimals import canonical
+from bench.datasets.numerals import NUMERAL, OPERAND, Number, plain_symbols, read_operand, words_as_digits
 from bench.datasets.problems import NO_PROBLEMS, OPERATIONS, Problems
-from bench.datasets.suites import MOST_DIGITS
 
-MOST_PLACES = 20
 MOST_SYMBOLS = 1000
-"""Of one expression; the longest numbers and the words around them need fewer."""
+"""Of one expression, from its last question on; the longest numbers and the words around them need fewer."""
 
-_UNSIGNED = r"(?:(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)"
-_SIGN = r"[+-]\s*"
-_OPERAND = rf"(?:(?:{_SIGN})?{_UNSIGNED}|\(\s*(?:{_SIGN})?{_UNSIGNED}\s*\)|{_SIGN}\(\s*{_UNSIGNED}\s*\))"
-_A, _B = rf"(?P<a>{_OPERAND})", rf"(?P<b>{_OPERAND})"
-
-_SYMBOLS: dict[str, str | int | None] = {
-    **dict.fromkeys("\u00d7\u00b7\u22c5\u2217", "*"),  # multiplication sign, middle dot, dot and asterisk operators
-    **dict.fromkeys("\u00f7\u2215", "/"),  # division sign, division slash
-    **dict.fromkeys("\u2212\u2013", "-"),  # minus sign, en dash
-    **dict.fromkeys("$~", " "),
-}
 _COMMANDS = (  # of LaTeX
-    (re.compile(r"\\(?:times|cdot)(?![a-zA-Z])"), "*"),
-    (re.compile(r"\\div(?![a-zA-Z])"), "/"),
-    (re.compile(r"\\(?:left|right|q?quad)(?![a-zA-Z])|\\[,;:! ()\[\]]"), " "),
-    (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}"), r"(\1)/(\2)"),
+    (re.compile(r"\\(?:times|cdot|ast)(?![a-z])"), "*"),
+    (re.compile(r"\\(?:div|over)(?![a-z])"), "/"),
+    (re.compile(r"\\(?:left|right|q?quad|displaystyle)(?![a-z])|\\[,;:! ()\[\]]"), " "),
+    (re.compile(r"\\(?:mathrm|text)\s*\{([^{}]*)\}"), r" \1 "),
+    (re.compile(r"\{([,.])\}"), r"\1"),
+    (re.compile(r"\\[cdt]?frac(?![a-z])\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))"), r"(\1\2)/(\3\4)"),
     (re.compile(r"\{"), "("),
     (re.compile(r"\}"), ")"),
 )
-_BEFORE = re.compile(r"(?:q|question):\s*|(?:what is|what's|how much is|calculate|compute|evaluate|work out|find)\s+")
-_AFTER = re.compile(r"(?:[\s?.=]|\ba:|\banswer:)+$")
+_ASKED = r"\b(?:q|question|problem|exercise|task|query|prompt|instruction|input|user|human)"
+_ANSWERED = r"\b(?:a|answer|solution|result|response|output|assistant)\**:\**"
+_QUESTION = re.compile(rf"{_ASKED}\s*\d*\**:\**")
+_SOLVED = re.compile(r".*(?:[=?]|\bis|\bequals)\s*[+-]?[\d.,/ ]*\d\.?", re.ASCII)
+_BEFORE = re.compile(
+    r"(?:please|(?:can|could) you|tell me|what(?:'s|s| is| are| does)|how much (?:is|are)|calculate|compute|evaluate|"
+    r"work out|find|solve|simplify|determine|give(?: me)?|(?:the )?(?:value|result|answer) (?:of|to)|"
+    r"the following(?: [a-z]+)?)\b\s*:?\s*"
+)
+_AFTER = re.compile(rf"(?:[\s?.,=_:#]|\bplease\b|\bequals?\b|\bequal to\b|\bis\b|{_ANSWERED})+$")
+_AROUND = re.compile(r"(?P<quote>\*\*|['\"])(?P<quoted>.*)(?P=quote)|\((?P<inside>(?:[^()]|\([^()]*\))*)\)", re.DOTALL)
 
-_WORDS = {"plus": "+", "minus": "-", "take away": "-", "times": "*", "multiplied by": "*", "divided by": "/"}
+_WORDS = {
+    **{"plus": "+", "added to": "+", "minus": "-", "take away": "-", "times": "*", "x": "*"},
+    **{"multiplied by": "*", "divided by": "/", "over": "/"},
+}
 _PHRASES = (
-    (rf"(?:add|add together|put together|sum|(?:the )?sum of|(?:the )?total of) {_A} (?:and|to) {_B}", "+"),
-    (rf"subtract {_B} from {_A}", "-"),
-    (rf"{_B} less than {_A}", "-"),
-    (rf"(?:multiply|(?:the )?product of) {_A} (?:and|by) {_B}", "*"),
-    (rf"divide {_A} by {_B}", "/"),
+    ("(?:add|add together|put together|sum|(?:the )?sum of|(?:the )?total of) {A} (?:and|to) {B}", "+"),
+    ("(?:subtract|take) {B} from {A}", "-"),
+    ("{B} (?:less than|subtracted from) {A}", "-"),
+    ("(?:multiply|(?:the )?product of) {A} (?:and|by|with) {B}", "*"),
+    ("divide {A} by {B}", "/"),
+    ("(?:the )?quotient of {A} and {B}", "/"),
 )
+_KNOWN_WORDS = set(re.findall("[a-z]+", " ".join([*_WORDS, *(phrase for phrase, _ in _PHRASES)])))
+
+
+def _pattern(phrase: str) -> re.Pattern[str]:
+    return re.compile(phrase.replace(" ", r"\s").format(A=f"(?P<a>{OPERAND})", B=f"(?P<b>{OPERAND})"), re.ASCII)
+
+
 _PATTERNS = (
-    *((re.compile(rf"{_A}\s*{re.escape(op)}\s*{_B}", re.ASCII), op) for op in OPERATIONS),
-    *((re.compile(rf"{_A} {word} {_B}", re.ASCII), op) for word, op in _WORDS.items()),
-    *((re.compile(phrase, re.ASCII), op) for phrase, op in _PHRASES),
+    *((_pattern(rf"{{A}}\s*{re.escape(op)}\s*{{B}}"), op) for op in OPERATIONS),
+    *((_pattern(rf"{{A}}\s*{word}\s*{{B}}"), op) for word, op in _WORDS.items()),
+    *((_pattern(phrase), op) for phrase, op in _PHRASES),
 )
-_DIFFERENCE = re.compile(rf"(?:the )?(?:difference|distance) between {_A} and {_B}", re.ASCII)
-_NUMBER = re.compile(_OPERAND, re.ASCII)
-_FRACTION = re.compile(rf"{_A}(?:\s*/\s*{_B})?", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Number:
-    """A signed decimal, mantissa / 10**places, with no trailing zero behind the point."""
-
-    mantissa: int
-    places: int
-
-    @property
-    def value(self) -> Fraction:
-        return Fraction(self.mantissa, 10**self.places)
+_DIFFERENCE = _pattern("(?:the )?(?:difference|distance) (?:between|of) {A} and {B}")
+_OPERAND = re.compile(OPERAND, re.ASCII)
+_STRANGE = re.compile(r"\\[a-z]+|[a-z]+|\*\*|//|[^\s\d+\-*/().,='\"]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -96,27 +96,24 @@ def read_expression(text: str) -> Expression:
     """The operation that a text asks for. The difference between two numbers is the larger less the smaller.
 
     Raises:
-        ValueError: it is no operation on two numbers, divides by zero, or a number is too long; the end of a sentence
-            that begins with the text.
+        ValueError: it is no operation on two numbers, divides by zero, or a number is too long or has two readings; the
+            end of a sentence that begins with the text, and names what is not read.
     """
-    plain = _plain(text)
+    plain = _bare(_last_question(plain_text(text)))
     for pattern, op in _PATTERNS:
         if found := pattern.fullmatch(plain):
-            return operate(read_number(found["a"]), op, read_number(found["b"]))
+            return operate(read_operand(found["a"]), op, read_operand(found["b"]))
     if found := _DIFFERENCE.fullmatch(plain):
         larger, smaller = sorted(
-            (read_number(found["a"]), read_number(found["b"])), key=attrgetter("value"), reverse=True
+            (read_operand(found["a"]), read_operand(found["b"])), key=attrgetter("value"), reverse=True
         )
         return operate(larger, "-", smaller)
-    numbers = len(re.findall(_UNSIGNED, plain, re.ASCII))
-    if numbers > 2:
-        raise ValueError(f"has {numbers} numbers, not two")
-    raise ValueError("is no operation on two numbers, such as -12 * 7")
+    raise ValueError(_what_is_not_read(plain))
 
 
 def read_operation(text: str) -> str:
     """+, -, * or /, from a symbol, a LaTeX command or a word. Raises ValueError where it is none."""
-    plain = _plain(text)
+    plain = plain_text(text)
     op = _WORDS.get(plain, plain)
     if len(op) != 1 or op not in OPERATIONS:
         raise ValueError(f"has the operation {text.strip()[:20]!r}, not one of + - * /")
@@ -124,33 +121,15 @@ def read_operation(text: str) -> str:
 
 
 def read_number(text: str) -> Number:
-    """A decimal, which may have brackets around it, a + before it, or commas between its thousands.
+    """A number, by the rules of `numerals`; it may have brackets around it.
 
     Raises:
-        ValueError: it is none, or has more than 100 digits before the point or 20 behind it.
+        ValueError: it is none, has two readings, or has more than 100 digits before the point or 20 behind it.
     """
-    plain = _plain(text, ending=False)
-    if not _NUMBER.fullmatch(plain):
+    plain = plain_text(text)
+    if not _OPERAND.fullmatch(plain):
         raise ValueError(f"has {text.strip()[:20]!r} where a number must stand")
-    digits = re.sub(r"[^0-9.]", "", plain)
-    whole, _, decimals = digits.partition(".")
-    whole, decimals = whole.lstrip("0"), decimals.rstrip("0")
-    if len(whole) > MOST_DIGITS or len(decimals) > MOST_PLACES:
-        raise ValueError(f"has a number of more than {MOST_DIGITS} digits or {MOST_PLACES} places")
-    mantissa = int(whole + decimals or "0")
-    return Number(-mantissa if "-" in plain else mantissa, len(decimals))
-
-
-def read_value(text: str) -> Fraction | None:
-    """The value of an answer, a decimal or a fraction such as `-7/2` or `\\frac{7}{2}`; None where it is neither."""
-    try:
-        found = _FRACTION.fullmatch(_plain(text))
-        if found is None:
-            return None
-        a, b = read_number(found["a"]).value, read_number(found["b"] or "1").value
-    except ValueError:
-        return None
-    return a / b if b else None
+    return read_operand(plain)
 
 
 def as_problems(expressions: Sequence[Expression]) -> Problems:
@@ -171,15 +150,56 @@ def as_problems(expressions: Sequence[Expression]) -> Problems:
     )
 
 
-def _plain(text: str, ending: bool = True) -> str:
-    """The text in ASCII symbols and small letters, without what stands around the operation."""
-    if len(text) > MOST_SYMBOLS:
+def plain_text(text: str) -> str:
+    """The text in ASCII symbols, small letters and digits, without LaTeX.
+
+    Its spaces are single ones, which may group digits, or a line break where a tab or a line break stood.
+
+    Raises:
+        ValueError: it has more than 1,000 symbols from its last question on.
+    """
+    plain = plain_symbols(text).lower()
+    if len(plain) > MOST_SYMBOLS:
+        plain = _last_question(plain)
+    if len(plain) > MOST_SYMBOLS:
         raise ValueError(f"has more than {MOST_SYMBOLS:,} symbols")
-    plain = text.translate(str.maketrans(_SYMBOLS))
     for command, symbol in _COMMANDS:
         plain = command.sub(symbol, plain)
-    plain = " ".join(plain.lower().split())
-    plain = plain[max(plain.rfind("q:"), 0) :]  # the last question, where examples stand before it
-    while found := _BEFORE.match(plain):
-        plain = plain[found.end() :]
-    return _AFTER.sub("", plain).strip() if ending else plain
+    plain = re.sub(r"\s+", lambda space: "\n" if {"\n", "\t"} & set(space[0]) else " ", plain.strip())
+    return words_as_digits(plain)
+
+
+def _last_question(plain: str) -> str:
+    """What is asked last, behind `Question:`, or in the last line where all lines before have their answers."""
+    *_, start = (0, *(found.end() for found in _QUESTION.finditer(plain)))
+    *before, last = plain[start:].strip().split("\n")
+    return last if before and all(map(_SOLVED.fullmatch, before)) else plain[start:]
+
+
+def _bare(plain: str) -> str:
+    """The text without what stands around the operation."""
+    shorter = ""
+    while plain != shorter:
+        shorter, plain = plain, _AFTER.sub("", plain).strip()
+        if found := _BEFORE.match(plain):
+            plain = plain[found.end() :]
+        if found := _AROUND.fullmatch(plain):
+            plain = (found["quoted"] or found["inside"] or "").strip()
+    return plain
+
+
+def _what_is_not_read(plain: str) -> str:
+    """Why a text that is no operation on two numbers is none."""
+    none = "is no operation on two numbers, such as -12 * 7"
+    if re.search(_ANSWERED, plain):
+        return f"{none}: its last question has an answer"
+    strange = [found[0] for found in _STRANGE.finditer(plain) if found[0] not in _KNOWN_WORDS]
+    if strange:
+        symbol = strange[0] if strange[0].isprintable() else ascii(strange[0])[1:-1]
+        name = "" if symbol.isascii() and strange[0].isascii() else f" ({unicodedata.name(strange[0], 'no name')})"
+        return f"{none}: '{symbol}'{name} is not read"
+    before, equals, behind = plain.partition("=")
+    if equals:
+        return f"{none}: '{behind.strip()}' stands behind ="
+    numbers = len(re.findall(NUMERAL, before, re.ASCII))
+    return f"has {numbers} numbers, not two" if numbers > 2 else none

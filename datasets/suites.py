@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bench.datasets.drawing.counter import Counter, key_of
 from bench.datasets.drawing.evaluation import EvaluationSet, evaluation_set
@@ -35,6 +35,18 @@ MOST_QUESTIONS = 50_000
 TEXTS_TO_LEARN_FROM = 20_000
 """Training problems from whose prompts and targets a byte-pair tokenizer is learnt."""
 
+EXAMPLES = {
+    "name": 'name = "mine"',
+    "version": "version = 1",
+    "summary": 'summary = "sums of two digits"',
+    "operations": 'operations = ["+"]',
+    "digits": 'digits = ["2x2"]',
+    "defaults": '[defaults] with budget = "examples=50k" and parameters = 100_000',
+    "defaults.budget": 'budget = "examples=50k"',
+    "defaults.parameters": "parameters = 100_000",
+}
+"""Keys that a suite must have -> what a message shows where one is missing."""
+
 
 def _no_repeats(value: tuple[Any, ...]) -> tuple[Any, ...]:
     repeated = sorted({str(item) for item in value if value.count(item) > 1})
@@ -43,9 +55,15 @@ def _no_repeats(value: tuple[Any, ...]) -> tuple[Any, ...]:
     return value
 
 
+def _whole(value: Any) -> Any:
+    """1e5, which TOML has as a float, as a whole number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Operation = Literal["+", "-", "*", "/"]
 Pattern = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,2}x[1-9][0-9]{0,2}$")]
 Places = Annotated[int, Field(ge=0, le=20)]
+Amount = Annotated[int, Field(ge=1), BeforeValidator(_whole)]
 Distinct = AfterValidator(_no_repeats)
 
 
@@ -97,10 +115,10 @@ class DefaultsSection(_Section):
     """Settings of a run where its command does not say otherwise."""
 
     budget: str
-    parameters: Annotated[int, Field(ge=1)]
+    parameters: Amount
     seeds: Annotated[int, Field(ge=1)] = 3
     batch: Annotated[int, Field(ge=1)] = 256
-    training_problems: Annotated[int, Field(ge=1)] | None = None
+    training_problems: Amount | None = None
     settings: dict[str, int | float | str | bool] = Field(default_factory=dict)
     """settings of all architectures that have them, as with `--set`"""
 
@@ -269,7 +287,7 @@ def load_suite(name: str) -> Suite:
         hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(suite_names())}"
         raise ValueError(f"unknown suite '{name}'; {hint} (a file of your own: a path ending in .toml)")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return Suite.model_validate_json(json.dumps(content))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
@@ -294,6 +312,8 @@ def _first_error(error: ValidationError) -> str:
         known = list(section.model_fields)
         close = difflib.get_close_matches(str(first["loc"][-1]), known, 1)
         return f"unknown key '{where}'; " + (f"did you mean '{close[0]}'?" if close else f"known: {', '.join(known)}")
+    if first["type"] == "missing" and (example := EXAMPLES.get(where)):
+        return f"{where} is missing; an example: {example}"
     message = first["msg"].removeprefix("Value error, ")
     given = "" if first["type"] in ("missing", "value_error") else f" (given: {reprlib.repr(first['input'])})"
     return f"{where + ': ' if where else ''}{message}{given}"

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,13 @@ def printable(text: str) -> str:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file (and the folders above it) so that a reader, or a crash, never meets half of it."""
+    """Writes a file (and the folders above it) so that a reader, or a crash, never meets half of it.
+
+    A file that holds these bytes already is left as it is.
+    """
+    with suppress(OSError):
+        if path.stat().st_size == len(data) and path.read_bytes() == data:
+            return
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, since a rename is only atomic within one file system.
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")

@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from bench import architectures, machine
-from bench.architectures import Architecture
+from bench.architectures import Architecture, Config
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite
 from bench.errors import UserError, suggest, user_errors
 from bench.numerics import as_in_a_cell
 from bench.plan import sequence_spec, suite_of
+from bench.plugins import check_plugin
 from bench.results.files import CELL_REMEDY, BadFile
 from bench.results.records.plan import PLAN
 from bench.results.records.record import RECORD, WEIGHTS, Record, verify_files
@@ -26,7 +27,10 @@ from bench.results.records.run import RunFolder, cell_directory, open_run
 from bench.running.evaluation import Answered, answer
 from bench.running.training import autocast
 
-ELSEWHERE = "what it was trained from must be where its command said: go to the folder that the run was made in"
+ELSEWHERE = (
+    "what it was trained from must be where its command said: go to the folder that the run was made in, or say where "
+    "it lies by --model-at"
+)
 
 Seeds = Literal["all", "lowest"] | tuple[int, ...]
 """Which seeds of each architecture: all finished ones, the lowest finished one, or these."""
@@ -61,11 +65,14 @@ class TrainedModel:
             return self.model.likelihoods(prompt, torch.from_numpy(ids)).double().numpy()
 
 
-def trained_models(directory: Path, names: tuple[str, ...] | None = None, seeds: Seeds = "all") -> list[TrainedModel]:
+def trained_models(
+    directory: Path, names: tuple[str, ...] | None = None, seeds: Seeds = "all", model_at: Path | None = None
+) -> list[TrainedModel]:
     """The finished models of a run, in the order of its plan: of `names` (None is all architectures) and `seeds`.
 
     Weights are those that the records have the SHA-256 of. Modules that a plan names are not imported, since a run may
-    come from anywhere: whoever trusts them has called `load_plugins`.
+    come from anywhere: whoever trusts them has called `load_plugins`. `model_at` is where the model lies that a
+    pretrained one was trained from, if not where the record says.
 
     Raises:
         UserError: the folder is no run, a file of it is missing or broken, or there is no such model.
@@ -73,20 +80,19 @@ def trained_models(directory: Path, names: tuple[str, ...] | None = None, seeds:
     with user_errors():
         run = open_run(directory)
         suite = _suite(run)
-        return [
-            TrainedModel(
-                record, suite, load_model(cell_directory(directory, record.architecture, record.seed), record, suite)
-            )
-            for record in _chosen(run, names, seeds)
-        ]
+        chosen = _chosen(run, names, seeds)
+        if model_at is not None and not any("model" in record.config for record in chosen):
+            raise UserError(f"--model-at {model_at}: no model that was asked of {directory} was trained from another")
+        cells = [(record, cell_directory(directory, record.architecture, record.seed)) for record in chosen]
+        return [TrainedModel(record, suite, load_model(cell, record, suite, model_at)) for record, cell in cells]
 
 
-def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
+def load_model(cell: Path, record: Record, suite: Suite, model_at: Path | None = None) -> Architecture:
     """The model that a record's config describes, with the weights in the folder of its cell, in evaluation mode.
 
     Raises:
         BadFile: weights or config are none, or not of one another.
-        ValueError: there is no architecture of that name.
+        ValueError: as `config_in`.
     """
     path = cell / WEIGHTS
     try:
@@ -95,17 +101,13 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
         raise BadFile(path, "may not be read" if path.exists() else "the file is missing") from None
     except Exception as error:
         raise BadFile(path, f"is no file of weights ({error})") from None
+    config = config_in(cell, record, model_at)
+    cls, spec = architectures.get(record.architecture), sequence_spec(suite)
     try:
-        cls, spec = architectures.get(record.architecture), sequence_spec(suite)
-    except ValueError as error:
-        raise ValueError(f"{cell}: {error}; an architecture of your own: name its module with --plugin") from None
-    try:
-        config = cls.Config(**record.config)
         with torch.device("meta"):  # nothing is allocated for a model whose weights are not there
             described = {name: tuple(tensor.shape) for name, tensor in cls(config, spec).state_dict().items()}
-    except Exception as error:  # a config by another version of a plug-in, say
-        remedy = ELSEWHERE if cls.Config.required else CELL_REMEDY
-        raise BadFile(cell / RECORD, f"its config builds no model ({type(error).__name__}: {error})", remedy) from None
+    except Exception as error:
+        raise _builds_nothing(cell, cls, error) from None
     there = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     if there != described:
         names = there.keys() | described.keys()
@@ -119,6 +121,31 @@ def load_model(cell: Path, record: Record, suite: Suite) -> Architecture:
     model = cls(config, spec)
     model.load_state_dict(weights)
     return model.eval()
+
+
+def config_in(cell: Path, record: Record, model_at: Path | None = None) -> Config:
+    """The config that the model of a cell is built from.
+
+    Raises:
+        BadFile: the record has none.
+        ValueError: there is no architecture of that name, its plug-in is not the one of the run, or another model than
+            that of the run lies at `model_at`.
+    """
+    try:
+        cls = architectures.get(record.architecture)
+    except ValueError as error:
+        raise ValueError(f"{cell}: {error}; an architecture of your own: name its module with --plugin") from None
+    check_plugin(cls, record.plugin_hash)
+    try:
+        config = cls.Config(**record.config)
+    except Exception as error:
+        raise _builds_nothing(cell, cls, error) from None
+    return config.in_cell(cell, model_at)
+
+
+def _builds_nothing(cell: Path, cls: type[Architecture], error: Exception) -> BadFile:
+    remedy = ELSEWHERE if cls.Config.required else CELL_REMEDY
+    return BadFile(cell / RECORD, f"its config builds no model ({type(error).__name__}: {error})", remedy)
 
 
 @contextmanager
@@ -166,5 +193,6 @@ def _chosen(run: RunFolder, names: tuple[str, ...] | None, seeds: Seeds) -> list
     if not chosen:
         raise UserError(f"{run.directory}: no cell of this run has finished yet; run it first")
     for record in chosen:
-        verify_files(cell_directory(run.directory, record.architecture, record.seed), record, [WEIGHTS])
+        needed = [name for name in record.files if name == WEIGHTS or "/" in name]  # all that builds the model
+        verify_files(cell_directory(run.directory, record.architecture, record.seed), record, {WEIGHTS, *needed})
     return chosen

@@ -1,7 +1,8 @@
 """Answers to problems from elsewhere, scored: those of trained models (`eval`), or of a file (`score`). No torch.
 
-A reference is right if it is the exact value, or what the suite's rule of division makes of it: 7 / 3 is 7/3 or,
-rounded to two places, 2.33. Problems whose reference is wrong are named, and in no figure.
+A reference is right if some reading of it (`bench.datasets.answers`) is the exact value at the places it shows, or what
+the suite's rule of division makes of it: 7 / 3 is 7/3, 2.333, 2 r 1 or, rounded to two places, 2.33. Problems whose
+reference is wrong are named, and in no figure.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from bench.datasets.expressions import read_value
+from bench.datasets.answers import OPERATE, is_answer, read_answer, same_number
 from bench.datasets.problem_files import Outside, Unused, shown
 from bench.datasets.problems import no_answer, solve
 from bench.datasets.properties import properties_of
@@ -24,7 +25,20 @@ from bench.datasets.suites import Suite
 if TYPE_CHECKING:
     from bench.asking.models import TrainedModel
 
-OPERATE = {"+": Fraction.__add__, "-": Fraction.__sub__, "*": Fraction.__mul__, "/": Fraction.__truediv__}
+
+@dataclass(frozen=True)
+class WrongPrediction:
+    """A prediction that is not the right answer, symbol for symbol."""
+
+    model: str
+    position: int
+    """of its problem in the file"""
+    problem: str
+    answer: str
+    """the right one"""
+    prediction: str
+    right_number: bool
+    """it is the right number, written otherwise"""
 
 
 @dataclass(frozen=True)
@@ -32,22 +46,33 @@ class Scored:
     """What became of every entry of a file."""
 
     predictions: dict[tuple[str, int], pd.DataFrame]
-    """(architecture, seed) -> a row a problem that it was asked: the columns of `facts`, `prediction` and `right`;
-    `item` is the problem's position in the file"""
+    """(architecture, seed) -> a row a problem that it was asked: the columns of `properties`, `prediction`, `right` and
+    `written_otherwise` (1: the right number, but written otherwise); `item` is the problem's position in the file"""
     unread: list[Unused]
-    """no operation on two numbers"""
+    """no operation on two numbers, or with a reference that is no number"""
     wrong: list[Unused]
     """the reference is wrong"""
     left_out: list[Unused]
     """the suite has no way to write it, or no answer"""
 
+    def wrong_predictions(self) -> list[WrongPrediction]:
+        """Those of every model, in the order of the file."""
+        columns = ("item", "a", "op", "b", "answer", "prediction", "written_otherwise")
+        return [
+            WrongPrediction(model, item, f"{a} {op} {b}", answer, shown(prediction), otherwise == 1)
+            for (model, _), frame in self.predictions.items()
+            for item, a, op, b, answer, prediction, otherwise in zip(
+                *(frame.loc[frame["right"] == 0, name] for name in columns), strict=True
+            )
+        ]
+
 
 def evaluate(outside: Outside, models: Sequence[TrainedModel]) -> Scored:
     """What trained models of one suite answer to those problems of a file that it can write."""
     suite = models[0].suite
-    kept, wrong = _with_right_references(outside, suite)
+    kept, wrong, unread = _with_right_references(outside, suite)
     reasons = suite.encoding.unwritable(outside.problems.rows(kept))
-    scored = Scored({}, outside.unread, wrong, _unused(outside, kept, reasons))
+    scored = Scored({}, [*outside.unread, *unread], wrong, _unused(outside, kept, reasons))
     rows = kept[[not reason for reason in reasons]]
     if not len(rows):
         return scored
@@ -55,52 +80,63 @@ def evaluate(outside: Outside, models: Sequence[TrainedModel]) -> Scored:
     for model in models:
         answered = model.answer(asked)
         raw = [suite.encoding.tokenizer.decode(ids) for ids in answered.ids]
-        scored.predictions[model.architecture, model.seed] = frame.assign(
-            prediction=[suite.encoding.form.read_answer(text) for text in raw], right=answered.right.astype(int)
-        )
+        predicted = [suite.encoding.form.read_answer(text) for text in raw]
+        scored.predictions[model.architecture, model.seed] = _judged(frame, predicted, answered.right.astype(int))
     return scored
 
 
 def score(outside: Outside, suite: Suite, name: str) -> Scored:
-    """The predictions that stand in a file, under a suite's rule of division; `name` stands for the architecture.
+    """The predictions that stand in a file, under a suite's rule of division, by model; `name` stands for one without.
 
     One is right if it is written as the exact answer is: symbol for symbol, as everywhere.
     """
-    kept, wrong = _with_right_references(outside, suite)
+    kept, wrong, unread = _with_right_references(outside, suite)
     reasons = no_answer(outside.problems.rows(kept), suite.rule)
+    scored = Scored({}, [*outside.unread, *unread], wrong, _unused(outside, kept, reasons))
     rows = kept[[not reason for reason in reasons]]
-    frame = _frame(outside, rows, suite)
-    given = pd.Series([outside.predictions[row] for row in rows], dtype="str")
-    frame = frame.assign(prediction=given, right=(given == frame["answer"]).astype(int))
-    predictions = {(name, 0): frame} if len(frame) else {}
-    return Scored(predictions, outside.unread, wrong, _unused(outside, kept, reasons))
+    models = np.array([outside.models[row] or name for row in rows], dtype=object)
+    for model in dict.fromkeys(models):
+        chosen = rows[models == model]
+        frame, given = _frame(outside, chosen, suite), [outside.predictions[row] for row in chosen]
+        scored.predictions[model, 0] = _judged(frame, given, (frame["answer"] == given).to_numpy(dtype=int))
+    return scored
 
 
-def spelled_otherwise(predictions: pd.DataFrame) -> int:
-    """Predictions that are the right number, such as 12.50 for 12.5, but not the right symbols: they count as wrong."""
-    wrong = predictions[predictions["right"] == 0]
-    pairs = zip(wrong["prediction"], wrong["answer"], strict=True)
-    values = [(read_value(given), read_value(right)) for given, right in pairs]
-    return sum(given is not None and given == right for given, right in values)
+def _judged(frame: pd.DataFrame, given: list[str], right: np.ndarray) -> pd.DataFrame:
+    """The frame of problems with `prediction`, `right` and `written_otherwise`."""
+    otherwise = [
+        int(not is_right and same_number(prediction, answer, str(OPERATE[op](Fraction(a), Fraction(b)))))
+        for prediction, is_right, answer, a, op, b in zip(
+            given, right, *(frame[name] for name in ("answer", "a", "op", "b")), strict=True
+        )
+    ]
+    return frame.assign(prediction=pd.Series(given, dtype="str"), right=right, written_otherwise=otherwise)
 
 
-def _with_right_references(outside: Outside, suite: Suite) -> tuple[np.ndarray, list[Unused]]:
-    """Positions in `outside.problems` of all but the problems with a wrong reference, and these."""
+def _with_right_references(outside: Outside, suite: Suite) -> tuple[np.ndarray, list[Unused], list[Unused]]:
+    """Positions in `outside.problems` of the problems whose reference is right or that have none; those where it is
+    wrong, and those where it is no number.
+    """
     answerable = np.flatnonzero([not reason for reason in no_answer(outside.problems, suite.rule)])
     answers = solve(outside.problems.rows(answerable), suite.rule)
     expected = {int(row): answers.text(number) for number, row in enumerate(answerable)}
-    kept, wrong = [], []
-    for row, reference in enumerate(outside.answers):
+    kept: list[int] = []
+    wrong: list[Unused] = []
+    unread: list[Unused] = []
+    for row, references in enumerate(outside.answers):
         a, op, b = outside.problems.texts(row)
-        exact = OPERATE[op](Fraction(a), Fraction(b))
-        right = expected.get(row, str(exact))
-        value = read_value(reference)
-        if reference in ("", right) or (value is not None and value in (exact, read_value(right))):
+        right = expected.get(row, str(OPERATE[op](Fraction(a), Fraction(b))))
+        in_other_words = (is_answer(text, a, op, b) or same_number(text, right) for text in references)
+        if not references or right in references or any(in_other_words):
             kept.append(row)
         else:
-            reason = f"is {right}, the file says '{shown(reference)}'"
-            wrong.append(Unused(outside.positions[row], f"{a} {op} {b}", reason))
-    return np.array(kept, dtype=np.int64), wrong
+            said = shown(" or ".join(references))
+            is_number = any(map(read_answer, references))
+            reason = (
+                f"is {right}, the file says '{said}'" if is_number else f"has the answer '{said}', which is no number"
+            )
+            (wrong if is_number else unread).append(Unused(outside.positions[row], f"{a} {op} {b}", reason))
+    return np.array(kept, dtype=np.int64), wrong, unread
 
 
 def _unused(outside: Outside, rows: np.ndarray, reasons: list[str]) -> list[Unused]:

@@ -4,17 +4,17 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from bench.cli.parameters import ArchsOfRun, PluginOfRun, RunDirectory, SeedsOfRun
+from bench.cli.parameters import ArchsOfRun, ModelAt, PluginOfRun, RunDirectory, SeedsOfRun
 
 
 def ask_command(
     run: RunDirectory,
-    expression: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
-    *,
+    *expression: Annotated[str, Parameter(allow_leading_hyphen=True)],
     arch: ArchsOfRun = None,
     seed: SeedsOfRun = None,
     plugin: PluginOfRun = None,
+    model_at: ModelAt = None,
     json: bool = False,
 ) -> None:
     """One answer from each trained model of a run, beside the right one.
@@ -35,16 +35,21 @@ def ask_command(
     from bench.asking.expression import ask, read_problem
     from bench.asking.models import trained_models
     from bench.cli.output import console, print_json
+    from bench.datasets.problem_files import shown
+    from bench.errors import UserError
     from bench.planning.amounts import parse_chosen_seeds, parse_names
     from bench.planning.options import load_plugins
     from bench.results.report.tables.replies import reply_table
     from bench.results.report.terminal import print_tables
 
+    if len(expression) != 1:
+        given = f'"{shown(" ".join(expression))}"' if expression else 'such as "-12 * 7"'
+        raise UserError(f"EXPRESSION is one argument: put the expression in quotes, {given}")
     names = None if arch is None else parse_names(arch, "--arch")
     seeds = "lowest" if seed is None else parse_chosen_seeds(seed)
     load_plugins(plugin)
-    problem = read_problem(expression)
-    models = trained_models(run, names, seeds)
+    problem = read_problem(expression[0])
+    models = trained_models(run, names, seeds, model_at)
     ask(models, problem)  # the first answer in a process pays for waking the machine, which says nothing of the model
     replies = ask(models, problem)
     if json:

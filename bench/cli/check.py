@@ -7,23 +7,26 @@ def check_command(options: RunOptions) -> None:
     """Resolve everything and print the plan with parameters, FLOPs and time; train nothing."""
     from bench.cli.output import console, print_listing
     from bench.errors import UserError, reason_of
-    from bench.planning.amounts import parse_budget, short_count
+    from bench.planning.amounts import parse_budget, short_count, short_time
+    from bench.planning.contract import refuse_broken
     from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
-    from bench.running.estimate import training_seconds
+    from bench.results.statistics.pretrained import remarks
+    from bench.running.estimate import seconds_until_done, training_seconds
     from bench.running.run_folder import refuse_difference
 
     plan = decide(options, command="check")
     settings, budget = plan.settings, parse_budget(plan.budget)
     directory = options.out or default_directory(plan)
     refuse_difference(plan, directory)
+    refuse_broken(plan, plan.architectures)
     rows = []
-    seconds = 0.0
+    each: list[float] = []
     for name, planned in plan.entries.items():
         try:
             cell_seconds = training_seconds(plan, name)
         except Exception as error:  # whatever an architecture of somebody else does
             raise UserError(f"{name}: cannot run here: {reason_of(error)}") from error
-        seconds += cell_seconds * len(plan.seeds)
+        each.append(cell_seconds)
         held = planned.active_parameters if settings.match == "active" else planned.parameters
         examples = budget.examples(planned.training["batch"], planned.flops_per_example)
         row = {
@@ -32,7 +35,7 @@ def check_command(options: RunOptions) -> None:
             "size": f"{held / settings.parameters - 1:+.2%}" + (" !" if planned.match == "unequal" else ""),
             "FLOPs/example": short_count(planned.flops_per_example),
             "FLOPs/cell": short_count(planned.flops_per_example * examples) if examples else "-",
-            "about": f"{cell_seconds:,.0f} s",
+            "about": short_time(cell_seconds),
             "tuned for": planned.preset + ("" if planned.tuned else " !") if planned.preset else "nothing !",
         }
         rows.append(row)
@@ -53,10 +56,14 @@ def check_command(options: RunOptions) -> None:
     for name, planned in plan.entries.items():
         values = planned.config | planned.training
         target.print(f"{name}: {' '.join(f'{key}={value}' for key, value in values.items())}", soft_wrap=True)
+        for remark in remarks(planned.config):
+            target.print(f"{name}: {remark}", soft_wrap=True)
     if any(not planned.tuned for planned in plan.entries.values()):
         target.print("! not tuned for this suite, size, budget and settings, or of another size than asked")
+    waiting = seconds_until_done(each * len(plan.seeds), at_once)
+    beside = "one after another" if at_once == 1 else f"{at_once} at once"
     target.print(
-        f"about {seconds:,.0f} s of training in all, by {len(rows)} x {len(plan.seeds)} cells, "
-        f"{'one after another' if at_once == 1 else f'{at_once} at once'} "
+        f"about {short_time(waiting)} here, {beside}: {len(rows)} x {len(plan.seeds)} cells, "
+        f"{short_time(sum(each) * len(plan.seeds))} of training in all "
         f"(from a few steps with throwaway weights, without evaluation)"
     )

@@ -41,13 +41,16 @@ def compare_command(run: RunDirectory, /, *runs: Path, arch: str, json: bool = F
         groups, reasons = join_runs(opened)
         known = list(dict.fromkeys(name for group in groups for name in group.planned))
         for name in names:
+            if several := [each for each in known if each.startswith(f"{name} (")]:
+                why = " ".join(line for group in groups for line in group.differing if line.startswith(f"{name} "))
+                raise UserError(f"--arch '{name}': name one of {', '.join(several)}{why and f'; {why}'}")
             if name not in known:
                 raise UserError(f"--arch '{name}': not in {_listed(run, *runs)}; {suggest(name, known)}")
         holding = [group for group in groups if set(names) <= set(group.planned)]
         if not holding:
             raise UserError(f"{' and '.join(names)} cannot be compared: {'; '.join(reasons)}")
         scores = next((group for group in holding if set(names) <= set(group.architectures)), holding[0])
-        for reason in reasons:
+        for reason in [*reasons, *(scores.differing if json else [])]:
             print(f"bench: {reason}", file=sys.stderr)
         if len(groups) > 1:
             print(f"bench: compared is what {_listed(*(one.directory for one in scores.runs))} hold", file=sys.stderr)
@@ -61,7 +64,7 @@ def compare_command(run: RunDirectory, /, *runs: Path, arch: str, json: bool = F
     target = console()
     records = [record for record in scores.records if record.architecture in names]
     tables = [differences(scores, comparison), *([trained_models(scores, comparison)] if comparison.mcnemar else [])]
-    print_tables(target, [held_equal(records)], tables)
+    print_tables(target, [*scores.differing, held_equal(records)], tables)
     for sentence in comparison.sentences:
         target.print(sentence)
     return status

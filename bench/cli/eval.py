@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from bench.cli.parameters import ArchsOfRun, JsonRows, PluginOfRun, RunDirectory
+from bench.cli.parameters import ArchsOfRun, JsonRows, ModelAt, PluginOfRun, RunDirectory
 
 
 def eval_command(
@@ -11,10 +11,11 @@ def eval_command(
     /,
     *,
     data: Path,
-    layout: Literal["csv", "json-lines", "big-bench", "mathematics"] | None = None,
+    layout: Literal["csv", "json-lines", "json", "big-bench", "mathematics", "lines"] | None = None,
     arch: ArchsOfRun = None,
     seed: str = "all",
     plugin: PluginOfRun = None,
+    model_at: ModelAt = None,
     json: JsonRows = False,
 ) -> None:
     """Ask the trained models of a run the problems of a file, and print the tables.
@@ -27,8 +28,9 @@ def eval_command(
     data
         File of problems, in one of the layouts below; may be gzipped.
     layout
-        csv (columns a, op, b, answer), json-lines (GPT-3: context, completion), big-bench (examples: input,
-        target_scores) or mathematics (a line a question, the next its answer). Default: told by its content.
+        csv (columns a, op, b, answer; or question, answer), json-lines (such as GPT-3's: context, completion), json (a
+        list of such objects), big-bench (examples: input, target_scores), mathematics (a line a question, the next its
+        answer) or lines (12+7=19). Default: told by its content.
     seed
         Seeds of the run (0 or 0,4), or all.
     """
@@ -48,7 +50,7 @@ def eval_command(
         outside = read_outside(data, layout)
     except ValueError as error:
         raise UserError(f"--data {error}") from None
-    models = trained_models(run, names, seeds)
+    models = trained_models(run, names, seeds, model_at)
     scored = evaluate(outside, models)
     labels = {}
     for name in dict.fromkeys(model.architecture for model in models):

@@ -2,11 +2,18 @@
 
 from pathlib import Path
 
-from bench.cli.parameters import ArchOfRun, PluginOfRun, RunDirectory, SeedOfRun
+from bench.cli.parameters import ArchOfRun, ModelAt, PluginOfRun, RunDirectory, SeedOfRun
 
 
 def export_command(
-    run: RunDirectory, /, *, arch: ArchOfRun, to: Path, seed: SeedOfRun = None, plugin: PluginOfRun = None
+    run: RunDirectory,
+    /,
+    *,
+    arch: ArchOfRun,
+    to: Path,
+    seed: SeedOfRun = None,
+    plugin: PluginOfRun = None,
+    model_at: ModelAt = None,
 ) -> None:
     """Write a trained model as a Hugging Face folder: weights, config, tokenizer, sources, model card.
 
@@ -25,7 +32,7 @@ def export_command(
 
     refuse_used(to)
     load_plugins(plugin)
-    trained, read = chosen_model(run, arch, seed)
+    trained, read = chosen_model(run, arch, seed, model_at)
     export(trained, read, to)
     cls = type(trained.model)
     trusted = "" if brings_its_own_classes(cls) else ", trust_remote_code=True"

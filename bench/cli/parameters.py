@@ -13,8 +13,16 @@ SeedsOfRun = Annotated[
     str | None,
     Parameter(help="Seeds of the run (0 or 0,4), or all. Default: of each architecture the lowest that is finished."),
 ]
-PluginOfRun = Annotated[str | None, Parameter(help="Module(s) that register architectures of the run.")]
-OwnPlugin = Annotated[str | None, Parameter(help="Module(s) that register architectures of your own.")]
+PluginOfRun = Annotated[
+    str | None, Parameter(help="Module(s) that register architectures of the run, by name or path.")
+]
+ModelAt = Annotated[
+    Path | None,
+    Parameter(
+        help="Folder or file of the model that a pretrained one was trained from, if not where its command said."
+    ),
+]
+OwnPlugin = Annotated[str | None, Parameter(help="Module(s) that register architectures of your own, by name or path.")]
 Json = Annotated[bool, Parameter(help="One JSON document on standard output.")]
 JsonRows = Annotated[
     bool,

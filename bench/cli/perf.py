@@ -69,6 +69,7 @@ def perf_command(
     """
     import sys
 
+    from bench import machine
     from bench.cli.output import console, print_json
     from bench.errors import UserError
     from bench.planning.amounts import parse_count
@@ -107,6 +108,8 @@ def perf_command(
     setting = setting_of(plan, examples)
     if out is not None:
         make_folder(out)
+    if trouble := machine.disturbed(plan.settings.threads):
+        print(f"bench: {trouble}; times may be longer than on a machine of its own", file=sys.stderr)
     with _progress() as show:
         found = grow_all(plan, setting, rounds, show) if growth else speeds(plan, setting, rounds, peers, show)
     if out is not None:

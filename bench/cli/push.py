@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.cli.parameters import ArchOfRun, PluginOfRun, RunDirectory, SeedOfRun
+from bench.cli.parameters import ArchOfRun, ModelAt, PluginOfRun, RunDirectory, SeedOfRun
 
 
 def push_command(
@@ -13,6 +13,7 @@ def push_command(
     repo: str,
     seed: SeedOfRun = None,
     plugin: PluginOfRun = None,
+    model_at: ModelAt = None,
     private: bool = False,
     dry_run: bool = False,
 ) -> None:
@@ -38,7 +39,7 @@ def push_command(
     check_repository(repo)
     key = None if dry_run else token()
     load_plugins(plugin)
-    trained, read = chosen_model(run, arch, seed)
+    trained, read = chosen_model(run, arch, seed, model_at)
     screen = console()
 
     def say(line: str) -> None:

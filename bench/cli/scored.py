@@ -35,35 +35,38 @@ def print_scored(
 
     from bench.cli.output import console, print_json
     from bench.errors import UserError
-    from bench.results.report.tables.problem_files import outside_rows, outside_tables, unused_tables
+    from bench.results.report.tables import problem_files
     from bench.results.report.terminal import print_tables
 
-    where = "example" if outside.layout == "big-bench" else "line"
+    where = "example" if outside.layout in ("big-bench", "json") else "line"
     head = _head(path, outside, scored, suite)
     if not scored.predictions:
         first = [*scored.unread, *scored.wrong, *scored.left_out][0]
         raise UserError(f"{head[0]} Nothing is left to score; {where} {first.position}, '{first.text}': {first.reason}")
-    rows = outside_rows(scored.predictions)
+    wrong_predictions = [] if unseen else scored.wrong_predictions()
+    rows = problem_files.outside_rows(scored.predictions)
     if json:
         print_json(
             [
                 *(_figures(row) for row in rows),
+                *({"table": "wrong prediction"} | asdict(wrong) for wrong in wrong_predictions),
                 *({"table": "not read"} | asdict(unused) for unused in scored.unread),
                 *({"table": "wrong reference"} | asdict(unused) for unused in scored.wrong),
                 *({"table": "cannot be asked"} | asdict(unused) for unused in scored.left_out),
             ]
         )
         return
-    tables = outside_tables(rows, labels, unseen, pretrained)
+    tables = problem_files.outside_tables(rows, labels, unseen, pretrained)
+    tables += problem_files.wrong_prediction_tables([astuple(wrong) for wrong in wrong_predictions], where)
     unread, left_out, wrong = (list(map(astuple, some)) for some in (scored.unread, scored.left_out, scored.wrong))
-    tables += unused_tables(unread, left_out, wrong, where)
+    tables += problem_files.unused_tables(unread, left_out, wrong, where)
     print_tables(console(), [*head, *notes], tables)
 
 
 def _head(path: Path, outside: Outside, scored: Scored, suite: Suite) -> list[str]:
     from bench.datasets.problems import OPERATIONS
 
-    entries = len(outside.problems) + len(scored.unread)
+    entries = len(outside.problems) + len(outside.unread)
     lists = {"not read": scored.unread, "wrong reference": scored.wrong, "cannot be asked": scored.left_out}
     counts = [f"{what} {len(unused):,}" for what, unused in lists.items()]
     divided = (outside.problems.operation == OPERATIONS.index("/")).any()

@@ -1,6 +1,6 @@
 """`serve`: the trained models of a run on a web page."""
 
-from bench.cli.parameters import ArchsOfRun, PluginOfRun, RunDirectory, SeedsOfRun
+from bench.cli.parameters import ArchsOfRun, ModelAt, PluginOfRun, RunDirectory, SeedsOfRun
 
 
 def serve_command(
@@ -12,6 +12,7 @@ def serve_command(
     arch: ArchsOfRun = None,
     seed: SeedsOfRun = None,
     plugin: PluginOfRun = None,
+    model_at: ModelAt = None,
     rate: int = 600,
 ) -> None:
     """The trained models of a run on a web page, with the run's tables and charts, and behind a JSON API.
@@ -40,7 +41,7 @@ def serve_command(
     seeds = "lowest" if seed is None else parse_chosen_seeds(seed)
     load_plugins(plugin)
     with bound(host, port) as place:
-        models = trained_models(run, names, seeds)
+        models = trained_models(run, names, seeds, model_at)
         hosts = LOOPBACK | {place.host, host.lower()} if place.loopback else None
         with open_site(models, run, hosts, rate) as site:
             if not place.loopback:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.cli.parameters import PluginOfRun, RunDirectory
+from bench.cli.parameters import ModelAt, PluginOfRun, RunDirectory
 
 if TYPE_CHECKING:
     from bench.verifying.cell import Check
@@ -13,13 +13,16 @@ MOST_NAMED = 10
 """Failed checks that the last line names; each has a line of its own above."""
 
 
-def verify_command(run: RunDirectory, /, *, rerun: int = 0, json: bool = False, plugin: PluginOfRun = None) -> int:
+def verify_command(
+    run: RunDirectory, /, *, rerun: int = 0, json: bool = False, plugin: PluginOfRun = None, model_at: ModelAt = None
+) -> int:
     """Check a run without trusting it: recompute whatever can be recomputed, from its folder alone.
 
     Hashes of the training and test problems, parameters, FLOPs, every answer (by the weights that lie in the folder),
     every figure of cells.csv, results.csv and baselines.csv. What cannot be: times, memory, and the learning curve but
-    for its end. report.html and report.md are not looked at: `report` makes them anew. Nothing is written into the
-    folder. Exit status: 0 all checks passed, 1 one failed.
+    for its end; where a run was published without weights, what needs them is noted as not published. report.html and
+    report.md are not looked at: `report` makes them anew. Nothing is written into the folder. Exit status: 0 all checks
+    passed, 1 one failed.
 
     Parameters
     ----------
@@ -40,7 +43,7 @@ def verify_command(run: RunDirectory, /, *, rerun: int = 0, json: bool = False, 
     plugins = load_plugins(plugin)
     target = console()
     checks = []
-    for check in verify_run(run, rerun, plugins):
+    for check in verify_run(run, rerun, plugins, model_at):
         checks.append(check)
         if not json:
             target.print(_line(check), soft_wrap=True)
@@ -62,6 +65,8 @@ def _summary(checks: list[Check]) -> str:
     if not failed:
         missing = sum(check.check == "record" and check.ok is None for check in checks)
         lacking = f" Planned cells without a record: {missing}." if missing else ""
+        if any(check.check == "weights" and check.ok is None for check in checks):
+            lacking += " Not published: the weights of all cells, so that no answer was given again."
         return (
             f"All {len(decided)} checks passed.{lacking} Times, memory and the way to the end of each learning curve "
             f"were not measured again: they are the maker's word."

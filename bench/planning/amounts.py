@@ -11,23 +11,46 @@ Unit = Literal["examples", "steps", "tokens", "flops", "seconds"]
 Item = TypeVar("Item")
 UNITS: tuple[Unit, ...] = get_args(Unit)
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
-_AMOUNT = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?)([kmgbt]?)", re.IGNORECASE)
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+_AMOUNT = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:e\+?[0-9]{1,2})?)([a-z]*)", re.IGNORECASE | re.ASCII)
 _MOST = 10**18
 _MOST_SEEDS = 10_000
 
 
 def parse_count(text: str, what: str) -> int:
-    """A positive whole number with an optional suffix: '300k' -> 300000, '1.5M' -> 1500000.
+    """A positive whole number with an optional suffix: '300k' -> 300000, '1.5M' -> 1500000, '1e11', '1_000'.
 
     Raises:
         UserError: the text is no such number.
     """
+    value = _amount(text, _SUFFIXES)
+    if value is None:
+        raise UserError(f"{what} '{text}': expected a whole number from 1 on, such as 5000, 300k, 1.5M or 1e6")
+    return value
+
+
+def parse_seconds(text: str, what: str) -> int:
+    """Whole seconds, which take the suffixes of `parse_count` too, but for m: '90', '10min' -> 600, '1.5h' -> 5400.
+
+    Raises:
+        UserError: the text is no such time, or has an m, which may mean minutes or millions.
+    """
+    if (millions := _amount(text, {"m": 10**6})) is not None:
+        minutes = text.strip()[:-1] + "min"
+        raise UserError(f"{what} '{text}': minutes or millions? Write {minutes} or {millions}")
+    value = _amount(text, {key: size for key, size in _SUFFIXES.items() if key != "m"} | _SECONDS)
+    if value is None:
+        raise UserError(f"{what} '{text}': expected whole seconds from 1 on, such as 90, 90s, 10min, 1.5h or 2d")
+    return value
+
+
+def _amount(text: str, suffixes: dict[str, int]) -> int | None:
+    """The number in a text, times what its suffix stands for; None where that is no whole number from 1 on."""
     match = _AMOUNT.fullmatch(text.strip())
-    if match:
-        value = Decimal(match[1].replace("_", "")) * _SUFFIXES[match[2].lower()]  # never a float: 16.1 * 1000 is none
-        if 1 <= value <= _MOST and value == int(value):
-            return int(value)
-    raise UserError(f"{what} '{text}': expected a whole number from 1 on, such as 5000, 300k or 1.5M")
+    if match is None or match[2].lower() not in suffixes:
+        return None
+    value = Decimal(match[1].replace("_", "")) * suffixes[match[2].lower()]  # never a float: 16.1 * 1000 is none
+    return int(value) if 1 <= value <= _MOST and value == int(value) else None
 
 
 @dataclass(frozen=True)
@@ -55,17 +78,18 @@ class Budget:
 
 
 def parse_budget(text: str, what: str = "--budget") -> Budget:
-    """'examples=300k' -> Budget('examples', 300000).
+    """'examples=300k' -> Budget('examples', 300000), 'seconds=10min' -> Budget('seconds', 600).
 
     Raises:
-        UserError: the unit is unknown or the amount is no positive whole number, nor 'examples=0'.
+        UserError: the unit is unknown or the amount is none of it: see `parse_count`, `parse_seconds`; 'examples=0' is.
     """
     unit, equals, amount = text.partition("=")
     if (unit, amount) == ("examples", "0"):
         return Budget("examples", 0)
     if not equals or unit not in UNITS:
         raise UserError(f"{what} '{text}': expected one of {', '.join(u + '=N' for u in UNITS)}")
-    return Budget(unit, parse_count(amount, f"{what} {unit}"))
+    parse = parse_seconds if unit == "seconds" else parse_count
+    return Budget(unit, parse(amount, f"{what} {unit}"))
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -114,6 +138,14 @@ def _no_twins(items: list[Item], flag: str, text: str) -> list[Item]:
         if items.count(item) > 1:
             raise UserError(f"{flag} '{text}': {item} stands there twice")
     return items
+
+
+def short_time(seconds: float) -> str:
+    """45 -> '45 s', 600 -> '10 min', 20000 -> '6 h', 665000 -> '8 days'; for people."""
+    for name, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {name}"
+    return f"{seconds:,.0f} s"
 
 
 def short_count(value: float) -> str:

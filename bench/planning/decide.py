@@ -26,6 +26,7 @@ from bench.planning.settings import (
     read_set_file,
 )
 from bench.planning.sizing import TOLERANCE, count_flops, count_parameters, fit
+from bench.plugins import plugin_hash
 from bench.results.records.plan import Plan, PlannedArchitecture, PlannedStratum, PlannedSuite, Settings, hash_of_plan
 
 MOST_LAYERS = 64
@@ -293,6 +294,7 @@ def planned_architecture(
         flops_per_example=flops_per_example,
         preset="",
         tuned=False,
+        plugin_hash=plugin_hash(cls),
     )
 
 

@@ -19,7 +19,8 @@ class RunOptions:
     seeds: str | None = None
     """A count (3 means 0,1,2) or a list with a comma (0,4,7 or 4,). Default: the suite's."""
     budget: str | None = None
-    """Training of each cell: examples=N, steps=N, tokens=N, flops=N or seconds=N. Default: the suite's."""
+    """Training of each cell: examples=N, steps=N, tokens=N, flops=N or seconds=N, such as examples=300k, flops=1e11 or
+    seconds=10min. Default: the suite's."""
     params: str | None = None
     """Parameters of each model, met within 2 %. Default: the suite's."""
     match: Literal["total", "active"] = "total"
@@ -47,7 +48,7 @@ class RunOptions:
     unequal: bool = False
     """Run sizes that cannot be met, and mark them in every table."""
     plugin: str | None = None
-    """Module(s) that register architectures of your own."""
+    """Module(s) that register architectures of your own, by name or as path/of/file.py."""
 
 
 @Parameter(name="*")
@@ -84,11 +85,11 @@ class TuneOptions:
     cells_at_once: int | None = None
     """Trials, each of another architecture, that train beside one another. Default: as in `run`."""
     plugin: str | None = None
-    """Module(s) that register architectures of your own."""
+    """Module(s) that register architectures of your own, by name or as path/of/file.py."""
 
 
 def load_plugins(text: str | None) -> tuple[str, ...]:
-    """Import the modules that --plugin names, such as 'mine,yours', which register architectures; their names.
+    """Import the modules that --plugin names, such as 'mine,path/yours.py', which register architectures; their names.
 
     Raises:
         UserError: one of them cannot be imported, or registers none.
@@ -99,6 +100,4 @@ def load_plugins(text: str | None) -> tuple[str, ...]:
 
     names = () if text is None else parse_names(text, "--plugin")
     with user_errors():
-        for name in names:
-            architectures.load_plugin(name)
-    return names
+        return tuple(dict.fromkeys(architectures.load_plugin(name) for name in names))

@@ -135,7 +135,7 @@ def read_set_file(path: Path, source: str = "") -> SetFile:
     """
     source = source or f"--set-file {path}"
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UserError(f"{source}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and TOMLDecodeError both are

@@ -114,10 +114,13 @@ def fit(
 
     Sizes that computers multiply fast are preferred (`ALIGNMENTS`). Widths next to the nearest are tried too, since the
     second field moves in steps of a few percent in tiny models. Fields in `fixed` stay as they are; so does a config
-    without size fields.
+    without size fields. Raises ValueError where these are no two fields, or do not make the model larger.
     """
     if not config.size_fields:
         return config
+    names = [field.name for field in dataclasses.fields(config)]
+    if len(config.size_fields) != 2 or not set(config.size_fields) <= set(names):
+        raise ValueError(f"size_fields {config.size_fields}: expected none, or two of {', '.join(names)}")
     first, second = config.size_fields
 
     @cache
@@ -129,7 +132,7 @@ def fit(
         return abs(size(*pair) / target - 1)
 
     def candidates() -> Iterator[tuple[int, int | None]]:
-        start = getattr(config, second) if second in fixed else None
+        start = getattr(config, second)
         for first_step, second_steps in ALIGNMENTS:
             widths = [getattr(config, first)]
             if first not in fixed:
@@ -158,9 +161,13 @@ def nearest_multiple(size: Callable[[int], int], step: int, target: int) -> int:
 
 
 def nearest(size: Callable[[int], int], target: int) -> int:
-    """The n >= 1 whose size is nearest to `target`; `size` grows with n."""
+    """The n >= 1 whose size is nearest to `target`; `size` grows with n. Raises ValueError where it does not."""
     high = 1
     while size(high) < target:
+        if high > target:
+            raise ValueError(
+                f"has {size(high):,} parameters even where a size field is {high:,}: it has to use that field"
+            )
         high *= 2
     low = high // 2
     if low == 0:

@@ -1,6 +1,8 @@
 """How long a cell will take: measured on a few steps with throwaway weights."""
 
+import heapq
 import time
+from collections.abc import Sequence
 
 import torch
 
@@ -41,6 +43,14 @@ def training_seconds(plan: Plan, architecture: str) -> float:
     examples = budget.examples(planned.training["batch"], planned.flops_per_example, tokens)
     assert examples is not None
     return seconds * examples
+
+
+def seconds_until_done(cells: Sequence[float], at_once: int) -> float:
+    """How long somebody waits for cells of so many seconds, each begun in its turn when one of the places is free."""
+    places = [0.0] * max(1, min(at_once, len(cells)))
+    for seconds in cells:
+        heapq.heapreplace(places, places[0] + seconds)
+    return max(places)
 
 
 def _steps(plan: Plan, architecture: str) -> tuple[float, float]:

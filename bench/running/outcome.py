@@ -22,6 +22,7 @@ from bench.errors import reason_of
 from bench.numerics import as_in_a_cell, repeats
 from bench.plan import config_of, sequence_spec, suite_of, training_of
 from bench.planning.amounts import parse_budget
+from bench.plugins import check_plugin
 from bench.results.files import sha256_of, write_bytes, write_text
 from bench.results.records.curves import write_curve
 from bench.results.records.plan import SCHEMA_VERSION
@@ -72,8 +73,8 @@ def write_outcome(cell: PlannedCell, outcome: dict[str, Any]) -> None:
         "versions": machine.versions(),
         "machine": machine.description() | {"deterministic": repeats(settings.device)},
         "files": {
-            path.name: sha256_of(path)
-            for path in sorted(directory.glob("[!.]*"))
+            path.relative_to(directory).as_posix(): sha256_of(path)
+            for path in sorted(directory.rglob("[!.]*"))
             if path.is_file() and path.name != RECORD and not path.match(PATTERN)
         },
     }
@@ -129,6 +130,7 @@ def _learn(cell: PlannedCell, send: Send, stop: Stop, kept_in: Path | None) -> _
         architectures.load_plugin(module)
     suite = suite_of(cell.plan)
     cls = architectures.get(cell.architecture)
+    check_plugin(cls, planned.plugin_hash)
     encoding, spec = suite.encoding, sequence_spec(suite)
     validation = suite.evaluation_set("validation")
     validation_items = encoding.encode(validation.problems)
@@ -226,6 +228,7 @@ def train_and_evaluate(cell: PlannedCell, send: Send, stop: Stop) -> dict[str, A
     write_curve(directory, pd.DataFrame(trained.curve))
     weights = safetensors.torch.save(ready_to_save(model.state_dict()))
     write_bytes(directory / WEIGHTS, weights)  # on the disk before the record that vouches for it
+    model.write_beside(directory)
     low, middle, high = trained.rate_quartiles() if trained.steps else (None, None, None)
     correct = int(answered.right[: len(test)].sum())
     return {

@@ -13,6 +13,9 @@ from bench.results.files import BadFile
 from bench.results.records.plan import PLAN, Plan, write_plan
 from bench.results.records.run import open_run
 
+MOST_NAMED = 5
+"""Settings that differ, in one message."""
+
 
 @contextmanager
 def occupied(plan: Plan, directory: Path, join: bool) -> Iterator[None]:
@@ -113,12 +116,21 @@ def refuse_difference(plan: Plan, directory: Path) -> Plan | None:
     with user_errors(BadFile):
         run = open_run(directory)
     before = run.plan
-    refuse_other_settings(directory, "run", dict(before.settings), dict(plan.settings), more="seeds")
-    for name in set(plan.entries) & set(before.entries):
-        for key, mine in plan.entries[name]:
-            theirs = getattr(before.entries[name], key)
-            if mine != theirs:
-                raise UserError(f"--out {directory}: holds {name} with {key} {theirs}, not {mine}: choose another")
+    theirs, mine = before.settings.model_dump(), plan.settings.model_dump()
+    if before.suite.content != plan.suite.content:
+        del theirs["suite_hash"], mine["suite_hash"]  # which follows from the content
+        if before.suite.name == plan.suite.name:
+            theirs["suite"], mine["suite"] = before.suite.content, plan.suite.content
+    refuse_other_settings(directory, "run", theirs, mine, more="seeds")
+    for name in plan.entries.keys() & before.entries.keys():
+        recorded = before.entries[name].plugin_hash
+        if recorded != plan.entries[name].plugin_hash:
+            what = "was changed since this run" if recorded else "may be another: this run did not record its source"
+            raise UserError(f"--out {directory}: the plug-in {name} {what}; give another --out, or restore it")
+        entries = before.entries[name].model_dump(), plan.entries[name].model_dump()
+        asked = [{**entry["config"], **entry["training"]} for entry in entries]  # all else follows, but for presets
+        if found := differences(*asked) or differences(*entries):
+            raise UserError(f"--out {directory}: holds {name} with {found}: choose another folder")
     for broken in run.broken.values():  # whatever is done here, its figures would be in no table
         raise UserError(str(broken))
     return before
@@ -136,12 +148,25 @@ def refuse_other_settings(
     directory: Path, kind: str, theirs: dict[str, Any], mine: dict[str, Any], more: Literal["seeds", "trials"]
 ) -> None:
     """Raises UserError where a folder holds a run or a search under other settings than mine."""
-    for key, value in mine.items():
-        if theirs.get(key) != value:
-            raise UserError(
-                f"--out {directory}: holds a {kind} with {key.replace('_', ' ')} {theirs.get(key)}, not {value}; only "
-                f"architectures and {more} may be added to a folder: choose another one"
-            )
+    theirs = {key: theirs.get(key) for key in mine}
+    if found := differences(theirs, mine):
+        raise UserError(
+            f"--out {directory}: holds a {kind} with {found}; only architectures and {more} may be added to a folder: "
+            f"choose another one"
+        )
+
+
+def differences(theirs: dict[str, Any], mine: dict[str, Any]) -> str:
+    """'lr 0.02, not 0.5; batch 64, not 128': the keys whose values differ, those of dictionaries within them too."""
+    found, pairs = [], [(key, theirs.get(key), mine.get(key)) for key in dict.fromkeys([*mine, *theirs])]
+    while pairs:
+        key, their, my = pairs.pop(0)
+        if isinstance(their, dict) and isinstance(my, dict):
+            pairs[:0] = [(f"{key} {inner}", their.get(inner), my.get(inner)) for inner in dict.fromkeys([*my, *their])]
+        elif their != my:
+            found.append(f"{key.replace('_', ' ')} {their}, not {my}")
+    more = [f"{len(found) - MOST_NAMED} more"] if len(found) > MOST_NAMED else []
+    return "; ".join(found[:MOST_NAMED] + more)
 
 
 def make_folder(directory: Path) -> None:

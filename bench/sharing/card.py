@@ -8,6 +8,7 @@ import numpy as np
 from bench.architectures.pretrained import Pretrained
 from bench.asking.models import TrainedModel
 from bench.datasets.writing.tokenizers import PAD
+from bench.plugins import plugin_hash
 from bench.results.records.record import WEIGHTS
 from bench.results.records.run import RunFolder
 from bench.results.report.markdown import blocks_of
@@ -163,10 +164,12 @@ def _training(trained: TrainedModel, run: RunFolder) -> list[str]:
     assert record.examples is not None
     assert record.train_seconds is not None
     shared = "" if record.exclusive else " (the machine was shared meanwhile)"
+    of_plugin = plugin_hash(type(trained.model)) is not None
     facts = {
         "Budget": f"{record.budget}: {record.examples:,} examples in {record.train_seconds:,.1f} s{shared}",
         "Machine": f"{record.device}, {record.threads} threads, {record.machine.get('processor', 'unknown')}",
         "Settings": ", ".join(f"{key} {value}" for key, value in (record.config | record.training).items()),
+        **({"Plug-in (SHA-256 of its source)": record.plugin_hash or "not recorded"} if of_plugin else {}),
         "Training problems (data_hash)": f"`{record.data_hash}`",
         "Test problems (test_hash)": f"`{record.test_hash}`",
         "Weights before the export (SHA-256)": f"`{record.files[WEIGHTS]}`",

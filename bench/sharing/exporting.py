@@ -45,13 +45,17 @@ GIVEN = frozenset({"torch", "numpy", "transformers"})
 """Packages that an exported source may import beside the standard library."""
 
 
-def chosen_model(directory: Path, name: str, seed: int | None) -> tuple[TrainedModel, RunFolder]:
+def chosen_model(
+    directory: Path, name: str, seed: int | None, model_at: Path | None = None
+) -> tuple[TrainedModel, RunFolder]:
     """The trained model of an architecture, of a seed or of the lowest finished one, and the run it is of.
+
+    `model_at`: as in `trained_models`.
 
     Raises:
         UserError: there is no such model, or a file of the run is not what it was.
     """
-    [trained] = trained_models(directory, (name,), "lowest" if seed is None else (seed,))
+    [trained] = trained_models(directory, (name,), "lowest" if seed is None else (seed,), model_at)
     return trained, open_run(directory)
 
 

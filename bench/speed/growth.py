@@ -56,10 +56,11 @@ def points(design: OwnDesign, setting: Setting) -> list[Point]:
         raise UserError(f"--growth: {design.name} has the size that it comes with; leave it out")
     small = dataclasses.replace(setting, batch=max(1, setting.batch // FACTORS[-1]))
     first, second = design.config.size_fields
+    usual = getattr(type(design.config), second)
     step = design.config.size_step
     narrow = max(1, getattr(design.config, first) // (2 * step)) * step
     widths = [factor * narrow for factor in FACTORS]
-    found = [Point("width", width, _changed(design, {first: width, second: None}), small) for width in widths]
+    found = [Point("width", width, _changed(design, {first: width, second: usual}), small) for width in widths]
     if design.config.depth:
         depth, depths = design.config.depth_field, [factor * _least_depth(design) for factor in FACTORS]
         found += [Point("depth", layers, _changed(design, {depth: layers}), small) for layers in depths]

@@ -31,6 +31,7 @@ from bench.planning.amounts import Budget, parse_budget
 from bench.planning.decide import Shared, decide_shared
 from bench.planning.options import RunOptions, TuneOptions
 from bench.planning.settings import Tuned, field_names
+from bench.plugins import plugin_hash
 from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
 from bench.running.cell import Job, PlannedCell, run_trial
 from bench.running.engine import death, run_tasks
@@ -186,7 +187,8 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
     Raises:
         Interrupted: by the user; finished trials are kept.
         UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked,
-            or fewer and finals that were chosen from them, or trials drawn from other choices.
+            or fewer and finals that were chosen from them, or trials drawn from other choices or of another source of
+            a plug-in.
     """
     advice = "searches here; wait for it or end it first"
     with holding(directory / RUN_LOCK, sign=True, refusal=lambda other: f"--out {directory}: {other} {advice}"):
@@ -196,6 +198,11 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
         studies = {(cls.name, stage): study_of(storage, cls.name, stage) for cls in search.classes for stage in asked}
         for (name, stage), study in studies.items():
             settle_interrupted(study)
+            source = plugin_hash(architectures.get(name))
+            if study.trials and study.user_attrs.get("plugin_hash") != source:
+                raise UserError(f"--out {directory}: the plug-in {name} was changed since; give another, or restore it")
+            if source is not None:
+                study.set_user_attr("plugin_hash", source)
             if not all(drawn_from(trial, search.spaces[name]) for trial in study.trials):
                 raise UserError(
                     f"{directory} holds trials of {name} drawn from other choices than it has now; choose another "

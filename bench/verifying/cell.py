@@ -8,14 +8,14 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from bench.architectures import Architecture
-from bench.asking.models import as_in_its_cell, load_model
+from bench.architectures import Architecture, Config
+from bench.asking.models import as_in_its_cell, config_in, load_model
 from bench.datasets.writing.encoding import Encoded
 from bench.results.files import BadFile
 from bench.results.records.curves import read_curve
 from bench.results.records.plan import PlannedArchitecture
 from bench.results.records.predictions import read_predictions
-from bench.results.records.record import Record
+from bench.results.records.record import WEIGHTS, Record
 from bench.results.statistics.comparable import SHOWN_HASH
 from bench.running.evaluation import Answered, answer
 from bench.verifying.expected import Expected
@@ -23,6 +23,10 @@ from bench.verifying.expected import Expected
 
 class Wrong(Exception):
     """A check failed. Its text is one line: what is unfair, the figure found, the figure recomputed."""
+
+
+class NotPublished(Exception):
+    """A check needs the weights, and no cell of the run has any in its folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +44,14 @@ class Check:
 
 
 def outcome(check: str, cell: str, function: Callable[[], str]) -> Check:
-    """Runs one check: `function` returns what it found, or raises Wrong.
+    """Runs one check: `function` returns what it found, or raises Wrong or NotPublished.
 
     Whatever else it raises comes from a file that says something impossible, and fails the check too.
     """
     try:
         return Check(check=check, cell=cell, ok=True, detail=function())
+    except NotPublished:
+        return Check(check=check, cell=cell, ok=None, detail=f"not published: the run comes without {WEIGHTS}")
     except (Wrong, BadFile) as error:
         detail = str(error)
     except Exception as error:
@@ -62,6 +68,10 @@ class Cell:
     planned: PlannedArchitecture
     """of its architecture, in run.json"""
     expected: Expected
+    published: bool = True
+    """whether the run comes with weights"""
+    model_at: Path | None = None
+    """where the model lies that a pretrained one was trained from, if not where the plan says"""
 
     @property
     def name(self) -> str:
@@ -83,6 +93,19 @@ class Cell:
         return self.record.train_seconds
 
     @cached_property
+    def config(self) -> Config:
+        """What its model is built from. Raises Wrong where `model_at` is the place of another."""
+        try:
+            return config_in(self.directory, self.record, self.model_at)
+        except ValueError as error:
+            raise Wrong(str(error)) from None
+
+    @cached_property
+    def size(self) -> tuple[int, int, int]:
+        """Parameters, active parameters, and FLOPs an example, of the model that its config describes."""
+        return self.expected.size(self.record.architecture, self.config)
+
+    @cached_property
     def predictions(self) -> pd.DataFrame:
         return read_predictions(self.directory)
 
@@ -92,8 +115,15 @@ class Cell:
 
     @cached_property
     def model(self) -> Architecture:
-        """The model that the record's config describes, with the weights of the folder. Raises BadFile."""
-        return load_model(self.directory, self.record, self.expected.suite)
+        """The model that the record's config describes, with the weights of the folder.
+
+        Raises:
+            BadFile: the weights are none, or not of this model.
+            NotPublished: the run comes without weights.
+        """
+        if not self.published:
+            raise NotPublished
+        return load_model(self.directory, self.record, self.expected.suite, self.model_at)
 
     @cached_property
     def answered(self) -> Answered:

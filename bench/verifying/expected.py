@@ -4,15 +4,15 @@
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from bench import architectures
+from bench.architectures import Config
 from bench.datasets.drawing.evaluation import EvaluationSet
 from bench.datasets.drawing.sampling import Sampler
 from bench.datasets.drawing.stream import BLOCK, ProblemStream, Stream
@@ -114,11 +114,10 @@ class Expected:
             stream.take(min(BLOCK, examples - start))
         return stream.data_hash
 
-    def size(self, architecture: str, config: dict[str, Any]) -> tuple[int, int, int]:
+    def size(self, architecture: str, config: Config) -> tuple[int, int, int]:
         """Parameters, active parameters, and FLOPs an example, of the model that a config describes."""
-        key = json.dumps([architecture, config], sort_keys=True)
+        key = json.dumps([architecture, asdict(config)], sort_keys=True)
         if key not in self._sizes:
             cls, spec = architectures.get(architecture), sequence_spec(self.suite)
-            built = cls.Config(**config)
-            self._sizes[key] = *count_parameters(cls, built, spec), count_flops(cls, built, spec)
+            self._sizes[key] = *count_parameters(cls, config, spec), count_flops(cls, config, spec)
         return self._sizes[key]

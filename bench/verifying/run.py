@@ -23,6 +23,7 @@ from bench.datasets.suites import load_suite, suite_names
 from bench.errors import UserError, user_errors
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import strata_of
+from bench.plugins import check_plugin, plugin_hash
 from bench.results.files import BadFile, verify_checksum
 from bench.results.records.baselines import BASELINES
 from bench.results.records.collect import CELLS, RESULTS, cells_frame, results_frame
@@ -44,11 +45,12 @@ across the run's own seeds if that is more: rounding alone sets training on anot
 """
 
 
-def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterator[Check]:
+def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...], model_at: Path | None = None) -> Iterator[Check]:
     """All checks of a run, one by one as they are done; nothing is written into its folder.
 
     `rerun` finished cells, chosen by lot, are trained again. `plugins` are modules with architectures of the run: those
-    that its plan names are not imported unasked, since a run may come from anywhere.
+    that its plan names are not imported unasked, since a run may come from anywhere. `model_at` is where the model lies
+    that a pretrained one was trained from, if not where the plan says.
 
     Raises:
         UserError: the folder is no run, is of another version, or has fewer cells than `rerun`.
@@ -75,6 +77,7 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
     yield from _seeds(plan)
     yield outcome("cells", "", lambda: _folders(directory, plan))
 
+    published = any(directory.glob(f"cells/*/{WEIGHTS}"))
     cells: list[Cell] = []
     unreadable: set[tuple[str, int]] = set()
     for architecture in plan.architectures:
@@ -90,7 +93,12 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
             if record is None:
                 unreadable.add((architecture, seed))
                 continue
-            cells.append(Cell(folder, record, plan.entries[architecture], expected))
+            if (check_of_plugin := _plugin(name, record)) is not None:
+                yield check_of_plugin
+                if check_of_plugin.ok is False:  # whatever it answers says nothing of the run
+                    unreadable.add((architecture, seed))
+                    continue
+            cells.append(Cell(folder, record, plan.entries[architecture], expected, published, model_at))
             yield from audit(cells[-1])
             if not record.done:
                 yield Check(check="status", cell=name, ok=None, detail=f"{record.status}: {record.reason}")
@@ -102,7 +110,7 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...]) -> Iterato
         yield Check(check="trained again", cell="", ok=False, detail=detail)
         return
     for cell in random.SystemRandom().sample(done, rerun):  # nobody can know beforehand which ones
-        yield from _train_again(cell, plan, done, plugins)
+        yield from _train_again(cell, plan, done, plugins, model_at)
 
 
 def _done(record: Path) -> bool:
@@ -173,11 +181,13 @@ def _seeds(plan: Plan) -> Iterator[Check]:
 
 def files(cell: Cell) -> str:
     """The files of the cell are those that the record has the SHA-256 of."""
-    verify_files(cell.directory, cell.record)
-    names = {path.name for path in cell.directory.glob("[!.]*") if path.is_file() and not path.match(CHECKPOINTS)}
+    listed = [name for name in cell.record.files if cell.published or name != WEIGHTS]
+    verify_files(cell.directory, cell.record, listed)
+    paths = [path for path in cell.directory.rglob("[!.]*") if path.is_file() and not path.match(CHECKPOINTS)]
+    names = {path.relative_to(cell.directory).as_posix() for path in paths}
     if unknown := sorted(names - cell.record.files.keys() - {RECORD}):
         raise Wrong(f"the record does not list {', '.join(unknown)}")
-    return f"SHA-256 of {', '.join(sorted(cell.record.files)) or 'no file'}"
+    return f"SHA-256 of {', '.join(sorted(listed)) or 'no file'}"
 
 
 CHECKS: dict[str, Callable[[Cell], str]] = {
@@ -226,6 +236,23 @@ def _read_record(folder: Path, architecture: str, seed: int) -> tuple[Record | N
 
     check = outcome("record", f"{architecture}-s{seed}", read)
     return (found[0] if found else None), check
+
+
+def _plugin(name: str, record: Record) -> Check | None:
+    """Whether the plug-in of a cell is the one of the run; None where an architecture is the project's own."""
+    cls = architectures.get(record.architecture)
+    if record.plugin_hash is None:
+        unknown = "its source is not recorded, so that nobody knows whether it is the one of the run"
+        return Check(check="plug-in", cell=name, ok=None, detail=unknown) if plugin_hash(cls) else None
+
+    def same() -> str:
+        try:
+            check_plugin(cls, record.plugin_hash)
+        except ValueError as error:
+            raise Wrong(str(error)) from None
+        return f"its source has SHA-256 {short(record.plugin_hash)}, as in the run"
+
+    return outcome("plug-in", name, same)
 
 
 def _conditions(cell: Cell) -> Iterator[Check]:
@@ -316,9 +343,15 @@ class _Alone:
         pass  # its record tells
 
 
-def _train_again(cell: Cell, plan: Plan, done: list[Cell], plugins: tuple[str, ...]) -> Iterator[Check]:
+def _train_again(
+    cell: Cell, plan: Plan, done: list[Cell], plugins: tuple[str, ...], model_at: Path | None
+) -> Iterator[Check]:
     """Trains a cell again, in a folder of its own that is thrown away, and compares data, answers and weights."""
-    record, mine = cell.record, plan.model_copy(update={"plugins": list(plugins)})
+    record, entries = cell.record, dict(plan.entries)
+    if model_at is not None and "model" in cell.planned.config:
+        moved = cell.planned.config | {"model": str(model_at)}
+        entries[record.architecture] = cell.planned.model_copy(update={"config": moved})
+    mine = plan.model_copy(update={"plugins": list(plugins), "entries": entries})
     with tempfile.TemporaryDirectory() as folder:
         run_tasks([_Alone(PlannedCell(mine, record.architecture, record.seed, Path(folder)))])
         again = read_record(Path(folder)) if (Path(folder) / RECORD).exists() else None

@@ -22,7 +22,8 @@ from bench.verifying.expected import TrainingData
 def settings(cell: Cell) -> str:
     """The cell was run under the plan's settings."""
     record, plan, suite = cell.record, cell.expected.settings, cell.expected.suite
-    planned = {name: getattr(cell.planned, name) for name in ("config", "training", "match", "preset", "tuned")}
+    decided = ("config", "training", "match", "preset", "tuned", "plugin_hash")
+    planned = {name: getattr(cell.planned, name) for name in decided}
     planned |= {name: getattr(plan, name) for name in ("budget", "device", "precision", "threads")}
     planned |= {"suite": suite.name, "suite_version": suite.version, "suite_hash": suite.hash}
     for name, value in planned.items():
@@ -38,7 +39,7 @@ def settings(cell: Cell) -> str:
 def parameters(cell: Cell) -> str:
     """The model has as many parameters as stated and as asked."""
     record, plan = cell.record, cell.expected.settings
-    total, active, _ = cell.expected.size(record.architecture, record.config)
+    total, active, _ = cell.size
     if (record.parameters, record.active_parameters) != (total, active):
         more = "more" if total > (record.parameters or 0) else "other"
         raise Wrong(
@@ -65,7 +66,7 @@ def budget(cell: Cell) -> str:
     asked, batch = parse_budget(record.budget, "budget"), record.training["batch"]
     if cell.steps != -(-cell.examples // batch):
         raise Wrong(f"steps: {cell.steps:,} steps of {batch} examples are not {cell.examples:,} examples")
-    flops_per_example = cell.expected.size(record.architecture, record.config)[2]
+    flops_per_example = cell.size[2]
     if record.flops != cell.examples * flops_per_example:
         raise Wrong(
             f"FLOPs: the record says {record.flops:,}, {cell.examples:,} examples of {flops_per_example:,} FLOPs are "
@@ -118,7 +119,7 @@ def _made(cell: Cell) -> TrainingData:
     """The training data of the cell, made again. Raises Wrong where its budget does not buy so many examples."""
     record = cell.record
     asked = parse_budget(record.budget, "budget")
-    flops_per_example = cell.expected.size(record.architecture, record.config)[2]
+    flops_per_example = cell.size[2]
     batch = record.training["batch"]
     most = {
         "examples": asked.amount,
@@ -163,7 +164,7 @@ def learning_curve(cell: Cell) -> str:
     record, curve, made = cell.record, cell.curve, _made(cell)
     if not len(curve):
         raise Wrong("the learning curve has no rows")
-    flops_per_example = cell.expected.size(record.architecture, record.config)[2]
+    flops_per_example = cell.size[2]
     batch = record.training["batch"]
     ends = np.minimum(np.arange(1, cell.steps + 1) * batch, cell.examples)
     last: dict[str, Any] = asdict(record)

@@ -28,8 +28,9 @@ def collect(run_directory: Path, slices: dict[str, pd.DataFrame] | None = None) 
     `slices` remembers, from one call to the next, the slices of predictions by the SHA-256 of their file.
 
     A cell that failed is a row of cells.csv with empty figures, and has none in results.csv. No timing enters
-    results.csv, so that two runs of one plan can be compared byte by byte. Raises BadFile where a cell is broken, and
-    writes nothing then: the figures that stand there may be all that is left of it.
+    results.csv, so that two runs of one plan can be compared byte by byte, but for those under a budget of seconds.
+    Raises BadFile where a cell is broken, and writes nothing then: the figures that stand there may be all that is left
+    of it.
     """
     run = open_run(run_directory)
     for error in run.broken.values():

@@ -10,7 +10,16 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json
 
@@ -94,6 +103,13 @@ class PlannedArchitecture(_Section):
     """suite, size and budget that the settings were tuned for; '' if for none"""
     tuned: bool
     """whether that is what this plan runs"""
+    plugin_hash: str | None = None
+    """hex SHA-256 of the source of a plug-in: the module that defines the architecture, and what it imports that lies
+    beside it; there only for an architecture of the user's own"""
+
+    @model_serializer(mode="wrap")
+    def _without_plugin(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if (key, value) != ("plugin_hash", None)}
 
 
 class PlannedSuite(_Section):

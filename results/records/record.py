@@ -156,6 +156,8 @@ class Record:
     """processor, memory, operating system, ...; `deterministic`: whether the device gives the same bits each time"""
     files: dict[str, str]
     """name -> SHA-256 in hex of each other file in the cell's folder"""
+    plugin_hash: str | None = None
+    """hex SHA-256 of the source of a plug-in, as in run.json; there only for an architecture of the user's own"""
 
     def __post_init__(self) -> None:
         unit, _, amount = self.budget.partition("=")
@@ -204,7 +206,10 @@ def write_record(cell_directory: Path, record: Record) -> None:
     path = cell_directory / RECORD
     if path.exists() and read_record(cell_directory).done:
         raise ValueError(f"{path}: this cell is done, and a finished record is never overwritten; use another folder")
-    write_checked_json(path, asdict(record))
+    content = asdict(record)
+    if record.plugin_hash is None:
+        del content["plugin_hash"]
+    write_checked_json(path, content)
 
 
 def read_record(cell_directory: Path) -> Record:
@@ -215,7 +220,7 @@ def read_record(cell_directory: Path) -> Record:
     known = {field.name for field in fields(Record)} | {"checksum"}
     if unknown := sorted(content.keys() - known):
         raise BadFile(path, f"has unknown keys: {', '.join(unknown)}")
-    if missing := sorted(known - content.keys()):
+    if missing := sorted(known - {"plugin_hash"} - content.keys()):
         raise BadFile(path, f"lacks keys: {', '.join(missing)}")
     content = verify_checksum(path, content)
     try:

@@ -84,6 +84,7 @@ def _read_cell(run_directory: Path, plan: Plan, architecture: str, seed: int) ->
     record = read_record(folder)
     planned: dict[str, Any] = {"architecture": architecture, "seed": seed}
     planned |= {"suite_hash": plan.suite.hash, "budget": plan.budget}
+    planned |= {"plugin_hash": plan.entries[architecture].plugin_hash}
     found = {key: getattr(record, key) for key in planned}
     for group in ("config", "training"):
         planned |= {f"{group} {key}": value for key, value in getattr(plan.entries[architecture], group).items()}

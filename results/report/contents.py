@@ -33,7 +33,7 @@ class Part:
     errors: ErrorShares
     """how often each architecture errs in which way"""
     opening: list[str]
-    """what was held equal, what was learnt elsewhere, the suite, and the outcome in words"""
+    """what differs between runs, what was held equal, what was learnt elsewhere, the suite, and the outcome in words"""
     tables: list[Table]
 
 
@@ -82,6 +82,7 @@ def _part(scores: Scores) -> Part:
         comparisons=comparisons,
         errors=errors,
         opening=[
+            *scores.differing,
             held_equal(scores.records),
             *about_pretrained(scores.records),
             f"Suite {suite.name}, version {suite.version}: {suite.summary}",

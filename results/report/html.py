@@ -188,6 +188,9 @@ def _reproduction(run: RunFolder, scores: Scores) -> list[tuple[str, str]]:
     found += [("machine", _listed(some)) for some in machines.values()]
     if git := plan.git:
         found.append(("git commit", f"{git.get('commit')}{', with local changes' if git.get('dirty') else ''}"))
+    for name, entry in plan.entries.items():
+        if not entry.module.startswith("bench."):
+            found.append((f"plug-in hash, {name}", entry.plugin_hash or "not recorded"))
     found += [("suite hash", plan.suite.hash), ("plan hash", plan.plan_hash)]
     found += [(f"data hash, seed {seed}", value) for seed, value in longest_streams(run.records).items()]
     found += [("test hash", value) for value in dict.fromkeys(str(record.test_hash) for record in scores.records)]

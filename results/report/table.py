@@ -93,12 +93,14 @@ def share_value(share: Estimate, n: int | None = None, whole: bool = False, show
     return Value(text, value=mean, low=low, high=high, n=n)
 
 
-def number_value(value: float | None, decimals: int = 0, power: bool = False, shared: bool = False) -> Value:
-    """A number, such as `1,234.5`, or where it is a `power` of ten `2.40e12`."""
+def number_value(
+    value: float | None, decimals: int = 0, power: bool = False, shared: bool = False, machines: str = ""
+) -> Value:
+    """A number, such as `1,234.5`, or where it is a `power` of ten `2.40e12`; `machines`: marks of where it was."""
     if value is None:
         return Value(NO_VALUE)
     text = f"{value:,.{decimals}f}"
     if power:
         mantissa, exponent = f"{value:.2e}".split("e")
         text = f"{mantissa}e{int(exponent)}"
-    return Value(SHARED + text if shared else text, value=value, shared=shared)
+    return Value((SHARED if shared else "") + text + machines, value=value, shared=shared)

@@ -85,11 +85,24 @@ def held_equal(records: list[Record]) -> str:
         used = [middle for middle in medians if middle > 0]
         if used and max(used) / min(used) > 1.01:
             unequal.append(f"{name} differ by a factor of up to {max(used) / min(used):.2f}")
+    if len(machines := processors(records)) > 1:
+        unequal.append(f"times are of {len(machines)} machines: {' and '.join(machines)}")
     line = f"Held equal: {'; '.join(equal)}."
     if unequal:
         line += f" Not equal: {'; '.join(unequal)}."
     chance = sorted({record.device for record in records if not record.machine.get("deterministic", True)})
     return f"{line} Cells on {', '.join(chance)} may end otherwise when run again." if chance else line
+
+
+def processor_of(record: Record) -> str:
+    """The processor that a cell ran on: its name and, where the system says, family, model and stepping."""
+    named = (record.machine.get("processor"), record.machine.get("processor_model"))
+    return " ".join(str(part) for part in named if part) or "an unknown processor"
+
+
+def processors(records: list[Record]) -> list[str]:
+    """The processors that cells ran on, each once, by name."""
+    return sorted({processor_of(record) for record in records})
 
 
 def fitted_size(record: Record) -> int | None:

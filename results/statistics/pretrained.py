@@ -1,7 +1,8 @@
 """What must stand beside the figures of models that others trained on texts nobody has listed."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
+from typing import Any
 
 from bench.results.records.record import Record
 from bench.results.statistics.comparable import SHOWN_HASH
@@ -9,6 +10,7 @@ from bench.results.statistics.comparable import SHOWN_HASH
 MAY_HAVE_MET = (
     "Pretrained models may have met these problems before, those of the test split too: for them none is surely unseen."
 )
+WITHOUT_CACHE = "it writes without a cache, reading all again for each token: with one its logits are others"
 
 
 def is_pretrained(record: Record) -> bool:
@@ -22,7 +24,17 @@ def about_pretrained(records: Sequence[Record]) -> list[str]:
     """
     first = {record.architecture: record for record in reversed(records) if is_pretrained(record)}
     names = [name for name in dict.fromkeys(record.architecture for record in records) if name in first]
-    return [*(f"{name} is {_described(first[name])}." for name in names), *([MAY_HAVE_MET] if names else [])]
+    lines = []
+    for name in names:
+        lines.append(f"{name} is {_described(first[name])}.")
+        lines += [f"{name}: {remark}." for remark in remarks(first[name].config)]
+    return [*lines, *([MAY_HAVE_MET] if names else [])]
+
+
+def remarks(config: Mapping[str, Any]) -> list[str]:
+    """What is to be known of a pretrained model here, by its config in a plan or a record."""
+    without_cache = [WITHOUT_CACHE] if config.get("cached") is False else []
+    return [remark for remark in (config.get("remark", ""), *without_cache) if remark]
 
 
 def _described(record: Record) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from itertools import count
+from itertools import combinations, count
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -12,9 +12,10 @@ import pandas as pd
 
 from bench.results.records.baselines import read_baselines
 from bench.results.records.collect import results_frame
-from bench.results.records.record import Record
+from bench.results.records.predictions import PREDICTIONS
+from bench.results.records.record import WEIGHTS, Record
 from bench.results.records.run import RunFolder
-from bench.results.statistics.comparable import check_comparable
+from bench.results.statistics.comparable import check_comparable, processor_of, processors
 from bench.results.statistics.estimates import Estimate, estimate, shares_across_seeds
 from bench.results.statistics.pretrained import is_pretrained
 
@@ -29,8 +30,9 @@ class Scores:
     """The cells of runs that may be joined (`joining.join_runs` says which), by architecture and seed.
 
     An architecture that several runs hold under the same settings is one, its seeds taken together; under other
-    settings it is several, each with the name of its first run's folder behind its own. A cell that two runs hold is
-    taken from the first. Raises NotComparable where finished cells may not stand side by side, and BadFile.
+    settings, or where two runs hold a cell that ended otherwise in each, it is several, each with the name of a folder
+    behind its own. A cell that two runs hold alike is taken from the folder that comes first by name, so that the order
+    of the runs decides nothing. Raises NotComparable where finished cells may not stand side by side, and BadFile.
     """
 
     def __init__(self, *runs: RunFolder) -> None:
@@ -41,12 +43,24 @@ class Scores:
         """architecture -> seeds, both in the order of the plans"""
         self._home: dict[tuple[str, int], tuple[RunFolder, Record]] = {}
         self._lacking: dict[tuple[str, int], tuple[str, str]] = {}
+        self.differing: list[str] = []
+        """what is several for another reason than its settings, and the scores of each run of it, a line each"""
+        self._names = {
+            (run.directory, architecture): name
+            for architecture in dict.fromkeys(name for run in runs for name in run.plan.architectures)
+            for name, group in self._named(architecture)
+            for run in group
+        }
         for run in runs:
+            for architecture in run.plan.architectures:
+                seeds = self.planned.setdefault(self._names[run.directory, architecture], [])
+                seeds += [seed for seed in run.plan.seeds if seed not in seeds]
+        for run in sorted(runs, key=_folder):
             self._add(run)
         self.unfinished = [(*cell, *why) for cell, why in self._lacking.items() if cell not in self._home]
         """(architecture, seed, status, reason) of the cells that failed, are broken or, for no reason, not run yet"""
-        order = list(self.planned)
-        self._home = dict(sorted(self._home.items(), key=lambda home: order.index(home[0][0])))
+        order = [(name, seed) for name, seeds in self.planned.items() for seed in seeds]
+        self._home = {cell: self._home[cell] for cell in order if cell in self._home}
         self.records = [replace(record, architecture=name) for (name, _), (_, record) in self._home.items()]
         """of the finished cells, seed within architecture; `architecture` is the name that tables show"""
         check_comparable(self.records)
@@ -70,13 +84,10 @@ class Scores:
     def _add(self, run: RunFolder) -> None:
         ended = {(record.architecture, record.seed): record for record in run.records}
         for architecture in run.plan.architectures:
-            name = self._name(run, architecture)
+            name = self._names[run.directory, architecture]
             for seed in run.plan.seeds:
                 if (name, seed) in self._home:
                     continue
-                seeds = self.planned.setdefault(name, [])
-                if seed not in seeds:
-                    seeds.append(seed)
                 record = ended.get((architecture, seed))
                 if error := run.broken.get((architecture, seed)):
                     self._lacks(name, seed, "broken", str(error))
@@ -92,18 +103,39 @@ class Scores:
         if self._lacking.get((name, seed), ("not run", ""))[0] == "not run":
             self._lacking[name, seed] = status, reason
 
-    def _name(self, run: RunFolder, architecture: str) -> str:
-        """How tables call an architecture of a run."""
-        settings: list[dict[str, Any]] = []
-        folders: list[Path] = []
-        """of the first run with each of these settings"""
-        for other in self.runs:
-            if architecture in other.plan.architectures and settings_of(other, architecture) not in settings:
-                settings.append(settings_of(other, architecture))
-                folders.append(other.directory)
-        if len(settings) == 1:
-            return architecture
-        return f"{architecture} ({_ends(folders)[settings.index(settings_of(run, architecture))]})"
+    def _named(self, architecture: str) -> list[tuple[str, list[RunFolder]]]:
+        """How tables call an architecture, and of which runs."""
+        groups: list[list[RunFolder]] = []
+        for run in sorted((run for run in self.runs if architecture in run.plan.architectures), key=_folder):
+            settings = settings_of(run, architecture)
+            group = next((group for group in groups if settings_of(group[0], architecture) == settings), None)
+            if group is None:
+                groups.append(group := [])
+            group.append(run)
+        if len({group[0].plan.entries[architecture].plugin_hash for group in groups}) > 1:
+            scored = "; ".join(_scored(run, architecture) for group in groups for run in group)
+            self.differing.append(f"{architecture} has a row for each source of its plug-in: {scored}.")
+        for group in list(groups):
+            if seeds := _ended_otherwise(group, architecture):
+                place = groups.index(group)
+                groups[place : place + 1] = [[run] for run in group]
+                scored = "; ".join(_scored(run, architecture, seeds) for run in group)
+                why = "since a cell of one plan and seed ended otherwise"
+                self.differing.append(f"{architecture} has a row for each run, {why}: {scored}.")
+        if len(groups) == 1:
+            return [(architecture, groups[0])]
+        ends = _ends([group[0].directory for group in groups])
+        return [(f"{architecture} ({end})", group) for end, group in zip(ends, groups, strict=True)]
+
+    @cached_property
+    def machines(self) -> dict[str, str]:
+        """Processor of a machine -> the mark of times that were measured on it, '' where all are of one."""
+        found = processors(self.records)
+        return {name: f" #{number}" if len(found) > 1 else "" for number, name in enumerate(found, 1)}
+
+    def machine_marks(self, records: list[Record]) -> str:
+        """The marks of figures that come from these cells."""
+        return "".join(mark for name, mark in self.machines.items() if name in processors(records))
 
     @cached_property
     def curves(self) -> dict[tuple[str, int], pd.DataFrame]:
@@ -192,6 +224,39 @@ class Scores:
         """Median of a figure over the finished cells of an architecture that have it; None where none has."""
         values = [value for record in self.of(architecture) if (value := figure(record)) is not None]
         return median(values) if values else None
+
+
+def _folder(run: RunFolder) -> str:
+    return str(run.directory)
+
+
+def _finished(run: RunFolder, architecture: str) -> dict[int, Record]:
+    """Seed -> finished cell."""
+    return {record.seed: record for record in run.records if record.architecture == architecture and record.done}
+
+
+def _ended_otherwise(runs: list[RunFolder], architecture: str) -> set[int]:
+    """The seeds whose cells have other answers or weights in one run than in another."""
+    finished = [(run, _finished(run, architecture)) for run in runs]
+    return {
+        seed
+        for (one, mine), (other, theirs) in combinations(finished, 2)
+        for seed in mine.keys() & theirs.keys()
+        if mine[seed].files.get(WEIGHTS) != theirs[seed].files.get(WEIGHTS)
+        # One content has several bytes: not all machines compress alike.
+        or (
+            mine[seed].files[PREDICTIONS] != theirs[seed].files[PREDICTIONS]
+            and not one.predictions(mine[seed]).equals(other.predictions(theirs[seed]))
+        )
+    }
+
+
+def _scored(run: RunFolder, architecture: str, seeds: set[int] | None = None) -> str:
+    """A run, its machine and its scores, of some seeds or of all."""
+    finished = {seed: cell for seed, cell in _finished(run, architecture).items() if seeds is None or seed in seeds}
+    machines = " and ".join(dict.fromkeys(map(processor_of, finished.values()))) or "no finished cell"
+    scores = [f"seed {seed} {100 * (cell.exact_match or 0):.1f} %" for seed, cell in finished.items()]
+    return ", ".join([f"{run.directory} on {machines}", *scores])
 
 
 def _ends(folders: list[Path]) -> list[str]:

@@ -11,10 +11,19 @@ from typing import Any
 
 import pytest
 import torch
-from language_models import as_gguf, gpt2, llama, tokenizer
+from language_models import as_gguf, bamba, gpt2, llama, mixtral, rwkv, tokenizer, wordpiece
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, BertConfig, BertForMaskedLM, T5Config
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BertConfig,
+    BertForMaskedLM,
+    BertLMHeadModel,
+    PreTrainedTokenizerFast,
+    T5Config,
+)
 from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 
 from bench.architectures import Batch, SequenceSpec, pretrained_files
@@ -97,6 +106,120 @@ def read_by(model: Pretrained, monkeypatch: pytest.MonkeyPatch) -> list[list[lis
 
     monkeypatch.setattr(model.model, "forward", spy)
     return calls
+
+
+# --- other families ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "cached", "kept_bytes"),
+    [
+        (llama, True, lambda tokens: 4 * 2 * 2 * 8 * tokens),  # bytes, layers, keys and values, width of their one head
+        (mixtral, True, lambda tokens: 4 * 2 * 2 * 8 * tokens),
+        # A layer of keys and values, and one with a state of 4 heads x 8 x 4 and a convolution of 40 channels x 4.
+        (bamba, True, lambda tokens: 4 * (2 * 8 * tokens + 4 * 8 * 4 + 40 * 4)),
+        (rwkv, False, lambda tokens: 0),
+    ],
+)
+def test_a_family_writes_what_it_says_when_it_reads_all_again_and_its_state_is_counted(
+    make: Callable[[Path], Path], cached: bool, kept_bytes: Callable[[int], int], tmp_path: Path
+) -> None:
+    config = PretrainedConfig(model=str(make(tmp_path / "model"))).settled()
+    assert config.cached is cached
+    suite = load_suite("addition2")
+    spec = sequence_spec(suite)
+    assert count_flops(Pretrained, config, spec) > 2 * 3 * 10 * 16 * 16  # no less than one of its products
+    model = Pretrained(config, spec)
+    losses = learn(model.train(), problems(8, suite), 4, lr=1e-3)
+    assert losses[-1] < losses[0]
+    model.eval()
+    prompts = [model._translator._tokens([f"{a}+{b}="])[0] for a in (12, 90) for b in range(10, 60)]
+    for prompt, row in zip(prompts, model._write(prompts, 5), strict=True):
+        read = list(prompt)
+        for token in row:
+            with torch.no_grad():
+                assert token == model.model(input_ids=torch.tensor([read])).logits[0, -1].argmax()
+            read.append(token)
+    prompt = problems(1, suite).prompt
+    tokens = len(model._translator.prompts(prompt)[0]) + spec.answer_width - 1
+    assert model.state_bytes(prompt) == kept_bytes(tokens)
+
+
+def test_a_model_that_looks_ahead_is_refused(tmp_path: Path) -> None:
+    tokens = tokenizer()
+    config = BertConfig(
+        vocab_size=len(tokens), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24
+    )
+    BertLMHeadModel(config).save_pretrained(tmp_path)
+    tokens.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"^model .*: bert cannot be asked here: what it says of a token depends on"):
+        build(tmp_path)
+
+
+def test_a_cache_that_is_broken_is_not_used(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers.cache_utils import DynamicLayer
+
+    honest = build(folders["llama"])
+    prompts = [[4, 5, 6, 7], [7, 6, 5, 4]]
+    right = honest._write(prompts, 6)
+    update = DynamicLayer.update
+
+    def forgets(self: Any, keys: Tensor, *more: Any, **named: Any) -> Any:
+        return update(self, keys * 1.01, *more, **named)
+
+    monkeypatch.setattr(DynamicLayer, "update", forgets)
+    model = build(folders["llama"])
+    assert model.config.cached is False
+    assert model._write(prompts, 6) == right
+    of_an_older_plan = Pretrained(PretrainedConfig(model=str(folders["llama"])), SPEC).eval()
+    assert of_an_older_plan._write(prompts, 6) == right
+
+
+@pytest.mark.parametrize("suite", ["addition2", "standard"])
+def test_answers_are_read_although_the_tokenizer_writes_spaces_between_words(suite: str, tmp_path: Path) -> None:
+    spec = sequence_spec(load_suite(suite))
+    translator = build(wordpiece(tmp_path / "model"), spec)._translator
+    answers = problems(2000, load_suite(suite)).answer
+    for row, tokens in zip(answers.tolist(), translator.answers(answers), strict=True):
+        assert translator.read(tokens, spec.answer_width) == row
+    assert written(torch.tensor(translator.read(translator._tokens(["19 20"])[0], 7)), spec) == "91"
+
+
+def test_a_tokenizer_whose_answers_cannot_be_read_back_is_refused(tmp_path: Path) -> None:
+    folder = llama(tmp_path / "model")
+    described = json.loads((folder / "tokenizer.json").read_text())
+    strips = {"type": "Strip", "content": "-", "start": 1, "stop": 0}
+    described["decoder"] = {"type": "Sequence", "decoders": [described["decoder"], strips]}
+    (folder / "tokenizer.json").write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=r"^the model's tokenizer (cannot write '-'|writes '-9' as '9', which)"):
+        build(folder)
+
+
+@pytest.mark.parametrize(
+    ("pre", "most", "remark"),
+    [
+        ("smollm", 1, ""),
+        ("falcon", 3, ""),
+        ("gpt-2", 7, ""),
+        ("qwen9", 7, "its file names the pre-tokenizer 'qwen9', unknown here: it may cut numbers otherwise"),
+    ],
+)
+def test_a_gguf_file_cuts_numbers_as_it_says_or_that_is_said(pre: str, most: int, remark: str, tmp_path: Path) -> None:
+    tokens = Tokenizer(models.BPE(ignore_merges=True))
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokens.decoder = decoders.ByteLevel()
+    tokens.train_from_iterator(
+        ["1234567+89="] * 9 + ["123"] * 99,
+        trainers.BpeTrainer(
+            special_tokens=["<end>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+        ),
+    )
+    merged = PreTrainedTokenizerFast(tokenizer_object=tokens, eos_token="<end>")
+    packed = as_gguf(llama(tmp_path / "plain", merged), tmp_path / "tiny.gguf", pre)
+    found = pretrained_files.origin(str(packed))
+    assert found.remark == remark
+    cut = pretrained_files.load_tokenizer(str(packed), "", found.sha256).tokenize("1234567")
+    assert max(map(len, cut)) == most
 
 
 # --- prompt and answer ------------------------------------------------------------------------------------------------
@@ -210,8 +333,9 @@ def test_workings_keep_their_order() -> None:
         ("\n\n-2.5 ", "5.2-<eos>"),
         ("The answer is 19", "<eos>"),
         ("<end>19", "<eos>"),
-        ("1234567890", "0987654"),
-        ("1234567890<end>", "0987654"),
+        ("1234567890", "7654321"),
+        ("1234567890<end>", "7654321"),
+        ("-2.500000<end>", "0005.2-"),
     ],
 )
 def test_what_a_model_says_is_read_up_to_what_no_answer_holds(said: str, read: str) -> None:

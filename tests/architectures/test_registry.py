@@ -163,6 +163,35 @@ def test_plugin_that_somebody_imported_before_is_welcome(plugin_folder: Path) ->
     assert "mine" in all_architectures()
 
 
+def test_plugin_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "by_path.py").write_text("from beside_it import *\n" + SOURCE)
+    (tmp_path / "beside_it.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    for typed in (str(tmp_path / "by_path.py"), "by_path.py", "./by_path.py", "by_path"):
+        assert load_plugin(typed) == "by_path"
+    assert get("mine").__module__ == "by_path"
+
+
+@pytest.mark.parametrize(
+    ("file", "says"),
+    [
+        ("absent.py", "there is no such file"),
+        ("json.py", "the name json has a dot, or another module has it; rename the file"),
+        ("mine.v2.py", "the name mine.v2 has a dot"),
+    ],
+)
+def test_a_file_that_is_no_plugin_is_refused(
+    file: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    if file != "absent.py":
+        (tmp_path / file).write_text(SOURCE)
+    with pytest.raises(ValueError, match=f"plug-in '.*{file}': {says}"):
+        load_plugin(str(tmp_path / file))
+    assert "mine" not in all_architectures()
+
+
 @pytest.mark.parametrize(
     ("module", "source", "message"),
     [

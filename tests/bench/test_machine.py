@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import machine
 from bench.machine import CellsBeside
 from tests.support.apart import printed
 
@@ -62,3 +63,21 @@ with CellsBeside(Path({!r})) as cell:
 def test_where_there_is_no_file_to_share_nobody_can_tell(tmp_path: Path) -> None:
     with CellsBeside(tmp_path / "no" / "folder") as cell:
         assert cell.seen() is None
+
+
+@pytest.mark.parametrize(
+    ("threads", "load", "says"),
+    [
+        (2, 0.3, ""),
+        (2, 2.4, ""),
+        (2, 3.0, "the machine is busy (load average 3.0, and 2 of 4 cores are wanted)"),
+        (4, 1.0, "the machine is busy (load average 1.0, and 4 of 4 cores are wanted)"),
+        (5, 0.0, "5 threads share 4 cores"),
+    ],
+)
+def test_what_takes_time_from_threads_is_named(
+    threads: int, load: float, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "cores", lambda: 4)
+    monkeypatch.setattr("os.getloadavg", lambda: (load, 9.0, 9.0))
+    assert machine.disturbed(threads) == says

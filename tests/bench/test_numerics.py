@@ -36,3 +36,28 @@ with {}:
 def test_steps_find_the_memory_that_earlier_ones_freed() -> None:
     faults = {context: printed(PROGRAM.format(context)) for context in ("as_in_a_cell(1, 'cpu')", "nullcontext()")}
     assert faults["as_in_a_cell(1, 'cpu')"] < 1000 < faults["nullcontext()"]
+
+
+FLUSHED = """
+import torch
+from bench.numerics import as_in_a_cell
+
+def flushed():
+    return (tiny * 1.0 == 0).float().mean().item()
+
+torch.set_num_threads(1)
+tiny = torch.full((4_000_000,), 1e-40)
+torch.set_num_threads({before})
+tiny * 1.0
+with as_in_a_cell({inside}, "cpu"):
+    inside = flushed()
+after = [flushed()]
+torch.set_num_threads(4)
+print(inside - max(after + [flushed()]))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="elsewhere only threads that are born inside flush")
+@pytest.mark.parametrize(("before", "inside"), [(1, 2), (2, 2), (4, 2), (2, 4), (4, 1)])
+def test_denormals_are_flushed_by_all_threads_inside_and_by_none_afterwards(before: int, inside: int) -> None:
+    assert printed(FLUSHED.format(before=before, inside=inside)) == 1.0

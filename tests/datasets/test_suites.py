@@ -214,6 +214,12 @@ def test_keys_name_nothing_but_the_problems(load: Any, where: str, value: Any) -
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 
+def test_an_amount_may_be_written_with_an_exponent(load: Any) -> None:
+    written, plain = load(changed("defaults.parameters", 1e5)), load(changed("defaults.parameters", 100_000))
+    assert isinstance(written.defaults.parameters, int)
+    assert written.hash == plain.hash
+
+
 @pytest.mark.parametrize(
     ("where", "value", "said"),
     [
@@ -222,8 +228,14 @@ def test_keys_name_nothing_but_the_problems(load: Any, where: str, value: Any) -
         ("form.answr", "plain", "unknown key 'form.answr'; did you mean 'answer'?"),
         ("defaults.zzz", 1, "unknown key 'defaults.zzz'; known: budget, parameters, seeds, batch, "),
         ("with\nbreak", 1, "unknown key 'with break'; known: name, "),
-        ("version", None, "version: Field required"),
-        ("defaults.budget", None, "defaults.budget: Field required"),
+        ("version", None, "version is missing; an example: version = 1"),
+        (
+            "defaults",
+            None,
+            'defaults is missing; an example: [defaults] with budget = "examples=50k" and parameters = ',
+        ),
+        ("defaults.budget", None, 'defaults.budget is missing; an example: budget = "examples=50k"'),
+        ("defaults.parameters", 1.5e3 + 0.5, "defaults.parameters: Input should be a valid integer (given: 1500.5)"),
         ("name", "Mine", "name: String should match pattern"),
         ("name", 3, "name: Input should be a valid string (given: 3)"),
         ("version", True, "version: Input should be a valid integer (given: True)"),
@@ -270,7 +282,6 @@ def test_keys_name_nothing_but_the_problems(load: Any, where: str, value: Any) -
             "form.workings 'scratchpad' has none for '/'; leave that out of the operations",
         ),
         ("defaults.parameters", 0, "defaults.parameters: Input should be greater than or equal to 1 (given: 0)"),
-        ("defaults.parameters", 1e3, "defaults.parameters: Input should be a valid integer (given: 1000.0)"),
         ("defaults.training_problems", 0, "defaults.training_problems: Input should be greater than or equal to 1"),
         ("defaults.settings", {"lr": [1]}, "defaults.settings.lr"),
         ("defaults.settings", {"lr": float("nan")}, "defaults.settings.lr"),
@@ -288,7 +299,7 @@ def test_remainders_need_divisions(load: Any) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "name: Field required"),
+        ("", 'name is missing; an example: name = "mine"'),
         ("name = ", "is not valid TOML: Invalid value"),
         ("name = 'a'\nname = 'b'", "is not valid TOML: Cannot overwrite a value"),
         ("name = 1979-05-27", "dates and times have no place in a suite"),
@@ -301,6 +312,12 @@ def test_remainders_need_divisions(load: Any) -> None:
 )
 def test_files_that_are_no_suites(load: Any, content: str | bytes, said: str) -> None:
     assert refusal(load, content).startswith(said)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text((SUITES / "quick.toml").read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert load_suite(str(path)) == load_suite("quick")
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

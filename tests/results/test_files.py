@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,17 @@ def test_a_file_is_written_whole_and_leaves_nothing_beside_it(tmp_path: Path) ->
     files.write_text(path, "zwölf\n")
     assert path.read_bytes() == "zwölf\n".encode()
     assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_file_that_holds_these_bytes_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    files.write_text(path, "one")
+    os.utime(path, ns=(7, 7))
+    files.write_text(path, "one")
+    assert path.stat().st_mtime_ns == 7
+    files.write_text(path, "two")
+    assert path.stat().st_mtime_ns != 7
+    assert path.read_text() == "two"
 
 
 def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

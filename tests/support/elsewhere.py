@@ -2,9 +2,11 @@
 
 TASKS is a JSON file, a list of objects: `folder`, `auto` (the class of transformers that loads it), `prompts` (ids of
 tokens, padded on the left), `texts`, and `generate` (how many of the prompts). Prints a JSON list, what each model did:
-`answers` (ids), `said` (answers to the texts), `ids` (the texts as token ids), `generated` (ids by transformers' own
-`generate`; absent where there is none), `card` (what the example in the model card printed) and `card_says` (what the
-card says that it prints), and `refused` (the errors of two prompts that cannot be asked).
+`answers` (ids), `said` (answers to the texts), `said_alone` (to the first, asked as a string), `ids` (the texts as
+token ids), `loss` (of the answers as labels), `generated` (ids by transformers' own `generate`) and `longest` (how many
+symbols that writes where it must write 50), both absent where there is none, `card` (what the example in the model card
+printed) and `card_says` (what the card says that it prints), and `refused` (the errors of two prompts that cannot be
+asked).
 """
 
 import contextlib
@@ -37,6 +39,23 @@ def refused(model: Any, tokenizer: Any) -> list[str]:
     return said
 
 
+def loss(model: Any, auto: str, prompts: Any) -> float:
+    """What a model calls its loss on its own answers, or on an empty canvas."""
+    import torch
+
+    answers = model.answer_ids(prompts)
+    both = torch.cat([prompts, answers], dim=1)
+    with torch.no_grad():
+        if auto == "AutoModelForSeq2SeqLM":
+            found = model(input_ids=prompts, labels=answers.masked_fill(answers == model.config.pad_token_id, -100))
+        elif auto == "AutoModel":
+            canvas = torch.cat([prompts, torch.full_like(answers, model.spec.mask)], dim=1)
+            found = model(input_ids=canvas, labels=both)
+        else:
+            found = model(input_ids=both, labels=both)
+    return float(found.loss)
+
+
 def done(task: dict[str, Any]) -> dict[str, Any]:
     import torch
     import transformers
@@ -48,13 +67,17 @@ def done(task: dict[str, Any]) -> dict[str, Any]:
         "answers": model.answer_ids(prompts).tolist(),
         "said": model.answer(task["texts"], tokenizer),
         "ids": tokenizer(task["texts"], padding="max_length")["input_ids"],
+        "said_alone": model.answer(task["texts"][0], tokenizer),
         "refused": refused(model, tokenizer),
+        "loss": loss(model, task["auto"], prompts),
     }
     if task["auto"] != "AutoModel":
         some = prompts[: task["generate"]]
         generated = model.generate(some, attention_mask=(some != 0).long(), use_cache=True)  # the card asks for neither
         before = 1 if task["auto"] == "AutoModelForSeq2SeqLM" else prompts.shape[1]
         result["generated"] = generated[:, before:].tolist()
+        longest = model.generate(some[:4], attention_mask=(some[:4] != 0).long(), min_new_tokens=50, max_new_tokens=50)
+        result["longest"] = longest.shape[1] - before
     card = (Path(task["folder"]) / "README.md").read_text(encoding="utf-8")
     code, printed = (re.search(rf"```{kind}\n(.*?)```", card, re.DOTALL)[1] for kind in ("python", "text"))
     out, here = io.StringIO(), Path.cwd()

@@ -6,7 +6,11 @@ import each other from. Here it is told what transformers wants to know. Three c
 `ArithbenchForInfilling` (it fills in a canvas of masks, and has no `generate`).
 
 All of them have `answer(texts, tokenizer)` and, on token ids, `answer_ids(input_ids)`: greedy answers, computed as in
-arithbench. `generate` of transformers gives the same, more slowly, since it keeps no cache.
+arithbench. `generate` of transformers gives the same, more slowly, since it keeps no cache. It ends at the widest
+answer that the model was trained on, whatever `max_new_tokens` says.
+
+With `labels`, a call gives the loss too: the mean negative log-likelihood of the answer's symbols, in nats. Labels of
+-100 are left out, and so are pads where answers are written symbol by symbol.
 
 B batch, P prompt width, A answer width, V vocabulary, N symbols of the answer so far
 """
@@ -17,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel
+from transformers import GenerationMixin, PretrainedConfig, PreTrainedModel, StoppingCriteriaList
 from transformers.modeling_outputs import BaseModelOutput, CausalLMOutput, MaskedLMOutput, Seq2SeqLMOutput
 
 from bench.architectures.base import SequenceSpec
@@ -27,6 +31,8 @@ from bench.architectures.transformer import Transformer as Model
 
 BATCH = 512
 """Problems answered at once, as in arithbench: the last bits of a sum depend on it."""
+NOT_SCORED = -100
+"""The label of what does not enter the loss."""
 SYMBOL = re.compile(r"\\times|\\frac|\\mathrm\{r\}|<[a-z]+>|.", re.DOTALL)
 """One symbol of an answer: a character, a command of LaTeX, or a special token."""
 
@@ -85,13 +91,19 @@ class Arithbench(PreTrainedModel):
         return False
 
     @torch.no_grad()
-    def answer(self, texts: list[str], tokenizer: Any) -> list[str]:
+    def answer(self, texts: str | list[str], tokenizer: Any) -> Any:
         """Greedy answers to prompts such as '-12*7=' (the '=' may be left out), as a person reads them: where the model
-        writes the last digit first, the order is turned round, and workings are left out.
+        writes the last digit first, the order is turned round, and workings are left out. One string for a string, a
+        list for a list.
 
         Raises:
+            TypeError: neither a string nor a list of strings.
             ValueError: a prompt is wider than the model was trained on, or has a symbol that it does not know.
         """
+        if isinstance(texts, str):
+            return self.answer([texts], tokenizer)[0]
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+            raise TypeError("texts: expected a string or a list of strings")
         if not texts:
             return []
         prompts = [text if text.endswith("=") else text + self.config.prompt_end for text in texts]
@@ -144,21 +156,63 @@ class Arithbench(PreTrainedModel):
         with self._autocast():
             return self.architecture.logits(self._widened(prompt), answer)[:, : written.shape[1] + 1]
 
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """() mean negative log-likelihood of the labels (B, N) that are not -100, by logits (B, N, V)."""
+        if logits.shape[:2] != labels.shape:
+            raise TypeError(f"labels: {tuple(labels.shape)} of an answer, where it has {tuple(logits.shape[:2])}")
+        if not (labels != NOT_SCORED).any():
+            raise TypeError("labels: none of them is a symbol of an answer")
+        return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=NOT_SCORED)
+
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bf16")
 
 
-class ArithbenchForCausalLM(Arithbench, GenerationMixin):
+class Writing(Arithbench, GenerationMixin):
+    """What the two have in common that write symbol by symbol."""
+
+    def generate(self, *args: Any, stopping_criteria: Any = None, **kwargs: Any) -> Any:
+        """As in transformers, but that it ends at the widest answer at the latest."""
+        criteria = StoppingCriteriaList([*(stopping_criteria or []), self._is_widest])
+        return super().generate(*args, stopping_criteria=criteria, **kwargs)  # type: ignore[misc]
+
+    def _is_widest(self, ids: Tensor, scores: Any, **ignored: Any) -> Tensor:
+        """(B,) whether answers have the largest width: all or none."""
+        return torch.full((len(ids),), ids.shape[1] - self._start(ids) >= self.spec.answer_width, device=ids.device)
+
+    def _start(self, ids: Tensor) -> int:
+        """The column of the first answer symbol in the ids that `generate` appends to."""
+        raise NotImplementedError
+
+    def _without_pads(self, labels: Tensor) -> Tensor:
+        return labels.masked_fill(labels == self.spec.pad, NOT_SCORED)
+
+
+class ArithbenchForCausalLM(Writing):
     """Writes the answer behind the prompt, symbol by symbol."""
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor | None = None, **ignored: Any) -> CausalLMOutput:
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        **ignored: Any,
+    ) -> CausalLMOutput:
         """(B, P + N) prompts, padded on the left so that each '=' stands in the same column, and the answers so far ->
         logits (B, N + 1, V) of what follows the '=' and each symbol behind it. The attention mask is ignored:
         pads are known by their id.
+
+        With labels (B, P + N), such as `input_ids` themselves: the loss of those of the answer, and logits (B, N, V).
         """
-        is_end = input_ids == self.config.prompt_end_token_id
-        column = int(is_end[0].int().argmax()) + 1
-        return CausalLMOutput(logits=self._next(input_ids[:, :column], input_ids[:, column:]))
+        column = self._start(input_ids)
+        prompt, written = input_ids[:, :column], input_ids[:, column:]
+        if labels is None:
+            return CausalLMOutput(logits=self._next(prompt, written))
+        logits = self._next(prompt, written[:, :-1])[:, : written.shape[1]]
+        return CausalLMOutput(loss=self._loss(logits, self._without_pads(labels[:, column:])), logits=logits)
+
+    def _start(self, ids: Tensor) -> int:
+        return int((ids[0] == self.config.prompt_end_token_id).int().argmax()) + 1
 
     def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What `forward` is given at each step of `generate`: all symbols so far."""
@@ -174,7 +228,7 @@ class Prompt(nn.Module):
         return BaseModelOutput(last_hidden_state=input_ids)
 
 
-class ArithbenchForSeq2SeqLM(Arithbench, GenerationMixin):
+class ArithbenchForSeq2SeqLM(Writing):
     """Reads the prompt, then writes the answer as a sequence of its own."""
 
     def __init__(self, config: ArithbenchConfig) -> None:
@@ -190,16 +244,30 @@ class ArithbenchForSeq2SeqLM(Arithbench, GenerationMixin):
         decoder_input_ids: Tensor | None = None,
         encoder_outputs: BaseModelOutput | None = None,
         attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
         **ignored: Any,
     ) -> Seq2SeqLMOutput:
         """(B, P) prompts, padded on the left, and (B, 1 + N) the token bos with the answers so far behind it -> logits
         (B, N + 1, V). `encoder_outputs` holds the prompts where `input_ids` does not. The attention mask is ignored.
+
+        With labels (B, N), answers with their end token: their loss. The decoder then reads the labels themselves,
+        unless `decoder_input_ids` are given.
         """
         prompt = encoder_outputs[0] if encoder_outputs is not None else input_ids
         if prompt is None:
             raise ValueError("neither input_ids nor encoder_outputs")
-        written = prompt[:, :0] if decoder_input_ids is None else decoder_input_ids[:, 1:]
-        return Seq2SeqLMOutput(logits=self._next(prompt, written))
+        if decoder_input_ids is not None:
+            written = decoder_input_ids[:, 1:]
+        elif labels is not None:
+            written = labels[:, :-1].masked_fill(labels[:, :-1] == NOT_SCORED, self.spec.pad)
+        else:
+            written = prompt[:, :0]
+        logits = self._next(prompt, written)
+        loss = None if labels is None else self._loss(logits, self._without_pads(labels))
+        return Seq2SeqLMOutput(loss=loss, logits=logits)
+
+    def _start(self, ids: Tensor) -> int:
+        return 1
 
     def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What `forward` is given at each step of `generate`: the prompt, and all symbols of the answer so far."""
@@ -209,11 +277,12 @@ class ArithbenchForSeq2SeqLM(Arithbench, GenerationMixin):
 class ArithbenchForInfilling(Arithbench):
     """Fills in the masks of a canvas behind the prompt."""
 
-    def forward(self, input_ids: Tensor, **ignored: Any) -> MaskedLMOutput:
+    def forward(self, input_ids: Tensor, labels: Tensor | None = None, **ignored: Any) -> MaskedLMOutput:
         """(B, P + A) prompts, padded on the left, and canvases: an answer with a mask in each column that is not known
-        -> logits (B, A, V) of the canvas.
+        -> logits (B, A, V) of the canvas; with labels (B, P + A) the loss of those of the canvas.
         """
         canvas = input_ids[:, -self.spec.answer_width :]
         with self._autocast():
             logits = self.architecture.logits(self._widened(input_ids[:, : -self.spec.answer_width]), canvas)
-        return MaskedLMOutput(logits=logits)
+        loss = None if labels is None else self._loss(logits, labels[:, -self.spec.answer_width :])
+        return MaskedLMOutput(loss=loss, logits=logits)

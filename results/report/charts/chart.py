@@ -9,6 +9,7 @@ import altair as alt
 from bench.results.report.table import SHARED, share_value
 from bench.results.report.tables.notes import estimate_notes
 from bench.results.statistics.estimates import Estimate
+from bench.results.statistics.scores import Scores
 
 SHARED_CAPTION = f" {SHARED} and grey: measured while the machine was shared, so that the time means little."
 
@@ -49,3 +50,12 @@ def interval(estimate: Estimate) -> dict[str, Any]:
 def intervals_text(shares: Sequence[Estimate]) -> str:
     """What the intervals of a picture are, and where there is none, in words."""
     return " ".join(note.text for note in estimate_notes(shares, asked=False))
+
+
+def machines_text(scores: Scores) -> str:
+    """What a picture of times says where they are of several machines."""
+    return (
+        f" Times are of {len(scores.machines)} machines: {'; '.join(scores.machines)}."
+        if len(scores.machines) > 1
+        else ""
+    )

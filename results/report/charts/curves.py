@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from bench.results.report.charts import style
-from bench.results.report.charts.chart import SHARED_CAPTION, Chart
+from bench.results.report.charts.chart import SHARED_CAPTION, Chart, machines_text
 from bench.results.report.tables.several_runs import one_a_suite
 from bench.results.statistics.estimates import FEWEST_TASKS, MOST_TAU, performance_profiles
 from bench.results.statistics.learning import LEVELS, learning
@@ -56,7 +56,9 @@ def _learning_curve(scores: Scores, styles: style.Styles, frame: pd.DataFrame, c
     return Chart(
         name=f"curve-{against.lower()}",
         title=f"Learning against {against}",
-        caption=CURVE_CAPTION + (SHARED_CAPTION if shared else ""),
+        caption=CURVE_CAPTION
+        + (SHARED_CAPTION if shared else "")
+        + (machines_text(scores) if column == "train_seconds" else ""),
         legend=list(drawn),
         picture=style.layered(*layers, height=240),
     )

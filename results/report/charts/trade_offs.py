@@ -7,7 +7,7 @@ import altair as alt
 import pandas as pd
 
 from bench.results.report.charts import style
-from bench.results.report.charts.chart import SHARED_CAPTION, Chart, interval, intervals_text
+from bench.results.report.charts.chart import SHARED_CAPTION, Chart, interval, intervals_text, machines_text
 from bench.results.statistics.scores import Scores
 
 
@@ -70,7 +70,7 @@ def _trade_off(scores: Scores, styles: style.Styles, name: str, column: str, tit
         name=f"accuracy-{name}",
         title=f"Against {against}",
         caption=f"{intervals_text(shares)} Times are medians. Small: each seed. Dashed: the Pareto front, through "
-        f"those that no other one beats in both.{SHARED_CAPTION if shared else ''}",
+        f"those that no other one beats in both.{SHARED_CAPTION if shared else ''}{machines_text(scores)}",
         legend=list(drawn),
         picture=style.layered(*layers, height=240),
     )

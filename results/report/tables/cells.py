@@ -1,7 +1,7 @@
 """The tables of cells: those without a result, and the audit of what each one used and met."""
 
 from bench.results.report.table import Note, Table, Value, figures, number_value, words
-from bench.results.report.tables.notes import DIVERGED_NOTE
+from bench.results.report.tables.notes import DIVERGED_NOTE, time_notes
 from bench.results.report.tables.summary import parameters_value
 from bench.results.statistics.comparable import SHOWN_HASH
 from bench.results.statistics.scores import Scores
@@ -38,7 +38,9 @@ def audit(scores: Scores) -> Table:
             "parameters": parameters_value(record),
             **{column: number_value(getattr(record, field)) for column, field in COUNTS.items()},
             "FLOPs": number_value(record.flops, power=True),
-            "train s": number_value(record.train_seconds, decimals=1, shared=not record.exclusive),
+            "train s": number_value(
+                record.train_seconds, 1, shared=not record.exclusive, machines=scores.machine_marks([record])
+            ),
             "exclusive": Value("yes" if record.exclusive else "no"),
             "data": Value(str(record.data_hash)[:SHOWN_HASH]),
             "test": Value(str(record.test_hash)[:SHOWN_HASH]),
@@ -46,5 +48,5 @@ def audit(scores: Scores) -> Table:
         }
     columns = [*words("cell", "budget"), *figures("missed by", "parameters", *COUNTS, "FLOPs", "train s")]
     columns += words("exclusive", "data", "test", "tuned for")
-    title = "Audit: what each cell used, and on which data"
-    return Table(key="audit", title=title, columns=columns, rows=rows, notes=[AUDIT_NOTE], detail=True)
+    title, notes = "Audit: what each cell used, and on which data", [AUDIT_NOTE, *time_notes(scores)]
+    return Table(key="audit", title=title, columns=columns, rows=rows, notes=notes, detail=True)

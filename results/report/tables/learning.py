@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import isinf
 
 from bench.results.report.table import NO_VALUE, Column, Note, Table, Value, number_value, share_value, words
-from bench.results.report.tables.notes import SHARED_NOTE, label
+from bench.results.report.tables.notes import label, time_notes
 from bench.results.statistics.learning import COSTS, LEVELS, Learning, learning
 from bench.results.statistics.scores import Scores
 
@@ -29,17 +29,19 @@ def by_learning(scores: Scores) -> Table:
     rows = {}
     for name in scores.architectures:
         learnt = learning(scores, name)
-        shared = not all(record.exclusive for record in scores.of(name))
+        shared, machines = (
+            not all(record.exclusive for record in scores.of(name)),
+            scores.machine_marks(scores.of(name)),
+        )
         rows[name] = {"architecture": Value(label(scores, name)), "solved": _solved(learnt)}
         for (level, cost), reached in learnt.reached.items():
             timed = cost == "train_seconds"
             rows[name][reached_key(cost, level)] = (
                 Value(BEYOND, value=reached)
                 if isinf(reached)
-                else number_value(reached, decimals=int(timed), power=cost == "flops", shared=timed and shared)
+                else number_value(reached, int(timed), cost == "flops", timed and shared, machines if timed else "")
             )
-    shared_note = [] if all(record.exclusive for record in scores.records) else [SHARED_NOTE]
-    notes = [SOLVED_NOTE, REACHED_NOTE, *shared_note]
+    notes = [SOLVED_NOTE, REACHED_NOTE, *time_notes(scores)]
     return Table(key="learning", title="Solved, and how fast", columns=columns, rows=rows, notes=notes)
 
 

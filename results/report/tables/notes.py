@@ -31,6 +31,15 @@ ESTIMATE_NOTES = {
 """`note` of an estimate -> what a table says."""
 
 
+def time_notes(scores: Scores) -> list[Note]:
+    """The notes that a table of times needs."""
+    notes = [] if all(record.exclusive for record in scores.records) else [SHARED_NOTE]
+    if len(scores.machines) > 1:
+        named = "; ".join(f"{mark.strip()} {name}" for name, mark in scores.machines.items())
+        notes.append(Note(f"Times are of {len(scores.machines)} machines, marked behind each: {named}.", "machines"))
+    return notes
+
+
 class Shares:
     """The shares that one table shows, and the notes that these need."""
 

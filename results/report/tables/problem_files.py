@@ -1,7 +1,7 @@
 """Tables of answers to problems from elsewhere.
 
-What counts is the test split: by the rule that hashes magnitudes, no model was trained on a problem of it, and no
-setting was chosen by one. All slices but `split` are of it alone.
+Of models trained here, what counts is the test split: by the rule that hashes magnitudes, none was trained on a problem
+of it, and no setting was chosen by one. All slices but `overall` and `split` are of it alone.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.results.records.slices import slice_predictions
-from bench.results.report.table import Column, Note, Table, Value, figures, share_value, words
+from bench.results.report.table import Column, Note, Table, Value, figures, number_value, share_value, words
 from bench.results.report.tables.notes import estimate_notes
 from bench.results.report.tables.slices import ONLY_IF_MANY
 from bench.results.statistics.estimates import Estimate, estimate
@@ -35,6 +35,10 @@ Unused = tuple[int, str, str]
 """What is in no figure: its position in the file, its text, and the end of a sentence that begins with the text."""
 
 
+Wrong = tuple[str, int, str, str, str, bool]
+"""A wrong prediction: model, position, problem, right answer, prediction, and whether that is the right number."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One architecture on one value of a slice."""
@@ -48,23 +52,25 @@ class Row:
     correct: list[int]
     """of each seed"""
     share: Estimate
+    written_otherwise: list[int]
+    """of each seed: the right number, written otherwise; not among `correct`"""
 
 
 def outside_rows(predictions: Mapping[tuple[str, int], pd.DataFrame]) -> list[Row]:
     """Every architecture on every value of every slice that it was asked about.
 
-    `predictions` of (architecture, seed) have the columns that slices are made of, and all seeds of an architecture the
-    same problems; `split` is train, validation or test.
+    `predictions` of (architecture, seed) have the columns that slices are made of and `written_otherwise`, and all
+    seeds of an architecture the same problems; `split` is train, validation or test.
     """
     rows = []
     for name in dict.fromkeys(name for name, _ in predictions):
         frames = {seed: frame for (architecture, seed), frame in predictions.items() if architecture == name}
         counts = [list(_counts(frame)) for frame in frames.values()]
         for of_seeds in zip(*counts, strict=True):
-            slice_name, value, _, total = of_seeds[0]
-            correct = [count for _, _, count, _ in of_seeds]
+            slice_name, value, _, _, total = of_seeds[0]
+            correct, otherwise = ([counted[place] for counted in of_seeds] for place in (2, 3))
             share = estimate(correct, [total] * len(correct))
-            rows.append(Row(slice_name, value, name, list(frames), total, correct, share))
+            rows.append(Row(slice_name, value, name, list(frames), total, correct, share, otherwise))
     return rows
 
 
@@ -73,10 +79,11 @@ def outside_tables(
 ) -> list[Table]:
     """The tables, one a slice, which is its key: a row a value, a column an architecture, called as `stands_for` says.
 
+    The first one, of those trained elsewhere, is `overall`: a row each.
     `unseen`: whether the models were trained here, on problems of the training split alone; but for the `pretrained`,
     which read other text before.
     """
-    tables: list[Table] = []
+    tables = [] if unseen else [_overall([row for row in rows if row.slice == "overall"], stands_for)]
     for slice_name, title in TITLES.items():
         chosen = [row for row in rows if row.slice == slice_name]
         values = list(dict.fromkeys(row.value for row in chosen))
@@ -130,22 +137,63 @@ def _by_reason(key: str, title: str, unused: Sequence[Unused], where: str) -> Ta
     return Table(key=key, title=f"{title}: {len(unused):,}, in no figure", columns=columns, rows=rows, notes=notes)
 
 
+def wrong_prediction_tables(wrong: Sequence[Wrong], where: str) -> list[Table]:
+    """The first wrong predictions, if there are any; `where` as in `unused_tables`."""
+    rows = {
+        f"{model} {position}": {
+            "model": Value(model),
+            "position": Value(str(position)),
+            "problem": Value(problem),
+            "is": Value(answer),
+            "prediction": Value(prediction),
+            "": Value("the right number, written otherwise" if otherwise else ""),
+        }
+        for model, position, problem, answer, prediction, otherwise in wrong[:MOST_LISTED]
+    }
+    columns = [*words("model"), Column("position", where, left=True), *words("problem", "is", "prediction", "")]
+    title, notes = f"Wrong predictions: {len(wrong):,}", _cut(len(wrong), "of them")
+    return [Table(key="wrong-predictions", title=title, columns=columns, rows=rows, notes=notes)] if rows else []
+
+
+def _overall(rows: list[Row], stands_for: Mapping[str, str]) -> Table:
+    lines = {
+        row.architecture: {
+            "model": Value(stands_for[row.architecture]),
+            "exact match %": share_value(row.share),
+            "right number, written otherwise %": share_value(
+                estimate(row.written_otherwise, [row.n] * len(row.written_otherwise))
+            ),
+            "problems": number_value(row.n),
+        }
+        for row in rows
+    }
+    columns = [*words("model"), *figures("exact match %", "right number, written otherwise %", "problems")]
+    notes = [
+        Note("Exact match is symbol for symbol: 12.50 for 12.5 is the right number, written otherwise, and wrong.")
+    ]
+    notes += estimate_notes([row.share for row in rows])
+    return Table(key="overall", title="All problems of the file", columns=columns, rows=lines, notes=notes)
+
+
 def _cut(there: int, what: str) -> list[Note]:
     if there <= MOST_LISTED:
         return []
     return [Note(f"These are the first {MOST_LISTED} of {there:,} {what}; --json lists all.")]
 
 
-def _counts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, int, int]]:
-    """(slice, value, correct, total): by split, then every slice of the test split."""
-    for split in SPLITS:
-        right = predictions.loc[predictions["split"] == split, "right"]
-        if len(right):
-            yield "split", split, int(right.sum()), len(right)
-    test = predictions[predictions["split"] == "test"]
-    for slice_name, value, correct, total in slice_predictions(test).itertuples(index=False, name=None):
+def _counts(predictions: pd.DataFrame) -> Iterator[tuple[str, str, int, int, int]]:
+    """(slice, value, correct, right otherwise, total): of all, by split, then every slice of the test split."""
+    by_split = {split: predictions[predictions["split"] == split] for split in SPLITS}
+    for slice_name, value, some in (("overall", "all", predictions), *(("split", *each) for each in by_split.items())):
+        if len(some):
+            yield slice_name, value, int(some["right"].sum()), int(some["written_otherwise"].sum()), len(some)
+    test = by_split["test"]
+    exact, otherwise = (slice_predictions(test.assign(right=test[name])) for name in ("right", "written_otherwise"))
+    for (slice_name, value, correct, total), others in zip(
+        exact.itertuples(index=False, name=None), otherwise["correct"], strict=True
+    ):
         if total:
-            yield slice_name, value, int(correct), int(total)
+            yield slice_name, value, int(correct), int(others), int(total)
 
 
 def _split_notes(unseen: bool, pretrained: Collection[str]) -> list[Note]:

@@ -77,5 +77,5 @@ def by_run(scores: Scores) -> Table:
         rows[name] |= {pattern: shares.show(scores.share_right(name, "digits", pattern)) for pattern in patterns}
     of_patterns = [Column(pattern, f"{pattern} % (n = {scores.asked('digits', pattern):,})") for pattern in patterns]
     columns = [*words("architecture"), scored.column("exact_match"), *of_patterns, scored.column("train_seconds")]
-    notes = list(dict.fromkeys([*scored.noted("interval", "shared"), *shares.notes()]))
+    notes = list(dict.fromkeys([*scored.noted("interval", "shared", "machines"), *shares.notes()]))
     return Table(key="by-run", title="By run", columns=columns, rows=rows, notes=notes)

@@ -4,7 +4,7 @@ from operator import attrgetter
 
 from bench.results.records.record import Record
 from bench.results.report.table import Column, Note, Table, Value, figures, number_value, words
-from bench.results.report.tables.notes import SHARED_NOTE, Shares, estimate_notes, label, mark_notes
+from bench.results.report.tables.notes import Shares, estimate_notes, label, mark_notes, time_notes
 from bench.results.statistics.scores import Scores
 
 SCORES_NOTE = Note(
@@ -64,7 +64,7 @@ def summary(scores: Scores) -> Table:
         *shares.notes(),
         SCORES_NOTE,
         COSTS_NOTE,
-        *([SHARED_NOTE] if not all(record.exclusive for record in scores.records) else []),
+        *time_notes(scores),
         *([BASELINES_NOTE] if scores.baseline_names else []),
         *mark_notes(scores, scores.architectures),
     ]
@@ -80,11 +80,12 @@ def summary(scores: Scores) -> Table:
 
 def _costs(scores: Scores, name: str) -> dict[str, Value]:
     """What an architecture with a finished cell used, by column."""
-    shared = not all(record.exclusive for record in scores.of(name))
+    shared, machines = not all(record.exclusive for record in scores.of(name)), scores.machine_marks(scores.of(name))
     costs = {"parameters": parameters_value(scores.of(name)[0])}
     for field, (_, decimals) in COSTS.items():
         median = scores.median(name, attrgetter(field))
-        costs[field] = number_value(median, decimals, power=field == "flops", shared=shared and field in TIMED)
+        timed, power = field in TIMED, field == "flops"
+        costs[field] = number_value(median, decimals, power, shared and timed, machines if timed else "")
     return costs
 
 
@@ -102,5 +103,5 @@ def summary_in_short(scores: Scores) -> Table:
     best_first = sorted(right, key=lambda name: -right[name].mean)
     columns = [*words("architecture"), *(Column(key, title) for key, title in IN_SHORT.items())]
     rows = {name: {column.key: whole.rows[name][column.key] for column in columns} for name in best_first}
-    notes = [*estimate_notes(list(right.values()), asked=False), *whole.noted("shared")]
+    notes = [*estimate_notes(list(right.values()), asked=False), *whole.noted("shared", "machines")]
     return Table(key="summary-in-short", title="Summary, the best first", columns=columns, rows=rows, notes=notes)

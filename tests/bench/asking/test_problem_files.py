@@ -7,9 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from calling import call
+from tiny import suite_of
 
 from bench.asking.models import trained_models
-from bench.asking.problem_files import evaluate, score, spelled_otherwise
+from bench.asking.problem_files import evaluate, score
 from bench.datasets.expressions import as_problems, read_expression
 from bench.datasets.problem_files import read_outside
 from bench.datasets.split import SPLITS, split_of
@@ -77,7 +78,9 @@ def test_a_run_asked_its_own_test_problems_scores_as_it_did(
 
 
 def _counts(out: str) -> list[tuple[str, str, int, int]]:
-    rows = [row for row in json.loads(out) if row["table"] == "exact match" and row["slice"] != "split"]
+    rows = [
+        row for row in json.loads(out) if row["table"] == "exact match" and row["slice"] not in ("overall", "split")
+    ]
     return [(row["slice"], row["value"], *row["correct"], row["n"]) for row in rows]
 
 
@@ -111,14 +114,16 @@ def test_nothing_left_to_score_is_one_line(
 def test_a_reference_is_right_by_value_or_by_the_rule_of_division(tmp_path: Path) -> None:
     path = tmp_path / "file.csv"
     path.write_text(
-        "a,op,b,answer,prediction\n7,/,3,2.330,2.33\n7,/,3,7/3,2.3\n7,/,3,2.3,2.33\n7,/,2,3.50,3.5\n1,+,1,two,2\n"
+        "a,op,b,answer,prediction\n7,/,3,2.330,2.33\n7,/,3,7/3,2.3\n7,/,3,2.3,2.33\n7,/,2,3.50,3.5\n1,+,1,three,2\n"
+        "1,/,3,0.3333,0.33\n1,/,3,0.34,0.33\n1,+,1,many,2\n"
     )
     rounded = score(read_outside(path), load_suite("standard"), "file")
-    assert [unused.position for unused in rounded.wrong] == [4, 6]
-    assert list(rounded.predictions["file", 0]["right"]) == [1, 0, 1]
+    assert [unused.position for unused in rounded.wrong] == [6, 8]
+    assert [(u.position, u.reason) for u in rounded.unread] == [(9, "has the answer 'many', which is no number")]
+    assert list(rounded.predictions["file", 0]["right"]) == [1, 0, 1, 1, 1]
     exact = score(read_outside(path), load_suite("quick"), "file")
-    assert [unused.position for unused in exact.wrong] == [2, 4, 6]
-    assert [unused.position for unused in exact.left_out] == [3]
+    assert [unused.position for unused in exact.wrong] == [2, 6, 8]
+    assert [unused.position for unused in exact.left_out] == [3, 4, 7]
 
 
 def test_predictions_are_right_symbol_for_symbol_and_near_misses_are_counted(
@@ -128,9 +133,78 @@ def test_predictions_are_right_symbol_for_symbol_and_near_misses_are_counted(
     path.write_text("a,op,b,prediction\n1,+,1,2\n1,+,2,3.0\n1,+,3,+4\n1,+,4,\n1,+,5,seven\n1,+,6,8\n")
     [frame] = score(read_outside(path), load_suite("quick"), "mine.csv").predictions.values()
     assert list(frame["right"]) == [1, 0, 0, 0, 0, 0]
-    assert spelled_otherwise(frame) == 2
+    assert list(frame["written_otherwise"]) == [0, 1, 1, 0, 0, 0]
     status, out, err = call(capsys, monkeypatch, "score", str(path))
     assert (status, err) == (0, "")
-    assert "2 predictions are the right number, written otherwise" in out
+    assert out.index("All problems of the file") < out.index("by the split")  # the overall share comes first
+    assert re.search(r"mine.csv +16\.7 \[3\.0, 56\.4\] +33\.3 \[9\.7, 70\.0\] +6\n", out)
+    assert "Wrong predictions: 5" in out
+    assert re.search(r"mine.csv +3 +1 \+ 2 +3 +3\.0 +the right number, written otherwise", out)
+    assert "data --suite quick --split test --n 1000 --csv" in out
     assert "unseen" not in out
     assert "is not known" in out
+    rows = json.loads(call(capsys, monkeypatch, "score", str(path), "--json")[1])
+    assert (rows[0]["slice"], rows[0]["n"], rows[0]["correct"], rows[0]["written_otherwise"]) == (
+        "overall",
+        6,
+        [1],
+        [2],
+    )
+    wrong = [row for row in rows if row["table"] == "wrong prediction"]
+    assert [(row["position"], row["right_number"]) for row in wrong] == [
+        (3, True),
+        (4, True),
+        (5, False),
+        (6, False),
+        (7, False),
+    ]
+
+
+def test_a_column_model_makes_a_row_a_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("model;a;op;b;prediction\none;12;+;7;19\nother;12;+;7;18\none;3,5;*;2;7\n")
+    status, out, err = call(capsys, monkeypatch, "score", str(path))
+    assert (status, err) == (0, "")
+    assert re.search(r"^one +100\.0 .* 2\nother +0\.0 .* 1$", out, re.MULTILINE)
+    assert re.search(r"^other +3 +12 \+ 7 +19 +18", out, re.MULTILINE)
+
+
+def test_few_of_many_wrong_predictions_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("a,op,b,prediction\n" + "".join(f"{n},+,1,{n}\n" for n in range(12)))
+    out = call(capsys, monkeypatch, "score", str(path))[1]
+    assert "These are the first 10 of 12 of them; --json lists all." in out
+    assert len(json.loads(call(capsys, monkeypatch, "score", str(path), "--json")[1])) > 12
+
+
+def test_a_file_without_predictions_is_told_where_questions_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_text("a,op,b\n1,+,1\n")
+    status, _, err = call(capsys, monkeypatch, "score", str(path), "--suite", "standard")
+    assert status == 2
+    assert err.count("\n") == 1
+    assert "has no column prediction" in err
+    assert "data --suite standard --split test" in err
+
+
+@pytest.mark.parametrize(
+    ("rule", "content"),
+    [
+        ("remainder", "a,op,b,answer,prediction\n56,/,18,3 R 2,3r2\n"),
+        ("rounded", "a,op,b,answer,prediction\n1,/,3,0.3333,0.33\n"),
+        ("exact", json.dumps([{"input": "1 + 4 =", "target": ["five", "5"], "prediction": "5"}])),
+        ("exact", json.dumps([{"input": "3 * 9 =", "target": ["9", "27"], "prediction": "27"}])),
+    ],
+)
+def test_a_reference_written_otherwise_is_not_called_wrong(rule: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text(content)
+    suite = suite_of({}, operations=["+", "*", "/"], division={"rule": rule})
+    scored = score(read_outside(tmp_path / "file"), suite, "file")
+    assert scored.wrong == []
+    assert list(scored.predictions["file", 0]["right"]) == [1]

@@ -25,6 +25,8 @@ from bench.cli.list import _headline
 from bench.cli.output import console
 from bench.datasets import suites
 from bench.locks import TABLES_LOCK, holding
+from bench.planning.decide import decide
+from bench.planning.options import RunOptions
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
@@ -133,13 +135,17 @@ BAD = [
     ("eval {full} --data {file} --seed x", "--seed 'x'", "expected seeds such as 0"),
     ("eval {full} --data {file} --arch ,", "--arch ','", "at least one name"),
     ("eval {full} --data {problems}", "{full}", "no run folder"),
-    ("score {file}", "{file}", "has no column a, op, b, prediction"),
+    ("score {file}", "{file}", "has no column a, op, b; its first line must name"),
     ("score {problems}", "{problems}", "has no column prediction"),
     ("score {problems} --suite quik", "quik", "did you mean 'quick'"),
     ("score {full}", "{full}", "cannot be read: Is a directory"),
     ("ask {full} 1+1", "{full}", "no run folder"),
     ("ask {full}/none 1+1", "none", "no such folder"),
     ("ask {full} 1+", "'1+'", "is no operation on two numbers"),
+    ("ask {full} 12 + 7", '"12 + 7"', "put the expression in quotes"),
+    ("ask {full} -12 + 7 --json", '"-12 + 7"', "put the expression in quotes"),
+    ("ask {full}", '"-12 * 7"', "put the expression in quotes"),
+    ("ask {full} 1,234+5", "'1,234'", "may be 1234 or 1.234"),
     ("ask {full} 1+2+3", "'1+2+3'", "has 3 numbers, not two"),
     ("ask {full} -1/0", "'-1/0'", "divides by zero"),
     ("ask {full} 1+1 --seed 0,x", "--seed '0,x'", "expected seeds such as 0"),
@@ -375,6 +381,31 @@ def test_check_prints_the_plan_and_trains_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_check_says_how_long_one_waits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "bench.running.estimate.training_seconds", lambda plan, name: {"lstm": 86400.0, "gru": 600.0}[name]
+    )
+    asked = ("check", "--arch", "lstm,gru", "--suite", "addition3", "--seeds", "3", "--threads", "1", "--cells-at-once")
+    status, out, _ = call(capsys, monkeypatch, *asked, "2")
+    assert status == 0
+    assert "about 2 days here, 2 at once: 2 x 3 cells, 3 days of training in all" in out
+    assert re.search(r"gru .* 10 min ", out)
+    out = call(capsys, monkeypatch, *asked, "1")[1]
+    assert "about 3 days here, one after another: 2 x 3 cells, 3 days of training in all" in out
+
+
+def test_equal_amounts_make_equal_plans(tiny_path: Path) -> None:
+    def hash_of(**options: str) -> str:
+        return decide(RunOptions(arch="lstm", suite=str(tiny_path), threads=1, **options), command="test").plan_hash
+
+    assert len({hash_of(budget=f"seconds={text}") for text in ("600", "10min", "600s", "6e2", "0.6k")}) == 1
+    assert len({hash_of(budget=f"flops={text}") for text in ("1e11", "100G", "100_000_000_000")}) == 1
+    assert hash_of(params="5e3", training_problems="1e2") == hash_of(params="5k", training_problems="100")
+
+
 def test_check_measures_the_size_that_is_matched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,6 +446,9 @@ def test_a_run_that_may_only_be_read_or_is_at_work_is_reported_without_writing(
         patch.setattr("os.access", lambda path, mode: False)  # root may write anywhere
         assert tables() == []
     assert tables() == ["cells.csv", "results.csv"]
+    for name in tables():
+        os.utime(run / name, ns=(7, 7))
+    assert [(run / name).stat().st_mtime_ns for name in tables()] == [7, 7]  # tables that stand are not written again
 
 
 def test_where_nobody_watches_the_width_of_a_terminal_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:

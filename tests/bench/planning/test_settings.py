@@ -86,7 +86,7 @@ def test_a_settings_file_is_a_table_an_architecture(tmp_path: Path) -> None:
     path.write_text('[lstm]\nlr = 1e-2\nhidden = "none"\n', encoding="utf-8")
     file = read_set_file(path)
     assert (file.tables, file.tuned) == ({"lstm": {"lr": 0.01, "hidden": "none"}}, None)
-    path.write_text(HEADER, encoding="utf-8")
+    path.write_text(HEADER, encoding="utf-8-sig")
     tuned = read_set_file(path).tuned
     assert tuned is not None
     assert tuned.text == "quick, 100,000 parameters, examples=300000"

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import torch
-from calling import call, train
+from calling import call, one_by_one, train
 from language_models import as_gguf, llama, needs_smollm2, smollm2
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -184,6 +184,7 @@ def test_a_mistake_is_one_line_and_exit_status_2(
 def test_growth_refuses_it(
     tiny_path: Path, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("bench.machine.disturbed", lambda threads: "")
     status, _, err = call(capsys, monkeypatch, "perf", "--arch", "pretrained", "--suite", str(tiny_path), "--growth")
     assert (status, err.count("\n")) == (2, 1)
 
@@ -389,6 +390,64 @@ def test_a_model_that_is_gone_is_said_in_one_line(
     assert "there is no such folder" in err
     assert "go to the folder that the run was made in" in err
     assert "delete" not in err
+
+
+def test_it_is_asked_wherever_the_model_lies_that_it_was_trained_from(
+    tiny_path: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All weights lie in the cell that trained all of them; an adapter is told the place, and takes no other model."""
+    old, new = tmp_path / "old" / "tiny", tmp_path / "new" / "tiny"
+    shutil.copytree(folder, old)
+    settings = json.loads((old / "generation_config.json").read_text(encoding="utf-8"))
+    (old / "generation_config.json").write_text(json.dumps(settings | {"eos_token_id": [0, 5]}), encoding="utf-8")
+    for name, more in {"full": (), "lora": ("pretrained.adapt=lora", "pretrained.rank=2")}.items():
+        run_all(planned(tiny_path, old, *more), tmp_path / name)
+    kept = {name: cell_directory(tmp_path / name, "pretrained", 0) / pretrained_files.BASE for name in ("full", "lora")}
+    assert (kept["full"].is_dir(), kept["lora"].exists()) == (True, False)
+    here = {name: _ids(tmp_path / name, None) for name in kept}
+    ends = trained_models(tmp_path / "full")[0].model._translator.ends
+    assert ends == {0, 5}
+    new.parent.mkdir()
+    old.rename(new)
+    pretrained_files._files.cache_clear()
+    pretrained_files._config.cache_clear()
+    assert _ids(tmp_path / "full", None) == here["full"]
+    assert trained_models(tmp_path / "full")[0].model._translator.ends == ends
+    assert _ids(tmp_path / "lora", new) == here["lora"]
+    for name, place in (("full", None), ("lora", new)):
+        checks = list(verify_run(tmp_path / name, rerun=0, plugins=(), model_at=place))
+        assert [check.detail for check in checks if check.ok is False] == []
+
+    data = tmp_path / "data.csv"
+    data.write_text("a,op,b,answer\n1,+,1,2\n", encoding="utf-8")
+    words = {"ask": ("3+4",), "eval": ("--data", str(data)), "verify": ("--rerun", "1")}
+    words["export"] = ("--arch", "pretrained", "--to", str(tmp_path / "exported"))
+    words["push"] = ("--arch", "pretrained", "--repo", "me/mine", "--dry-run")
+    other = llama(tmp_path / "other" / "tiny", hidden_size=32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("bench.verifying.run.run_tasks", one_by_one)
+        for command, more in words.items():
+            asked = (command, str(tmp_path / "lora"), *more)
+            status, _, err = call(capsys, monkeypatch, *asked, "--model-at", str(other))
+            if command != "verify":
+                assert (status, err.count("\n"), "is not that of the run: its weights have" in err) == (2, 1, True)
+            assert call(capsys, monkeypatch, *asked, "--model-at", str(new))[0] == 0, command
+    for file in sorted(kept["full"].iterdir()):
+        file.write_bytes(file.read_bytes() + b" ")
+        status, _, err = call(capsys, monkeypatch, "ask", str(tmp_path / "full"), "3+4")
+        assert (status, f"{file.name}: was changed after the run" in err) == (2, True)
+        file.write_bytes(file.read_bytes()[:-1])
+
+
+def test_a_place_is_for_what_was_trained_from_another_model(trained_run: Path, folder: Path) -> None:
+    with pytest.raises(UserError, match=r"--model-at .*: no model that was asked of .* was trained from another"):
+        trained_models(trained_run, model_at=folder)
+
+
+def _ids(run: Path, model_at: Path | None) -> list[list[int]]:
+    [model] = trained_models(run, model_at=model_at)
+    ids: list[list[int]] = model.answer(model.suite.evaluation_set("test").problems).ids.tolist()
+    return ids
 
 
 def _gone(name: str) -> None:

@@ -209,7 +209,9 @@ def test_finished_cells_are_skipped_and_new_ones_added(
         ({"params": "10k"}, "parameters 5000, not 10000"),
         ({"threads": 2}, "threads 1, not 2"),
         ({"training_problems": "50"}, "training problems None, not 50"),
-        ({"set": ("batch=31",)}, "lstm with training"),
+        ({"budget": "examples=601", "threads": 2}, "budget examples=600, not examples=601; threads 1, not 2;"),
+        ({"set": ("batch=31",)}, "holds lstm with batch 30, not 31: choose another folder$"),
+        ({"set": ("batch=30,lr=0.5",)}, r"lstm with lr 0\.02, not 0\.5: choose"),
     ],
 )
 def test_any_other_difference_is_refused_by_name(
@@ -219,6 +221,17 @@ def test_any_other_difference_is_refused_by_name(
     with pytest.raises(UserError, match=difference):
         take_folder(plan_of(tiny_path, **options), finished[0])
     assert (finished[0] / "run.json").read_bytes() == before
+
+
+def test_an_edited_suite_is_refused_by_the_keys_that_differ(
+    finished: tuple[Path, str], tiny_path: Path, tmp_path: Path
+) -> None:
+    edited = tmp_path / "tiny.toml"
+    edited.write_text(tiny_path.read_text().replace("seen = 5", "seen = 6").replace('"1x1"', '"1x1", "1x2"'))
+    says = r"holds a run with suite digits \['1x1'\], not \['1x1', '1x2'\]; suite evaluation seen 5, not 6; only"
+    with pytest.raises(UserError, match=says) as caught:
+        take_folder(plan_of(edited), finished[0])
+    assert "hash" not in str(caught.value)
 
 
 def test_a_joined_plan_keeps_the_command_that_runs_all_its_cells(tiny_path: Path, tmp_path: Path) -> None:
@@ -287,6 +300,19 @@ def test_a_run_ends_by_naming_its_page_and_shows_its_tables_where_that_cannot_be
     with pytest.raises(OSError, match="No space left"):
         run_command(options)
     assert "Summary" in capsys.readouterr().out
+
+
+def test_a_tracker_of_a_finished_run_says_that_it_writes_nothing(
+    finished: tuple[Path, str], tmp_path: Path, tiny_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished[0], out)
+    options = RunOptions(arch="lstm", suite=str(tiny_path), out=out, threads=1, set=("batch=30",))
+    assert run_command(options, track="tensorboard") == 0
+    captured = capsys.readouterr()
+    assert "--track tensorboard: writes nothing, since all cells have ended\n" in captured.out
+    assert "tracked by" not in captured.err
+    assert not (out / "tensorboard").exists()
 
 
 def test_a_damaged_run_is_refused_in_one_line(finished: tuple[Path, str], tmp_path: Path, tiny_path: Path) -> None:

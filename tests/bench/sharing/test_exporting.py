@@ -21,7 +21,7 @@ from stranger import unknown_plugin
 from tiny import suite_of
 
 from bench import architectures
-from bench.architectures import Architecture, Autoregressive, MaskedInfilling
+from bench.architectures import Architecture, Autoregressive, Batch, MaskedInfilling
 from bench.asking.models import TrainedModel, trained_models
 from bench.datasets.drawing.stream import Stream
 from bench.datasets.suites import Suite
@@ -171,8 +171,23 @@ def test_exported_models_answer_elsewhere_as_here(exported: list[Exported]) -> N
             width = len(answers[0])
             generated = [row + [0] * (width - len(row)) for row in one.result["generated"]]
             assert generated == answers[: len(generated)], name
+            assert one.result["longest"] == width, name  # though it was asked for 50 symbols and no end token
+        assert one.result["said_alone"] == one.result["said"][0]
         raw = [one.trained.suite.encoding.tokenizer.decode(row) for row in answers]
         assert one.result["said"] == [form.as_read("".join(form.answer_symbols(text))) for text in raw], name
+
+
+def test_exported_models_have_the_loss_of_the_models_here(exported: list[Exported]) -> None:
+    for one in exported:
+        model, prompt, answer = one.trained.model, torch.from_numpy(one.prompts), torch.tensor(one.result["answers"])
+        with torch.no_grad():
+            if isinstance(model, Autoregressive):
+                loss = model.loss(Batch(prompt, answer), torch.Generator())
+                mean = loss.nll_sum / loss.count
+            else:
+                logits = model.logits(prompt, torch.full_like(answer, model.spec.mask))
+                mean = torch.nn.functional.cross_entropy(logits.flatten(0, 1), answer.flatten())
+        assert one.result["loss"] == pytest.approx(mean.item(), rel=1e-4), one.folder.name
 
 
 def test_prompts_that_cannot_be_asked_are_refused(exported: list[Exported]) -> None:

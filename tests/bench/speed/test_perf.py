@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -179,6 +180,8 @@ def tiny_work(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["bench", "perf", *line.split()])
+    if hasattr(os, "getloadavg"):
+        monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.1, 0.1))
     with pytest.raises(SystemExit) as exit_:
         main()
     captured = capsys.readouterr()
@@ -220,6 +223,17 @@ def test_json_and_files_have_what_is_promised(
     for row in rows[4:]:
         assert "pip install -c constraints.txt -e '.[peers]'" in row["left_out"]
         assert row["train_tokens_per_second"] is None
+
+
+@pytest.mark.usefixtures("tiny_work")
+def test_more_threads_than_cores_are_a_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.machine.cores", lambda: 2)
+    monkeypatch.setattr(perf, "speeds", lambda *_: [])
+    status, out, err = call(capsys, monkeypatch, f"--arch lstm --json {TINY.replace('threads 1', 'threads 64')}")
+    assert (status, json.loads(out)) == (0, [])
+    assert err == "bench: 64 threads share 2 cores; times may be longer than on a machine of its own\n"
 
 
 @pytest.mark.usefixtures("tiny_work")

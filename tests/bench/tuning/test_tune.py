@@ -362,6 +362,10 @@ def test_trials_from_other_choices_are_not_mixed_with_those_of_now(
     formula()
     search = search_of(tiny_path, 3, "lstm")
     searched(search, tmp_path)
+    study_of(open_journal(tmp_path), "lstm", "search").set_user_attr("plugin_hash", "0" * 64)  # as if of a plug-in
+    with pytest.raises(UserError, match=f"--out {tmp_path}: the plug-in lstm was changed since; give another, or"):
+        searched(search, tmp_path)
+    study_of(open_journal(tmp_path), "lstm", "search").set_user_attr("plugin_hash", None)
     spaces = {"lstm": search.spaces["lstm"] | {"clip": search.spaces["lstm"]["batch"]}}
     with pytest.raises(UserError, match="holds trials of lstm drawn from other choices"):
         searched(dataclasses.replace(search, spaces=spaces, trials=4), tmp_path)

@@ -157,7 +157,7 @@ def larger(run: Path) -> tuple[dict[str, Any], int, int]:
     """The config of a model of twice the width, its parameters, and its FLOPs an example."""
     config = read_plan(run).entries["lstm"].config
     config = config | {"width": 2 * config["width"]}
-    parameters, _, flops = expected_of(run).size("lstm", config)
+    parameters, _, flops = expected_of(run).size("lstm", architectures.get("lstm").Config(**config))
     return config, parameters, flops
 
 
@@ -497,12 +497,32 @@ def test_a_planted_unfairness_is_caught_by_name(run: Path, plant: Callable[[Path
 def test_the_last_line_names_few_of_many_failures(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (run / "cells" / "lstm-s0" / "model.safetensors").unlink()
+    (run / "cells" / "lstm-s0" / "model.safetensors").write_bytes(b"no weights")
     monkeypatch.setattr("bench.cli.verify.MOST_NAMED", 2)
     assert verify_command(run) == 1
     *lines, last = capsys.readouterr().out.splitlines()
     names = [line.split(":")[0].split(maxsplit=1)[1].replace("  ", " ") for line in lines if line.startswith("FAILED")]
     assert last == f"{len(names)} of 20 checks failed: {', '.join(names[:2])} and {len(names) - 2} more."
+
+
+def test_weights_that_a_run_comes_without_are_not_published(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (cell_of(run) / WEIGHTS).unlink()
+    assert verify_command(run) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    notes = [line for line in lines if "not published: the run comes without model.safetensors" in line]
+    assert [line.split(":")[0].split("  ")[-1] for line in notes] == [
+        "no peeking",
+        "weights",
+        "answers again",
+        "learning curve",
+    ]
+    assert "Not published: the weights of all cells, so that no answer was given again." in last
+
+
+def test_weights_that_one_cell_of_several_lacks_are_missing(run: Path) -> None:
+    (run / "cells" / "lstm-s1").mkdir()
+    (cell_of(run) / WEIGHTS).rename(run / "cells" / "lstm-s1" / WEIGHTS)
+    assert "the file is missing" in failures(run)["weights"]
 
 
 def test_exit_status_and_json(run: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

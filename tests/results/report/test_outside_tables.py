@@ -9,7 +9,12 @@ def frame(*answers: tuple[str, str, str, int]) -> pd.DataFrame:
     """(split, op, digits, right) a problem."""
     rows = pd.DataFrame(answers, columns=["split", "op", "digits", "right"])
     return rows.assign(
-        signs="++", places=0, carries=pd.array([0] * len(rows), "Int64"), answer_length=1, range="trained"
+        signs="++",
+        places=0,
+        written_otherwise=1 - rows["right"],
+        carries=pd.array([0] * len(rows), "Int64"),
+        answer_length=1,
+        range="trained",
     )
 
 
@@ -22,6 +27,9 @@ def test_slices_are_of_the_test_split_alone() -> None:
     counted = {key: (*row.correct, row.n) for key, row in rows.items()}
     assert [counted["split", split] for split in ("test", "validation", "train")] == [(3, 4), (0, 1), (1, 1)]
     assert counted["all", "all"] == (3, 4)
+    assert counted["overall", "all"] == (4, 6)
+    assert rows["overall", "all"].written_otherwise == [2]
+    assert rows["operation", "+"].written_otherwise == [1]
     assert counted["operation", "+"] == (1, 2)
     assert counted["digits", "1x1"] == (3, 3)
     assert rows["split", "test"].share == wilson(3, 4)
@@ -59,9 +67,10 @@ def test_a_pretrained_model_may_have_met_the_problems_before(pretrained: bool) -
 
 
 def test_what_the_maker_of_predictions_was_trained_on_is_not_known() -> None:
-    [table, *_] = outside_tables(outside_rows({("a", 0): frame(*TEST)}), {"a": "a"}, unseen=False)
+    [overall, table, *_] = outside_tables(outside_rows({("a", 0): frame(*TEST)}), {"a": "a"}, unseen=False)
     assert table.lines()[0][0].text == "test"
     assert table.notes[0].text.endswith("is not known.")
+    assert [value.text for value in overall.lines()[0]] == ["a", "75.0 [30.1, 95.4]", "25.0 [4.6, 69.9]", "4"]
 
 
 def test_the_headline_stands_there_without_a_problem() -> None:
