@@ -28,7 +28,7 @@ NOT_BUILT = {
 UNUSED = 2
 """Tokens 1 (the pad), 2, 3, ... are `!`, `"`, `#`: in no text of the suites. They stand for images and the like."""
 
-LAYERS = r"((num_)?(en|de)coder_|num_hidden_|num_|n_)layers?|num_blocks|depth"
+LAYERS = r"((num_)?(en|de)coder_|num_hidden_|num_|n_)layers?|num_layers_per_stack|num_blocks|depth"
 SIZES = {
     r"(backbone_)?hidden_size(_global)?|d_model|n_embd|emb_dim|(.*_)?embedding_(dim|size)|word_embed_proj_dim|lru_width"
     r"|input_size|(pronunciation_|shape_|ple_)?embed_dim|adapter_(in|out)_dim|adapter_input_size|output_channels": 32,
@@ -68,11 +68,13 @@ PARTICULAR: dict[str, dict[str, Any]] = {
     "gemma4_text": {"global_head_dim": 16},
     "gemma4_unified_text": {"global_head_dim": 16},
     "granitemoehybrid": {"layer_types": ["mamba", "attention"]},
+    "hrm_text": {"num_layers_per_stack": 1, "num_hidden_layers": 8},
     "hunyuan_v1_dense": {"head_dim": 8},
     "hunyuan_v1_moe": {"head_dim": 8},
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
     "mamba2": {"num_heads": 8},
+    "marian": {"init_std": 0.3},  # its positions are sines, louder than tokens of the usual size
     "ministral": {"head_dim": 8},
     "nemotron": {"head_dim": 8, "num_key_value_heads": 2},
     "qwen4_exp_text": {"indexer_n_heads": 2, "indexer_kv_heads": 1, "indexer_head_dim": 8, "indexer_budget": 64}
