@@ -1,0 +1,157 @@
+"""Every family that transformers calls a causal language model trains and answers, or is refused in one line.
+
+Each is a tiny model with random weights. A few, of different kinds, are tried each time, and all of them by
+
+    python -m pytest -m torture -n 0 tests/architectures/test_families.py
+
+which holds the table in docs/pretrained.md to be true, and writes it anew where WRITE_FAMILIES=1 is set.
+"""
+
+import gc
+import os
+import re
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from families import FAMILIES, tiny
+from language_models import tokenizer
+
+from bench.architectures import Batch, pretrained_files
+from bench.architectures.pretrained import Pretrained, PretrainedConfig
+from bench.datasets.suites import load_suite
+from bench.plan import sequence_spec
+from bench.planning.sizing import count_flops, count_parameters
+
+CACHED, UNCACHED = "with its cache", "without a cache"
+SAMPLE = {
+    "llama": CACHED,
+    "gpt_neo": CACHED,
+    "opt": CACHED,
+    "mixtral": CACHED,
+    "gemma2": CACHED,
+    "mamba": CACHED,
+    "mamba2": CACHED,
+    "falcon_h1": CACHED,
+    "recurrent_gemma": CACHED,
+    "rwkv": UNCACHED,  # for more than one row its state is mixed up
+    "roberta": UNCACHED,  # `generate` counts positions otherwise than the model itself
+}
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "pretrained.md"
+BLOCK = re.compile(r"(<!-- families -->\n)(.*?)(<!-- /families -->)", re.DOTALL)
+
+QUICK = load_suite("quick")
+SPEC = sequence_spec(QUICK)
+TOKENS = tokenizer()
+
+
+@pytest.fixture(autouse=True)
+def _float32() -> Iterator[None]:
+    """What those models are made for; other tests of this folder compute in float64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize("family", SAMPLE)
+def test_a_family_trains_and_answers(family: str, tmp_path: Path) -> None:
+    assert outcome(family, tmp_path) == SAMPLE[family]
+
+
+def test_the_table_names_every_family() -> None:
+    _, _, listed = table().rpartition("\n\n")[0].partition("\n\n")
+    assert sorted(re.findall(r"`([\w-]+)`", listed)) == sorted(FAMILIES)
+
+
+@pytest.mark.torture
+def test_the_table_says_what_each_family_does(tmp_path: Path) -> None:
+    found: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    for family in FAMILIES:
+        try:
+            found[family] = outcome(family, tmp_path / family)
+        except Exception as error:
+            failed[family] = f"{type(error).__name__}: {error}"
+        gc.collect()
+    assert failed == {}
+    if os.environ.get("WRITE_FAMILIES"):
+        text = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(BLOCK.sub(lambda match: f"{match[1]}{table_of(found)}{match[3]}", text), encoding="utf-8")
+    assert table() == table_of(found)
+
+
+def outcome(family: str, folder: Path) -> str:
+    """How a family answers, or why `check` refuses it. Fails where it is neither refused nor right."""
+    tiny(family, folder, TOKENS)
+    pretrained_files._files.cache_clear()
+    pretrained_files._config.cache_clear()
+    try:
+        config = PretrainedConfig(model=str(folder)).settled()
+        count_parameters(Pretrained, config, SPEC)
+        flops = count_flops(Pretrained, config, SPEC)
+    except ValueError as error:
+        line = str(error).replace(str(folder), "FOLDER")
+        assert re.fullmatch(rf"model FOLDER: .*\b{family}\b.*", line), line
+        return line.removeprefix("model FOLDER: ")
+    assert flops > 0
+    torch.manual_seed(0)
+    model = Pretrained(config, SPEC).eval()
+    encoded = QUICK.encoding.encode(QUICK.stream(0).block(0)).rows(slice(8))
+    batch = Batch(torch.from_numpy(encoded.prompt), torch.from_numpy(encoded.answer))
+
+    prompts = sorted(model._translator.prompts(batch.prompt), key=len)
+    written = [row for _, rows in groupby(prompts, len) for row in model._write(list(rows), SPEC.answer_width)]
+    assert written == [greedy(model.model, prompt, model._translator.ends) for prompt in prompts]
+    assert len(set(map(tuple, written))) > 2
+
+    with torch.no_grad():
+        together = model.loss(batch, torch.Generator()).nll_sum
+        rows = [Batch(batch.prompt[row : row + 1], batch.answer[row : row + 1]) for row in range(8)]
+        alone = sum(model.loss(row, torch.Generator()).nll_sum for row in rows)
+    torch.testing.assert_close(together, alone, rtol=1e-3, atol=0)
+
+    optimizer = torch.optim.Adam([p for _, p, _, _ in model.parameter_groups()], lr=1e-3)
+    losses = []
+    for step in range(3):
+        optimizer.zero_grad()
+        loss = model.train().loss(batch, torch.Generator().manual_seed(step)).mean
+        loss.backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in model.parameters())
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[2] < losses[0]
+    return CACHED if config.cached else UNCACHED
+
+
+@torch.no_grad()
+def greedy(language_model: Any, prompt: list[int], ends: frozenset[int]) -> list[int]:
+    """The likeliest tokens after a prompt; for each the model reads all before it again."""
+    written: list[int] = []
+    while len(written) < SPEC.answer_width and ends.isdisjoint(written):
+        logits = language_model(input_ids=torch.tensor([prompt + written]), use_cache=False).logits
+        written.append(int(logits[0, -1].argmax()))
+    return written
+
+
+def table() -> str:
+    found = BLOCK.search(PAGE.read_text(encoding="utf-8"))
+    assert found is not None
+    return found[2]
+
+
+def table_of(outcomes: dict[str, str]) -> str:
+    """Markdown: the families that answer, with a cache and without, and those that are refused, by reason."""
+    by_outcome: dict[str, list[str]] = {CACHED: [], UNCACHED: []}
+    for family, found in sorted(outcomes.items()):
+        by_outcome.setdefault(found.replace(family, "FAMILY"), []).append(family)
+    rows = [
+        f"| {found.replace('FAMILY ', '').replace('|', ' ')} | {', '.join(f'`{family}`' for family in families)} |"
+        for found, families in by_outcome.items()
+    ]
+    head = f"Families of transformers {transformers.__version__}, {len(outcomes)} in all:"
+    return "\n".join([head, "", "| answers | families |", "|---|---|", *rows, ""])
