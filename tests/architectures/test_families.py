@@ -8,11 +8,13 @@ which holds the table in docs/pretrained.md to be true, and writes it anew where
 """
 
 import gc
+import json
 import os
 import re
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
+from textwrap import TextWrapper
 from typing import Any
 
 import pytest
@@ -63,9 +65,18 @@ def test_a_family_trains_and_answers(family: str, tmp_path: Path) -> None:
     assert outcome(family, tmp_path) == SAMPLE[family]
 
 
+def test_an_encoder_is_refused(tmp_path: Path) -> None:
+    tiny("bert", tmp_path, TOKENS)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"is_decoder": False}))
+    with pytest.raises(ValueError, match=r"bert cannot be asked here: .* depends on those behind it"):
+        PretrainedConfig(model=str(tmp_path)).settled()
+
+
 def test_the_table_names_every_family() -> None:
-    _, _, listed = table().rpartition("\n\n")[0].partition("\n\n")
-    assert sorted(re.findall(r"`([\w-]+)`", listed)) == sorted(FAMILIES)
+    points = re.split(r"^- ", table(), flags=re.MULTILINE)[1:]
+    listed = [family for point in points for family in re.findall(r"`([\w-]+)`", point.rpartition("**: ")[2])]
+    assert sorted(listed) == sorted(FAMILIES)
 
 
 @pytest.mark.torture
@@ -149,12 +160,15 @@ def table() -> str:
 
 def table_of(outcomes: dict[str, str]) -> str:
     """Markdown: the families that answer, with a cache and without, and those that are refused, by reason."""
-    by_outcome: dict[str, list[str]] = {CACHED: [], UNCACHED: []}
+    by_outcome: dict[str, list[str]] = {f"answer {CACHED}": [], f"answer {UNCACHED}": []}
     for family, found in sorted(outcomes.items()):
-        by_outcome.setdefault(found.replace(family, "FAMILY"), []).append(family)
-    rows = [
-        f"| {found.replace('FAMILY ', '').replace('|', ' ')} | {', '.join(f'`{family}`' for family in families)} |"
-        for found, families in by_outcome.items()
+        does = f"answer {found}" if found in (CACHED, UNCACHED) else f"refused: {found.replace(family, 'FAMILY')}"
+        by_outcome.setdefault(does, []).append(family)
+    points = [
+        f"- **{len(families)} {does}**: {', '.join(f'`{family}`' for family in families)}"
+        for does, families in by_outcome.items()
     ]
-    head = f"Families of transformers {transformers.__version__}, {len(outcomes)} in all:"
-    return "\n".join([head, "", "| answers | families |", "|---|---|", *rows, ""])
+    wrap = TextWrapper(120, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(
+        [f"transformers {transformers.__version__}, {len(outcomes)} families:", "", *map(wrap.fill, points), ""]
+    )

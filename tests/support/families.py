@@ -45,9 +45,10 @@ SIZES = {
     r"num_nextn_predict_layers|num_kv_shared_layers": 0,
     r".*_rank|hc_lowrank|hidden_size_per_layer_input|router_hidden_size|.*state_size|mamba_d_state|(mamba_)?chunk_size"
     r"|block_multiple_of": 8,
-    r"(max|original_max)_(.*_)?position_embeddings|n_positions|n_ctx|max_seq_len|context_length|model_max_length|rel_extent"
-    r"|max_(target|source)_positions": 128,
-    r"sliding_window(_size)?|(attention_)?window_size|local_attention|keep_window_size|index_topk|.*byte_group_vocab": 64,
+    r"(max|original_max)_(.*_)?position_embeddings|n_positions|n_ctx|max_seq_len|context_length|model_max_length"
+    r"|rel_extent|max_(target|source)_positions": 128,
+    r"sliding_window(_size)?|(attention_)?window_size|local_attention|keep_window_size|index_topk"
+    r"|.*byte_group_vocab": 64,
 }
 """What a field's name says it sizes -> its size here."""
 OF_PLACES = "full_attn_idxs|mlp_only_layers|moe_layers|attn_layer_indices|cross_attention_layers"
@@ -74,7 +75,7 @@ PARTICULAR: dict[str, dict[str, Any]] = {
     "jamba": {"attn_layer_period": 2, "attn_layer_offset": 1, "expert_layer_period": 2, "expert_layer_offset": 1},
     "lfm2_moe": {"layer_types": ["conv", "full_attention"]},
     "mamba2": {"num_heads": 8},
-    "marian": {"init_std": 0.3},  # its positions are sines, louder than tokens of the usual size
+    "marian": {"init_std": 1.0},  # its positions are sines, louder than tokens of the usual size
     "ministral": {"head_dim": 8},
     "nemotron": {"head_dim": 8, "num_key_value_heads": 2},
     "qwen4_exp_text": {"indexer_n_heads": 2, "indexer_kv_heads": 1, "indexer_head_dim": 8, "indexer_budget": 64}
@@ -109,7 +110,7 @@ def tiny(family: str, folder: Path, tokens: PreTrainedTokenizerFast) -> Path:
                     parameter.data += 0.3 * torch.randn(parameter.shape)
         model.save_pretrained(folder)
         config = model.config if model.config.model_type == family else config
-    config.architectures = [FAMILIES[family]]  # a model of pictures and text is saved as the part that reads text
+        config.architectures = [FAMILIES[family]]  # a model of pictures and text is saved as the part that reads text
     config.save_pretrained(folder)
     tokens.save_pretrained(folder)
     return folder
