@@ -54,10 +54,13 @@ def is_cache_right(model: Any, prompts: list[list[int]], ends: Collection[int]) 
 
 @torch.no_grad()
 def is_causal(model: Any, prompts: list[list[int]]) -> bool:
-    """Whether the model's logits of a token do not depend on those behind it; the prompts have one length."""
+    """Whether the model's logits of a token do not depend on those behind it, nor on how many those are.
+
+    prompts: tokens, of one length.
+    """
     read = torch.tensor(prompts, device=model.device)
-    other = torch.cat([read[:, :-1], read[:, :1]], dim=1)
-    return _alike(*(model(input_ids=ids, use_cache=False).logits[:, :-1] for ids in (read, other)))
+    longer, shorter = (model(input_ids=ids, use_cache=False).logits for ids in (read, read[:, :-1]))
+    return _alike(longer[:, :-1], shorter)
 
 
 @torch.no_grad()

@@ -88,7 +88,7 @@ def origin(model: str, revision: str = "") -> Origin:
     sha256 = "" if path is None else _sha256(path)
     files = _files(model, revision, sha256)
     config = _config(files)
-    with torch.device("meta"), readable(model, "its config cannot be used"):
+    with torch.device("meta"), readable(model, f"{config.model_type} cannot be built from its config"):
         weights = sum(p.numel() for p in _undrawn(config).parameters())
     remark = Path(files.place) / REMARK
     return Origin(
