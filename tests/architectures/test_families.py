@@ -31,14 +31,9 @@ from bench.planning.sizing import count_flops, count_parameters
 
 CACHED, UNCACHED = "with a cache", "without a cache"
 SAMPLE = {
-    "llama": CACHED,
-    "gpt_neo": CACHED,
     "opt": CACHED,
-    "mixtral": CACHED,
     "gemma2": CACHED,
-    "mamba": CACHED,
     "mamba2": CACHED,
-    "falcon_h1": CACHED,
     "recurrent_gemma": CACHED,
     "rwkv": UNCACHED,  # for more than one row its state is mixed up
     "roberta": UNCACHED,  # `generate` counts positions otherwise than the model itself

@@ -465,6 +465,7 @@ def smollm2_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[N
     shutil.rmtree(tmp_path / "smollm2", ignore_errors=True)
 
 
+@pytest.mark.torture
 @needs_smollm2
 def test_smollm2_reads_writes_and_learns(smollm2_cache: None, tmp_path: Path) -> None:
     suite = tmp_path / "few.toml"
