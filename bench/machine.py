@@ -128,7 +128,8 @@ class PeakMemory:
 
     def __init__(self, device: str) -> None:
         self._on_gpu = device.startswith("cuda")
-        _map_code()
+        if not self._on_gpu:  # whose libraries are large, and no part of its memory
+            _map_code()
         forget_peak()
         self._before_mb = _linux_mb("VmRSS") or peak_resident_mb()  # elsewhere than on Linux the peak so far
 

@@ -1,4 +1,7 @@
-"""Which source a plug-in has, so that nobody takes what it learnt before a change for what it would learn now."""
+"""Plug-ins: modules of a user that register architectures, how they are imported, and which source each has.
+
+The source is recorded, so that nobody takes what a plug-in learnt before a change for what it would learn now.
+"""
 
 import ast
 import hashlib
@@ -12,12 +15,25 @@ from pathlib import Path
 
 from bench import architectures
 from bench.architectures import Architecture
+from bench.errors import user_errors
+from bench.planning.amounts import parse_names
 
 OURS = architectures.__name__.partition(".")[0]
 INSTALLED = {"site-packages", "dist-packages"}
 """Names of the folders that installed packages lie in, side by side with packages that are not theirs."""
 SHOWN = 12
 """Hex digits of a hash in a message."""
+
+
+def load_plugins(text: str | None) -> tuple[str, ...]:
+    """Import the modules that --plugin names, such as 'mine,path/yours.py', which register architectures; their names.
+
+    Raises:
+        UserError: one of them cannot be imported, or registers none.
+    """
+    names = () if text is None else parse_names(text, "--plugin")
+    with user_errors():
+        return tuple(dict.fromkeys(architectures.load_plugin(name) for name in names))
 
 
 @cache  # the class that answers is the one that was imported, whatever happens to its file

@@ -38,7 +38,7 @@ def ask_command(
     from bench.datasets.problem_files import shown
     from bench.errors import UserError
     from bench.planning.amounts import parse_chosen_seeds, parse_names
-    from bench.planning.options import load_plugins
+    from bench.plugins import load_plugins
     from bench.results.report.tables.replies import reply_table
     from bench.results.report.terminal import print_tables
 

@@ -40,7 +40,7 @@ def eval_command(
     from bench.datasets.problem_files import read_outside
     from bench.errors import UserError
     from bench.planning.amounts import parse_chosen_seeds, parse_names
-    from bench.planning.options import load_plugins
+    from bench.plugins import load_plugins
     from bench.results.statistics.pretrained import is_pretrained
 
     names = None if arch is None else parse_names(arch, "--arch")

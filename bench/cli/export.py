@@ -27,7 +27,7 @@ def export_command(
         Folder to be made; nothing is overwritten.
     """
     from bench.cli.output import console
-    from bench.planning.options import load_plugins
+    from bench.plugins import load_plugins
     from bench.sharing.exporting import auto_class, brings_its_own_classes, chosen_model, export, refuse_used
 
     refuse_used(to)

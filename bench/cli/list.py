@@ -35,8 +35,8 @@ def list_command(kind: Kind | None = None, /, *, json: Json = False, plugin: Own
 def _architectures(plugin: str | None) -> list[dict[str, Any]]:
     from bench import architectures
     from bench.errors import user_errors
-    from bench.planning.options import load_plugins
     from bench.planning.settings import presets
+    from bench.plugins import load_plugins
 
     load_plugins(plugin)
     with user_errors():

@@ -32,7 +32,7 @@ def push_command(
     import tempfile
 
     from bench.cli.output import console
-    from bench.planning.options import load_plugins
+    from bench.plugins import load_plugins
     from bench.sharing.exporting import chosen_model, write_files
     from bench.sharing.uploading import check_repository, going, token, upload
 

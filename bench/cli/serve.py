@@ -32,7 +32,7 @@ def serve_command(
 
     from bench.asking.models import trained_models
     from bench.planning.amounts import parse_chosen_seeds, parse_names
-    from bench.planning.options import load_plugins
+    from bench.plugins import load_plugins
     from bench.serving.server import bound, check_options, make_server, open_site
     from bench.serving.site import LOOPBACK
 

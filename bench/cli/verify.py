@@ -35,7 +35,7 @@ def verify_command(
 
     from bench.cli.output import console, print_json
     from bench.errors import UserError
-    from bench.planning.options import load_plugins
+    from bench.plugins import load_plugins
     from bench.verifying.run import verify_run
 
     if rerun < 0:

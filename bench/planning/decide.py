@@ -14,7 +14,7 @@ from bench.datasets.suites import Suite, load_suite
 from bench.errors import UserError, suggest, user_errors
 from bench.plan import sequence_spec
 from bench.planning.amounts import Budget, parse_budget, parse_count, parse_names, parse_seeds
-from bench.planning.options import RunOptions, load_plugins
+from bench.planning.options import RunOptions
 from bench.planning.settings import (
     SetFile,
     TrainingSettings,
@@ -26,7 +26,7 @@ from bench.planning.settings import (
     read_set_file,
 )
 from bench.planning.sizing import TOLERANCE, count_flops, count_parameters, fit
-from bench.plugins import plugin_hash
+from bench.plugins import load_plugins, plugin_hash
 from bench.results.records.plan import Plan, PlannedArchitecture, PlannedStratum, PlannedSuite, Settings, hash_of_plan
 
 MOST_LAYERS = 64

@@ -86,18 +86,3 @@ class TuneOptions:
     """Trials, each of another architecture, that train beside one another. Default: as in `run`."""
     plugin: str | None = None
     """Module(s) that register architectures of your own, by name or as path/of/file.py."""
-
-
-def load_plugins(text: str | None) -> tuple[str, ...]:
-    """Import the modules that --plugin names, such as 'mine,path/yours.py', which register architectures; their names.
-
-    Raises:
-        UserError: one of them cannot be imported, or registers none.
-    """
-    from bench import architectures
-    from bench.errors import user_errors
-    from bench.planning.amounts import parse_names
-
-    names = () if text is None else parse_names(text, "--plugin")
-    with user_errors():
-        return tuple(dict.fromkeys(architectures.load_plugin(name) for name in names))

@@ -60,7 +60,8 @@ Job = Callable[[PlannedCell, Send, Stop], None]
 
 def main(parent: Parent, cell: PlannedCell, job: Job) -> None:
     """What the process of a cell or a trial does: `job` is `run_cell` or `run_trial`. Any message asks it to stop."""
-    # Before torch is imported: its thread pools and its deterministic CUDA products read these.
+    # Its deterministic CUDA products read the last of these, and its thread pools the others where this process imports
+    # torch itself; where it was forked from one that had, `as_in_a_cell` alone says how many threads there are.
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(cell.plan.settings.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     try:

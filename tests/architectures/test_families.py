@@ -11,7 +11,7 @@ import gc
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
 from textwrap import TextWrapper
@@ -31,6 +31,8 @@ from bench.planning.sizing import count_flops, count_parameters
 
 CACHED, UNCACHED = "with a cache", "without a cache"
 SAMPLE = {
+    "bamba": CACHED,
+    "mixtral": CACHED,
     "opt": CACHED,
     "gemma2": CACHED,
     "mamba2": CACHED,
@@ -58,6 +60,38 @@ def _float32() -> Iterator[None]:
 @pytest.mark.parametrize("family", SAMPLE)
 def test_a_family_trains_and_answers(family: str, tmp_path: Path) -> None:
     assert outcome(family, tmp_path) == SAMPLE[family]
+
+
+def of_keys_and_values(sizes: Any, tokens: int, layers: int | None = None) -> int:
+    """Their bytes in so many layers, by default all."""
+    width = sizes.hidden_size // sizes.num_attention_heads
+    return 4 * (layers or sizes.num_hidden_layers) * 2 * sizes.num_key_value_heads * width * tokens
+
+
+def of_bamba(sizes: Any, tokens: int) -> int:
+    """Keys and values of its attention; the states and the short convolution, of its other layer."""
+    state = sizes.mamba_n_heads * sizes.mamba_d_head * sizes.mamba_d_state
+    channels = sizes.mamba_n_heads * sizes.mamba_d_head + 2 * sizes.mamba_n_groups * sizes.mamba_d_state
+    return of_keys_and_values(sizes, tokens, layers=1) + 4 * (state + channels * sizes.mamba_d_conv)
+
+
+@pytest.mark.parametrize(
+    ("family", "kept_bytes"),
+    [
+        ("llama", of_keys_and_values),
+        ("mixtral", of_keys_and_values),
+        ("bamba", of_bamba),
+        ("rwkv", lambda sizes, tokens: 0),  # it writes without its state
+    ],
+)
+def test_products_and_state_are_counted(family: str, kept_bytes: Callable[[Any, int], int], tmp_path: Path) -> None:
+    config = PretrainedConfig(model=str(tiny(family, tmp_path, TOKENS))).settled()
+    model = Pretrained(config, SPEC).eval()
+    sizes = model.model.config
+    prompt = torch.from_numpy(QUICK.encoding.encode(QUICK.stream(0).block(0)).prompt[:1])
+    [tokens] = model._translator.prompts(prompt)
+    assert model.state_bytes(prompt) == kept_bytes(sizes, len(tokens) + SPEC.answer_width - 1)
+    assert count_flops(Pretrained, config, SPEC) > 2 * 3 * 10 * sizes.hidden_size**2  # no less than a product of one
 
 
 def test_an_encoder_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from language_models import as_gguf, bamba, gpt2, llama, mixtral, rwkv, tokenizer, wordpiece
+from language_models import as_gguf, gpt2, llama, tokenizer, wordpiece
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
@@ -20,7 +20,6 @@ from transformers import (
     AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
-    BertLMHeadModel,
     PreTrainedTokenizerFast,
     T5Config,
 )
@@ -108,52 +107,7 @@ def read_by(model: Pretrained, monkeypatch: pytest.MonkeyPatch) -> list[list[lis
     return calls
 
 
-# --- other families ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("make", "cached", "kept_bytes"),
-    [
-        (llama, True, lambda tokens: 4 * 2 * 2 * 8 * tokens),  # bytes, layers, keys and values, width of their one head
-        (mixtral, True, lambda tokens: 4 * 2 * 2 * 8 * tokens),
-        # A layer of keys and values, and one with a state of 4 heads x 8 x 4 and a convolution of 40 channels x 4.
-        (bamba, True, lambda tokens: 4 * (2 * 8 * tokens + 4 * 8 * 4 + 40 * 4)),
-        (rwkv, False, lambda tokens: 0),
-    ],
-)
-def test_a_family_writes_what_it_says_when_it_reads_all_again_and_its_state_is_counted(
-    make: Callable[[Path], Path], cached: bool, kept_bytes: Callable[[int], int], tmp_path: Path
-) -> None:
-    config = PretrainedConfig(model=str(make(tmp_path / "model"))).settled()
-    assert config.cached is cached
-    suite = load_suite("addition2")
-    spec = sequence_spec(suite)
-    assert count_flops(Pretrained, config, spec) > 2 * 3 * 10 * 16 * 16  # no less than one of its products
-    model = Pretrained(config, spec)
-    losses = learn(model.train(), problems(8, suite), 4, lr=1e-3)
-    assert losses[-1] < losses[0]
-    model.eval()
-    prompts = [model._translator._tokens([f"{a}+{b}="])[0] for a in (12, 90) for b in range(10, 60)]
-    for prompt, row in zip(prompts, model._write(prompts, 5), strict=True):
-        read = list(prompt)
-        for token in row:
-            with torch.no_grad():
-                assert token == model.model(input_ids=torch.tensor([read])).logits[0, -1].argmax()
-            read.append(token)
-    prompt = problems(1, suite).prompt
-    tokens = len(model._translator.prompts(prompt)[0]) + spec.answer_width - 1
-    assert model.state_bytes(prompt) == kept_bytes(tokens)
-
-
-def test_a_model_that_looks_ahead_is_refused(tmp_path: Path) -> None:
-    tokens = tokenizer()
-    config = BertConfig(
-        vocab_size=len(tokens), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=24
-    )
-    BertLMHeadModel(config).save_pretrained(tmp_path)
-    tokens.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"^model .*: bert cannot be asked here: what it says of a token depends on"):
-        build(tmp_path)
+# --- caches, words and numbers of others ------------------------------------------------------------------------------
 
 
 def test_a_cache_that_is_broken_is_not_used(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:

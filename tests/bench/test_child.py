@@ -9,11 +9,10 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
-from dying import die, environment, stay
+from dying import die, origin, stay
 
 from bench.child import Child, start_without_interrupt, termination_signals
 
@@ -105,17 +104,16 @@ def test_a_child_that_dies_sends_nothing_and_what_is_sent_to_it_is_lost() -> Non
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a server is there on Linux alone")
 def test_the_server_has_one_thread_and_no_signal_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(Child(die)) as child:
-        child.join()
-    server: int = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    with closing(Child(origin, "SET_AFTER_THE_SERVER_STARTED")) as child:
+        server, before = child.receive()
+    assert before is None
     assert len(list(Path(f"/proc/{server}/task").iterdir())) == 1  # a fork would lose the others, and what they held
     for number in SIGNALS:
         os.kill(server, signal.Signals[number])
     os.kill(server, signal.SIGINT)
     monkeypatch.setenv("SET_AFTER_THE_SERVER_STARTED", "yes")
-    with closing(Child(environment, "SET_AFTER_THE_SERVER_STARTED")) as child:
-        assert child.receive() == "yes"
-    assert forkserver._forkserver._forkserver_pid == server  # type: ignore[attr-defined]
+    with closing(Child(origin, "SET_AFTER_THE_SERVER_STARTED")) as child:
+        assert child.receive() == [server, "yes"]
 
 
 def test_children_start_from_other_threads_too_several_at_once() -> None:

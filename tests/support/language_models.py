@@ -9,20 +9,14 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    BambaConfig,
-    BambaForCausalLM,
     BertTokenizer,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
-    MixtralConfig,
-    MixtralForCausalLM,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
-    RwkvConfig,
-    RwkvForCausalLM,
 )
 from transformers.utils import logging
 
@@ -96,54 +90,6 @@ def gpt2(folder: Path, tokens: PreTrainedTokenizerFast | None = None, **changes:
     return _written(folder, GPT2LMHeadModel, config, tokens)
 
 
-def bamba(folder: Path) -> Path:
-    """Attention and a state-space layer: its cache needs positions."""
-    return _written(
-        folder,
-        BambaForCausalLM,
-        BambaConfig(
-            **_common(),
-            hidden_size=16,
-            intermediate_size=24,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            mamba_n_heads=4,
-            mamba_d_head=8,
-            mamba_d_state=4,
-            mamba_n_groups=1,
-            mamba_chunk_size=8,
-            attn_layer_indices=[0],
-        ),
-        tokenizer(),
-    )
-
-
-def mixtral(folder: Path) -> Path:
-    """A mixture of experts, whose routing looks at values."""
-    return _written(
-        folder,
-        MixtralForCausalLM,
-        MixtralConfig(
-            **_common(),
-            hidden_size=16,
-            intermediate_size=24,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            num_local_experts=4,
-            num_experts_per_tok=2,
-        ),
-        tokenizer(),
-    )
-
-
-def rwkv(folder: Path) -> Path:
-    """A recurrent network with a state instead of a cache; in transformers 5.23 its logits are others with it."""
-    config = RwkvConfig(**_common(), hidden_size=16, num_hidden_layers=2, context_length=64)
-    return _written(folder, RwkvForCausalLM, config, tokenizer())
-
-
 def wordpiece(folder: Path) -> Path:
     """A GPT-2 whose tokenizer writes a space between any two words: `- 9`."""
     symbols = [*"0123456789", *(f"##{digit}" for digit in range(10)), *"+-*/=.():,r"]
@@ -153,11 +99,6 @@ def wordpiece(folder: Path) -> Path:
         vocab_size=len(tokens), n_embd=16, n_head=2, n_layer=2, n_positions=64, bos_token_id=2, eos_token_id=3
     )
     return _written(folder, GPT2LMHeadModel, config, tokens)
-
-
-def _common() -> dict[str, Any]:
-    tokens = tokenizer()
-    return {"vocab_size": len(tokens), "bos_token_id": None, "pad_token_id": None, "eos_token_id": tokens.eos_token_id}
 
 
 def as_gguf(folder: Path, path: Path, pre: str = "smollm") -> Path:

@@ -182,7 +182,9 @@ class Writing(Arithbench, GenerationMixin):
 
     def _start(self, ids: Tensor) -> int:
         """The column of the first answer symbol in the ids that `generate` appends to."""
-        raise NotImplementedError
+        if self.config.is_encoder_decoder:
+            return 1  # behind the token bos
+        return int((ids[0] == self.config.prompt_end_token_id).int().argmax()) + 1
 
     def _without_pads(self, labels: Tensor) -> Tensor:
         return labels.masked_fill(labels == self.spec.pad, NOT_SCORED)
@@ -210,9 +212,6 @@ class ArithbenchForCausalLM(Writing):
             return CausalLMOutput(logits=self._next(prompt, written))
         logits = self._next(prompt, written[:, :-1])[:, : written.shape[1]]
         return CausalLMOutput(loss=self._loss(logits, self._without_pads(labels[:, column:])), logits=logits)
-
-    def _start(self, ids: Tensor) -> int:
-        return int((ids[0] == self.config.prompt_end_token_id).int().argmax()) + 1
 
     def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What `forward` is given at each step of `generate`: all symbols so far."""
@@ -265,9 +264,6 @@ class ArithbenchForSeq2SeqLM(Writing):
         logits = self._next(prompt, written)
         loss = None if labels is None else self._loss(logits, self._without_pads(labels))
         return Seq2SeqLMOutput(loss=loss, logits=logits)
-
-    def _start(self, ids: Tensor) -> int:
-        return 1
 
     def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What `forward` is given at each step of `generate`: the prompt, and all symbols of the answer so far."""
