@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -38,7 +38,7 @@ class RunOptions:
     cells_at_once: int | None = None
     """Cells that train beside one another; from 2 on their times are marked as shared. Default: as many as have cores
     for their threads, so one a core; one alone where the budget is seconds or the device a GPU."""
-    set: tuple[str, ...] = ()
+    set: Annotated[tuple[str, ...], Parameter(show_default=False)] = ()
     """Settings, separated by commas or each behind a --set of its own, for all that have them: --set lr=3e-3,layers=3;
     or for one architecture: --set lstm.lr=1e-2."""
     set_file: Path | None = None

@@ -35,12 +35,11 @@ COSTS = {
 TIMED = ("train_seconds", "tokens_per_second", "examples_per_second", "decode_problems_per_second")
 """Those that mean little where the machine was shared."""
 IN_SHORT = {
-    "exact_match": "exact match %",
     "train_seconds": "training, seconds",
     "examples_per_second": "training examples a second",
     "peak_memory_mb": "peak memory, MB",
 }
-"""Column of the summary -> what the short one calls it."""
+"""Column of the summary -> what the short one calls it; that of exact match has the same name in both."""
 
 
 def summary(scores: Scores) -> Table:
@@ -97,11 +96,12 @@ def parameters_value(record: Record) -> Value:
 
 
 def summary_in_short(scores: Scores) -> Table:
-    """The architectures with a finished cell, by exact match, the best first; of the summary the columns `IN_SHORT`."""
+    """The architectures with a finished cell, by exact match, the best first; of the summary few columns."""
     whole = summary(scores)
     right = {name: scores.share_right(name, "all", "all") for name in scores.architectures}
     best_first = sorted(right, key=lambda name: -right[name].mean)
-    columns = [*words("architecture"), *(Column(key, title) for key, title in IN_SHORT.items())]
+    columns = [*words("architecture"), whole.column("exact_match")]
+    columns += [Column(key, title) for key, title in IN_SHORT.items()]
     rows = {name: {column.key: whole.rows[name][column.key] for column in columns} for name in best_first}
     notes = [*estimate_notes(list(right.values()), asked=False), *whole.noted("shared", "machines")]
     return Table(key="summary-in-short", title="Summary, the best first", columns=columns, rows=rows, notes=notes)
