@@ -10,16 +10,7 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json
 
@@ -103,13 +94,9 @@ class PlannedArchitecture(_Section):
     """suite, size and budget that the settings were tuned for; '' if for none"""
     tuned: bool
     """whether that is what this plan runs"""
-    plugin_hash: str | None = None
+    plugin_hash: Annotated[str | None, Field(exclude_if=lambda value: value is None)] = None
     """hex SHA-256 of the source of a plug-in: the module that defines the architecture, and what it imports that lies
     beside it; there only for an architecture of the user's own"""
-
-    @model_serializer(mode="wrap")
-    def _without_plugin(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if (key, value) != ("plugin_hash", None)}
 
 
 class PlannedSuite(_Section):
@@ -171,7 +158,7 @@ class Plan(_Section):
     """hex hash of the test problems"""
     strata: list[PlannedStratum]
     """strata of the test set"""
-    plugins: list[str] = []
+    plugins: Annotated[list[str], Field(exclude_if=lambda value: not value)] = []
     """modules that define architectures of the user's own; there only where a run has some"""
     versions: dict[str, str]
     """package -> version, of the process that made the plan"""
@@ -193,7 +180,7 @@ class Plan(_Section):
 
     def as_json(self) -> dict[str, Any]:
         """What the file holds, but for its checksum."""
-        return self.model_dump(by_alias=True, exclude=None if self.plugins else {"plugins"})
+        return self.model_dump(by_alias=True)
 
     def recomputed_hash(self) -> str:
         """What `plan_hash` should be."""

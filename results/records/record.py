@@ -1,7 +1,7 @@
 """The record: one JSON sheet a cell (architecture x seed) that states what was run, how, and the outcome."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -201,14 +201,16 @@ def had_the_machine(
     return not cell_beside and cpu_seconds >= EXCLUSIVE_SHARE * wall_seconds * busy_threads
 
 
+LATER = {field.name: field.default for field in fields(Record) if field.default is not MISSING}
+"""Keys that older records lack -> their default; they are written only where they are something else."""
+
+
 def write_record(cell_directory: Path, record: Record) -> None:
     """Writes record.json. Raises ValueError where a finished record stands already: that is never overwritten."""
     path = cell_directory / RECORD
     if path.exists() and read_record(cell_directory).done:
         raise ValueError(f"{path}: this cell is done, and a finished record is never overwritten; use another folder")
-    content = asdict(record)
-    if record.plugin_hash is None:
-        del content["plugin_hash"]
+    content = {name: value for name, value in asdict(record).items() if name not in LATER or value != LATER[name]}
     write_checked_json(path, content)
 
 
@@ -220,7 +222,7 @@ def read_record(cell_directory: Path) -> Record:
     known = {field.name for field in fields(Record)} | {"checksum"}
     if unknown := sorted(content.keys() - known):
         raise BadFile(path, f"has unknown keys: {', '.join(unknown)}")
-    if missing := sorted(known - {"plugin_hash"} - content.keys()):
+    if missing := sorted(known - LATER.keys() - content.keys()):
         raise BadFile(path, f"lacks keys: {', '.join(missing)}")
     content = verify_checksum(path, content)
     try:
