@@ -258,6 +258,7 @@ class Autoregressive(Architecture):
     def loss(self, batch: Batch, rng: torch.Generator) -> Loss:
         with self.seeded(rng):
             logits_BAV = self.logits(batch.prompt, batch.answer)
+        check_logits(logits_BAV, batch, self.spec)
         scored_BA = batch.answer != self.spec.pad
         nll_sum = nll_sum_of(logits_BAV, batch.answer, scored_BA)
         return Loss(nll_sum, scored_BA.sum(), self.auxiliary_loss(nll_sum))
@@ -331,6 +332,15 @@ def likelihoods_of(logits_BAV: Tensor, answer_BA: Tensor) -> Tensor:
 def probabilities(logits_BAV: Tensor) -> Tensor:
     """(B, A, V) of all symbols, in float32 at least: what is nearly sure would be a tie in less."""
     return logits_BAV.to(torch.promote_types(logits_BAV.dtype, torch.float32)).softmax(dim=-1)
+
+
+def check_logits(logits_BAV: Tensor, batch: Batch, spec: SequenceSpec) -> None:
+    """Raises ValueError unless what `logits` gave has a row a problem, a column a symbol, and a number a vocabulary."""
+    shape = *batch.answer.shape, spec.vocabulary
+    if not isinstance(logits_BAV, Tensor):
+        raise ValueError(f"logits gives a {type(logits_BAV).__name__}, not a tensor (B, A, V)")
+    if logits_BAV.shape != shape:
+        raise ValueError(f"its logits have shape {tuple(logits_BAV.shape)}; (B, A, V) is {shape}")
 
 
 def nll_sum_of(logits_BAV: Tensor, answer_BA: Tensor, scored_BA: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.architectures.base import Architecture, Autoregressive, Batch
+from bench.architectures.base import Architecture, Autoregressive, Batch, check_logits
 from bench.architectures.infilling import MaskedInfilling
 
 MOST_COLUMNS = 4
@@ -31,9 +31,7 @@ def _broken_promises(model: Architecture, batch: Batch, tolerance: float) -> Ite
     if isinstance(model, Autoregressive | MaskedInfilling):  # another one has no logits
         with torch.no_grad():
             logits_BAV = model.logits(batch.prompt, batch.answer)
-        shape = *batch.answer.shape, model.spec.vocabulary
-        if tuple(logits_BAV.shape) != shape:
-            yield f"its logits have shape {tuple(logits_BAV.shape)}; (B, A, V) is {shape}"
+        check_logits(logits_BAV, batch, model.spec)
         if not logits_BAV.isfinite().all():
             yield "its logits are not finite: a division by 0, or a mask that leaves a symbol nothing to see"
         if rows_that_see_others(model, batch, [0], tolerance):

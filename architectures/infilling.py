@@ -9,7 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.architectures.base import Architecture, Batch, Config, Loss, likelihoods_of, nll_sum_of, probabilities
+from bench.architectures.base import (
+    Architecture,
+    Batch,
+    Config,
+    Loss,
+    check_logits,
+    likelihoods_of,
+    nll_sum_of,
+    probabilities,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +58,7 @@ class MaskedInfilling(Architecture):
         canvas_BA = batch.answer.masked_fill(masked_BA, self.spec.mask)
         with self.seeded(rng):
             logits_BAV = self.logits(batch.prompt, canvas_BA)
+        check_logits(logits_BAV, batch, self.spec)
         nll_sum = nll_sum_of(logits_BAV, batch.answer, masked_BA)
         return Loss(nll_sum, masked_BA.sum(), self.auxiliary_loss(nll_sum))
 

@@ -194,7 +194,7 @@ class Pretrained(Architecture):
         tokens = tokens + [self._translator.end] * (self.spec.answer_width - 1)
         if self._cached is None:
             self._cached = is_cache_right(self.model, [tokens], self._translator.ends)
-        return cache_bytes(self.model, tokens) if self._cached else 0
+        return cache_bytes(self.model, tokens, self._translator.ends) if self._cached else 0
 
     def training_flops(self) -> int:
         """Counted as for others, a token of the model's for each of the suite's.

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 
 TRIED = 6
 """Tokens that are written to try a cache."""
-SHOWN = ("loss", "logits", "hidden_states", "attentions")
-"""What a model gives out beside what it keeps for the next token."""
 
 
 @torch.no_grad()
@@ -47,6 +45,8 @@ def is_cache_right(model: Any, prompts: list[list[int]], ends: Collection[int]) 
     except Exception:  # whatever a family without a cache raises
         write(model, prompts, 1, ends, cached=False)
         return False
+    if next(_tensors(found.get("past_key_values")), None) is None:  # it has read all again
+        return False
     read = found.sequences[:, :-1]
     without_SBW = model(input_ids=read, use_cache=False).logits[:, -len(with_cache_SBW) :].transpose(0, 1)
     return _alike(with_cache_SBW, without_SBW)
@@ -64,11 +64,18 @@ def is_causal(model: Any, prompts: list[list[int]]) -> bool:
 
 
 @torch.no_grad()
-def cache_bytes(model: Any, tokens: list[int]) -> int:
-    """What the model keeps of these tokens for the next one."""
-    found = model(input_ids=torch.tensor([tokens], device=model.device), use_cache=True)
-    kept = {id(tensor): tensor for name, value in found.items() if name not in SHOWN for tensor in _tensors(value)}
-    return sum(tensor.numel() * tensor.element_size() for tensor in kept.values())
+def cache_bytes(model: Any, tokens: list[int], ends: Collection[int]) -> int:
+    """What the model keeps of these tokens for the next one: in its cache, or as some families do in its modules."""
+    before = list(_held_by_modules(model))
+    kept = list(_tensors(_generate(model, [tokens], 1, ends).get("past_key_values")))
+    kept += [tensor for tensor in _held_by_modules(model) if not any(tensor is other for other in before)]
+    return sum(tensor.numel() * tensor.element_size() for tensor in {id(tensor): tensor for tensor in kept}.values())
+
+
+def _held_by_modules(model: nn.Module) -> Iterator[Tensor]:
+    """Tensors that are attributes of modules, and neither parameters nor buffers."""
+    for module in model.modules():
+        yield from (value for value in vars(module).values() if isinstance(value, Tensor))
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

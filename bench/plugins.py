@@ -6,6 +6,7 @@ The source is recorded, so that nobody takes what a plug-in learnt before a chan
 import ast
 import hashlib
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
@@ -41,13 +42,15 @@ def plugin_hash(cls: type[Architecture]) -> str | None:
     """SHA-256 in hex of the source of a plug-in: of the lines `MODULE SHA-256` of all its modules, sorted.
 
     These are the module that defines the class and, step by step, what import statements name in the same package or,
-    unless it is an installed one, in the same folder. None for the project's own, and for a class that has no file.
+    unless it is an installed one, in its folder or another that modules are imported from, such as the working folder.
+    None for the project's own, and for a class that has no file.
     """
     top = sys.modules.get(cls.__module__.partition(".")[0])
     place = next(iter(getattr(top, "__path__", ())), getattr(top, "__file__", None))
     if top is None or place is None or top.__name__ == OURS:
         return None
     folder = Path(place).parent
+    places = [str(folder), *_own_places()]
     found: dict[str, str] = {}
     waiting = [cls.__module__]
     while waiting:
@@ -57,7 +60,7 @@ def plugin_hash(cls: type[Architecture]) -> str | None:
             continue
         if rest:
             waiting.append(name.rpartition(".")[0])  # Python imports the package first
-        if (file := _file(folder, name)) is not None:
+        if (file := _file(places, name)) is not None:
             source = file.read_bytes()
             found[name] = hashlib.sha256(source).hexdigest()
             waiting += _imports(source, name if file.stem == "__init__" else name.rpartition(".")[0])
@@ -74,9 +77,17 @@ def check_plugin(cls: type[Architecture], recorded: str | None) -> None:
         )
 
 
-def _file(folder: Path, module: str) -> Path | None:
-    """The file of a module that is imported from `folder`; None where none has that name, or it has no file."""
-    path, names, spec = [str(folder)], module.split("."), None
+def _own_places() -> Iterator[str]:
+    """Folders that modules are imported from, but for those of Python itself and of installed packages."""
+    libraries = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")]
+    for place in (Path(entry).resolve() for entry in sys.path):
+        if not INSTALLED.intersection(place.parts) and not any(place.is_relative_to(library) for library in libraries):
+            yield str(place)
+
+
+def _file(places: list[str], module: str) -> Path | None:
+    """The file of a module that is imported from these folders; None where none has that name, or it has no file."""
+    path, names, spec = places, module.split("."), None
     for depth in range(len(names)):
         spec = PathFinder.find_spec(".".join(names[: depth + 1]), path)
         if spec is None:

@@ -161,9 +161,10 @@ def _decoded(path: Path, data: bytes) -> str:
         if data.startswith(first):
             if function == "read_excel" and first[:2] == b"PK" and b"xl/" not in data:
                 raise ValueError("is a ZIP archive; unpack it")
+            target = path.with_name(f"{path.stem}-read.csv") if path.suffix == ".csv" else path.with_suffix(".csv")
             raise ValueError(
                 f"is {what}; write it as CSV: python -c \"import pandas; pandas.{function}('{path}').to_csv("
-                f"'{path.with_suffix('.csv')}', index=False)\" (pandas needs {package} for it)"
+                f"'{target}', index=False)\" (pandas needs {package} for it)"
             )
     try:
         return data.decode("utf-8-sig")

@@ -88,7 +88,7 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
     """Floating-point operations of one example's training: matrix products, forward and backward.
 
     Counted on the meta device: on CPU torch's counter sees none in `nn.LSTM` and in fused attention. A class whose
-    routing depends on data, which meta tensors do not have, states them.
+    routing depends on data, which meta tensors do not have, states them. Raises ValueError for one that does not.
     """
     with torch.device("meta"), SkipDrawing():
         model = cls(config, spec)
@@ -98,7 +98,15 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
         prompt = torch.zeros((1, spec.prompt_width), dtype=torch.long)
         answer = torch.zeros((1, spec.answer_width), dtype=torch.long)
     with flop_counter() as counter, AllStepsAtOnce():
-        model.loss(Batch(prompt, answer), torch.Generator()).mean.backward()
+        try:
+            model.loss(Batch(prompt, answer), torch.Generator()).mean.backward()
+        except (RuntimeError, NotImplementedError) as error:
+            if "meta" not in str(error):
+                raise
+            raise ValueError(
+                "it looks at values of tensors or makes tensors on a device of its own, and FLOPs are counted without "
+                f"values: avoid that, or state them in training_flops() ({str(error).splitlines()[0]})"
+            ) from error
     return int(counter.get_total_flops())
 
 

@@ -75,12 +75,21 @@ def of_bamba(sizes: Any, tokens: int) -> int:
     return of_keys_and_values(sizes, tokens, layers=1) + 4 * (state + channels * sizes.mamba_d_conv)
 
 
+def of_recurrent_gemma(sizes: Any, tokens: int) -> int:
+    """Keys and values of its attention, which has one key for all, and the place in its window; two layers hold a state
+    and a short convolution.
+    """
+    keys_and_values = 4 * 2 * sizes.num_key_value_heads * sizes.head_dim * tokens
+    return keys_and_values + 8 + 2 * 4 * sizes.lru_width * sizes.conv1d_width
+
+
 @pytest.mark.parametrize(
     ("family", "kept_bytes"),
     [
         ("llama", of_keys_and_values),
         ("mixtral", of_keys_and_values),
         ("bamba", of_bamba),
+        ("recurrent_gemma", of_recurrent_gemma),
         ("rwkv", lambda sizes, tokens: 0),  # it writes without its state
     ],
 )
@@ -148,6 +157,7 @@ def outcome(family: str, folder: Path) -> str:
     written = [row for _, rows in groupby(prompts, len) for row in model._write(list(rows), SPEC.answer_width)]
     assert written == [greedy(model.model, prompt, model._translator.ends) for prompt in prompts]
     assert len(set(map(tuple, written))) > 2
+    assert (model.state_bytes(batch.prompt[:1]) > 0) == config.cached
 
     with torch.no_grad():
         longer = torch.tensor([prompts[0] + [TOKENS.eos_token_id] * 5])

@@ -73,6 +73,19 @@ def test_the_hash_is_of_the_module_and_of_what_it_imports_from_beside_it(
     assert (plugin_hash(known(**{module: source})) != before) is counts
 
 
+def test_what_lies_in_another_folder_that_modules_are_imported_from_counts(
+    known: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "working folder"
+    elsewhere.mkdir()
+    monkeypatch.syspath_prepend(elsewhere)
+    hashes = []
+    for scale in (1, 2):
+        (elsewhere / "known_all.py").write_text(f"SCALE = {scale}", encoding="utf-8")
+        hashes.append(plugin_hash(known(**{"known_rule.py": "from known_all import SCALE"})))
+    assert hashes[0] != hashes[1]
+
+
 def test_all_of_a_package_that_is_imported_counts_wherever_it_lies(known: Known, tmp_path: Path) -> None:
     files = {"known.py": "import known_all.model", "known_all/model.py": "from .parts import base\n" + KNOWN}
     files |= {"known_all/__init__.py": "", "known_all/parts/__init__.py": "", "known_all/parts/base.py": "A = 1"}

@@ -59,6 +59,27 @@ class OneSymbolTooFew(LSTM):
         return super().logits(prompt, answer)[..., :-1]
 
 
+class OneColumnTooMany(LSTM):
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        return super().logits(prompt, torch.cat([answer, answer[:, :1]], dim=1))
+
+
+class GivesItsStateToo(LSTM):
+    def logits(self, prompt: Tensor, answer: Tensor) -> Any:
+        return super().logits(prompt, answer), None
+
+
+class LooksAtValues(LSTM):
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        assert int(answer.max().item()) < self.spec.vocabulary
+        return super().logits(prompt, answer)
+
+
+class HasADeviceOfItsOwn(LSTM):
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        return super().logits(prompt, answer) + torch.zeros(1, device="cpu").expand(self.spec.vocabulary)
+
+
 class HasALayerForNothing(LSTM):
     def __init__(self, config: Any, spec: Any) -> None:
         super().__init__(config, spec)
@@ -96,7 +117,11 @@ BROKEN = {
     MixesRows: "logits of one problem change with the other problems of the batch: a layer mixes rows",
     CountsPads: "logits change with the padding left of a prompt",
     DividesByZero: "logits are not finite: a division by 0",
-    OneSymbolTooFew: r"logits have shape \(4, 5, 16\); \(B, A, V\) is \(4, 5, 17\)",
+    OneSymbolTooFew: r"logits have shape \(1, 5, 16\); \(B, A, V\) is \(1, 5, 17\)",
+    OneColumnTooMany: r"logits have shape \(1, 6, 17\); \(B, A, V\) is \(1, 5, 17\)",
+    GivesItsStateToo: r"logits gives a tuple, not a tensor \(B, A, V\)",
+    LooksAtValues: r"it looks at values of tensors or .*: avoid that, or state them in training_flops\(\)",
+    HasADeviceOfItsOwn: r"it looks at values of tensors or makes tensors on a device of its own",
     HasALayerForNothing: "no gradient reaches spare.weight and 1 more: `loss` does not use it",
     CutsItsGradientOff: "no gradient reaches .* and .* more: .* a detach",
     HasAnInfiniteLoss: "loss is inf: a logarithm of 0",
