@@ -12,6 +12,7 @@ from bench.architectures import (  # noqa: F401 - importing one registers it
     bitnet,
     encoder_decoder,
     gated_deltanet,
+    gpt2,
     gru,
     looped,
     lstm,

@@ -4,14 +4,13 @@ B batch, S symbols read, T <= S symbols written, C symbols that a cache has room
 K = D / H = 2 R
 """
 
-from abc import abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Autoregressive, last_columns, map_tensors
+from bench.architectures.base import last_columns, map_tensors
 
 Cache = tuple[Tensor, Tensor]
 """A block's keys and values: (B, H, S, K) each while a prompt is read; then (C, H, K, B), see `with_room`, where the
@@ -144,54 +143,6 @@ def run_blocks(
         x_BSD, cache = block(x_BSD, mask, caches[number] if caches else None, *further)
         kept.append(cache)
     return x_BSD, kept
-
-
-State = tuple[int, Tensor, list[Cache]]
-"""The next symbol's place, which of all symbols so far are no pads, (B, S), and each block's cache, none at first."""
-
-
-class CachedDecoder(Autoregressive):
-    """Reads prompt and answer as one sequence and keeps a `State`; a class writes `read`.
-
-    Columns count from the '=' (column index, since prompts end there), so padding does not move them.
-    """
-
-    @abstractmethod
-    def read(
-        self, symbols_BS: Tensor, places_S: Tensor, visible_BS: Tensor, mask: Tensor, wanted: int, caches: list[Cache]
-    ) -> tuple[Tensor, list[Cache]]:
-        """Symbols after those in `caches` -> logits (B, wanted, V) at the last of them, and the longer caches."""
-
-    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
-        return self._run(symbols_BS, answer.shape[1], self._empty_state(prompt))[0]
-
-    def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
-        logits_B1V, (first, visible_BP, caches) = self._run(prompt, 1, self._empty_state(prompt))
-        return logits_B1V[:, 0], (first, visible_BP, with_room(caches, width - 1))
-
-    def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
-        logits_B1V, state = self._run(symbol[:, None], 1, state)
-        return logits_B1V[:, 0], state
-
-    def keep(self, rows: Tensor, state: Any) -> Any:
-        first, visible_BS, caches = state
-        return first, visible_BS[rows], keep_caches(rows, caches)
-
-    def _empty_state(self, prompt: Tensor) -> State:
-        """The state before the prompt."""
-        first = self.spec.prompt_width - prompt.shape[1]  # so that the '=' has the same place in prompts of all widths
-        return first, (prompt != self.spec.pad)[:, :0], []
-
-    def _run(self, symbols_BS: Tensor, wanted: int, state: State) -> tuple[Tensor, State]:
-        """Symbols after those in `state` -> logits (B, wanted, V) at the last of them, and the new state."""
-        first, visible_BS, caches = state
-        end = first + symbols_BS.shape[1]
-        visible_BS = torch.cat([visible_BS, symbols_BS != self.spec.pad], dim=1)
-        mask = causal_mask(visible_BS)[:, :, first - end :]
-        places_S = torch.arange(first, end, device=symbols_BS.device)
-        logits, caches = self.read(symbols_BS, places_S, visible_BS, mask, wanted, caches)
-        return logits, (end, visible_BS, caches)
 
 
 def draw_normal(module: nn.Module) -> None:

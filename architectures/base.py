@@ -10,10 +10,11 @@ Prompts are padded on the left and answers on the right, so that in each row the
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -87,6 +88,17 @@ class Config:
     search: ClassVar[dict[str, tuple[Any, ...]]] = {}
     """what `tune` searches for this architecture alone: at most two fields, neither depth nor size, and their choices;
     the field's default is among them"""
+    faithful: ClassVar[tuple[str, ...]] = ()
+    """fields that keep their defaults, since the architecture's name stands for them"""
+
+    def __post_init__(self) -> None:
+        cls: Any = type(self)
+        for name, choices in _choices(cls).items():
+            if (value := getattr(self, name)) not in choices:
+                raise ValueError(f"{name} '{value}': must be one of {', '.join(choices)}")
+        for name in self.faithful:
+            if (value := getattr(self, name)) != (default := getattr(cls, name)):
+                raise ValueError(f"{name} {value}: is {default} in this architecture; others have it to choose")
 
     @property
     def size_step(self) -> int:
@@ -119,21 +131,39 @@ class Config:
         return self
 
 
+@cache
+def _choices(cls: Any) -> dict[str, tuple[str, ...]]:
+    """The fields of a config that take one of several words, and these."""
+    hints = {name: hint for name, hint in get_type_hints(cls).items() if get_origin(hint) is Literal}
+    return {field.name: get_args(hints[field.name]) for field in fields(cls) if field.name in hints}
+
+
 @dataclass(frozen=True, kw_only=True)
-class HeadsConfig(Config):
-    """Base of the configs of models whose blocks have heads and a feed-forward part."""
+class BlocksConfig(Config):
+    """Base of the configs of models of blocks that have a feed-forward part."""
 
     size_fields: ClassVar = ("width", "feedforward")
-    search: ClassVar = {"heads": (2, 4, 8)}
 
     layers: int = 2
     """blocks"""
+    width: int = 64
+    """D, size of the residual stream"""
+    feedforward: int | None = None
+    """F; None is 4 x width"""
+    dropout: float = 0.0
+    """share of activations dropped after the embedding and at the end of each residual branch"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadsConfig(BlocksConfig):
+    """Base of the configs of models whose blocks have heads too."""
+
+    search: ClassVar = {"heads": (2, 4, 8)}
+
     heads: int = 4
     """attention heads in each block"""
     width: int = 64
     """D, a multiple of `heads`"""
-    feedforward: int | None = None
-    """F; None is 4 x width"""
     dropout: float = 0.0
     """share of activations dropped after the embedding, in attention and at the end of each residual branch"""
 

@@ -2,10 +2,10 @@
 
 Raffel et al., "Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer", 2020, in the form of
 T5 1.1 (Shazeer, "GLU Variants Improve Transformer", 2020): RMS norms before each sublayer, no biases, relative position
-biases shared by all layers of a stack, GELU-gated feed-forward, untied head. T5 leaves 1 / sqrt(K) out of attention and
-starts its queries smaller by that factor; here it stands in attention, and queries start as large as keys. That is the
-same function from the start on, but T5's optimiser, Adafactor, made steps in proportion to each matrix, and those used
-here make equally large ones.
+biases shared by all layers of a stack, GELU-gated feed-forward, untied head: the defaults. T5 leaves 1 / sqrt(K) out of
+attention and starts its queries smaller by that factor; here it stands in attention, and queries start as large as
+keys. That is the same function from the start on, but T5's optimiser, Adafactor, made steps in proportion to each
+matrix, and those used here make equally large ones.
 
 B batch, P prompt, A answer, S keys' length, D width, H heads, K = D / H, F feed-forward, V vocabulary
 """
@@ -13,15 +13,16 @@ B batch, P prompt, A answer, S keys' length, D width, H heads, K = D / H, F feed
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from fractions import Fraction
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.attention import attend_one, with_room
-from bench.architectures.base import Autoregressive, HeadsConfig, SequenceSpec, map_tensors
-from bench.architectures.norms import RMSNorm
+from bench.architectures.base import Autoregressive, SequenceSpec, map_tensors
+from bench.architectures.parts import Activation, AttentionConfig, FeedForward, Norm, linear, make_norm
 from bench.architectures.registry import register
 
 KeysValues = tuple[Tensor, Tensor]
@@ -29,21 +30,37 @@ KeysValues = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EncoderDecoderConfig(HeadsConfig):
+class EncoderDecoderConfig(AttentionConfig):
+    search: ClassVar = {
+        "heads": (2, 4, 8),
+        "norm": ("layer", "rms"),
+        "activation": ("gelu", "geglu", "swiglu"),
+        "subnorm": (False, True),
+        "positions": ("relative", "learned"),
+    }
+    hidden_ratio: ClassVar = Fraction(15, 4)
+
     layers: int = 2
     """blocks, of which the encoder has half, rounded up, and the decoder the rest; at least 2"""
     width: int = 60
     """D, a multiple of `heads`"""
     feedforward: int | None = None
-    """F; None is 5/2 x width, as in T5 1.1 XL, rounded down"""
+    """F; None is 5/2 x width, as in T5 1.1 XL, rounded down, and 15/4 x width without a gate"""
     dropout: float = 0.0
     """share of activations dropped after the embedding, in attention, feed-forward and each residual branch"""
+    norm: Norm = "rms"
+    activation: Activation = "geglu"
+    bias: bool = False
+    positions: Literal["relative", "learned"] = "relative"
+    """how symbols know where they stand: `relative`, by biases of attention, or `learned`, by a vector for each column,
+    counted from the '=', that is added to its symbol"""
     buckets: int = 32
     """buckets of relative distance, each with one bias a head; at least 4"""
     furthest: int = 128
     """distance from which on all share the last bucket; more than half of `buckets`"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.layers < 2:
             raise ValueError(f"layers {self.layers}: an encoder-decoder needs at least 2, one for each side")
         if self.buckets < 4:
@@ -88,10 +105,11 @@ class Attention(nn.Module):
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
         self.heads, self.dropout = config.heads, config.dropout
-        self.query = nn.Linear(config.width, config.width, bias=False)
-        self.key = nn.Linear(config.width, config.width, bias=False)
-        self.value = nn.Linear(config.width, config.width, bias=False)
-        self.out = nn.Linear(config.width, config.width, bias=False)
+        self.query = nn.Linear(config.width, config.width, bias=config.bias)
+        self.key = nn.Linear(config.width, config.width, bias=config.bias)
+        self.value = nn.Linear(config.width, config.width, bias=config.bias)
+        self.norm = make_norm(config.norm, config.width) if config.subnorm else nn.Identity()
+        self.out = nn.Linear(config.width, config.width, bias=config.bias)
 
     def keys_and_values(self, x_BSD: Tensor) -> KeysValues:
         return self._split(self.key(x_BSD)), self._split(self.value(x_BSD))
@@ -100,38 +118,29 @@ class Attention(nn.Module):
         mixed_BHTK = F.scaled_dot_product_attention(
             self._split(self.query(x_BTD)), *kv, bias_BHTS, dropout_p=self.dropout if self.training else 0.0
         )
-        out_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(-2))
+        out_BTD: Tensor = self.out(self.norm(mixed_BHTK.transpose(1, 2).flatten(-2)))
         return out_BTD
 
     def attend_one(self, x_BD: Tensor, kv: KeysValues, bias_SHB: Tensor) -> Tensor:
         """As `forward` for one query a problem, with keys and values in (S, H, K, B): (B, D) -> (B, D)."""
         query_1HKB = self.batch_last(self.query, x_BD) * (x_BD.shape[1] // self.heads) ** -0.5
-        out_BD: Tensor = self.out(attend_one(query_1HKB, kv, bias_SHB))
+        out_BD: Tensor = self.out(self.norm(attend_one(query_1HKB, kv, bias_SHB)))
         return out_BD
 
     def batch_last(self, linear: nn.Linear, x_BD: Tensor) -> Tensor:
         """(B, D) -> (1, H, K, B), what a linear layer makes of it, the batch last."""
-        return (linear.weight @ x_BD.t()).view(1, self.heads, -1, len(x_BD))
+        out_DB = linear.weight @ x_BD.t()
+        if linear.bias is not None:
+            out_DB = out_DB + linear.bias[:, None]
+        return out_DB.view(1, self.heads, -1, len(x_BD))
 
     def _split(self, x_BTD: Tensor) -> Tensor:
         """(B, T, D) -> (B, H, T, K)."""
         return x_BTD.view(*x_BTD.shape[:2], self.heads, -1).transpose(1, 2)
 
 
-class FeedForward(nn.Module):
-    """GELU-gated linear unit."""
-
-    def __init__(self, config: EncoderDecoderConfig) -> None:
-        super().__init__()
-        feedforward = config.feedforward or 5 * config.width // 2
-        self.gate = nn.Linear(config.width, feedforward, bias=False)
-        self.up = nn.Linear(config.width, feedforward, bias=False)
-        self.down = nn.Linear(feedforward, config.width, bias=False)
-        self.drop = nn.Dropout(config.dropout)
-
-    def forward(self, x_BTD: Tensor) -> Tensor:
-        out_BTD: Tensor = self.down(self.drop(F.gelu(self.gate(x_BTD), approximate="tanh") * self.up(x_BTD)))
-        return out_BTD
+def make_feedforward(config: EncoderDecoderConfig) -> FeedForward:
+    return FeedForward(config, linear(config.bias), subnorm=config.subnorm, dropout=config.dropout)
 
 
 class EncoderBlock(nn.Module):
@@ -139,8 +148,8 @@ class EncoderBlock(nn.Module):
 
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
-        self.norm_1, self.attention = RMSNorm(config.width, eps=1e-6), Attention(config)
-        self.norm_2, self.feedforward = RMSNorm(config.width, eps=1e-6), FeedForward(config)
+        self.norm_1, self.attention = make_norm(config.norm, config.width), Attention(config)
+        self.norm_2, self.feedforward = make_norm(config.norm, config.width), make_feedforward(config)
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x_BPD: Tensor, bias_BHPP: Tensor) -> Tensor:
@@ -155,9 +164,9 @@ class DecoderBlock(nn.Module):
 
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()
-        self.norm_1, self.attention = RMSNorm(config.width, eps=1e-6), Attention(config)
-        self.norm_2, self.cross = RMSNorm(config.width, eps=1e-6), Attention(config)
-        self.norm_3, self.feedforward = RMSNorm(config.width, eps=1e-6), FeedForward(config)
+        self.norm_1, self.attention = make_norm(config.norm, config.width), Attention(config)
+        self.norm_2, self.cross = make_norm(config.norm, config.width), Attention(config)
+        self.norm_3, self.feedforward = make_norm(config.norm, config.width), make_feedforward(config)
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x_BAD: Tensor, bias_1HAA: Tensor, memory_kv: KeysValues, pads_B11P: Tensor) -> Tensor:
@@ -181,48 +190,56 @@ class DecoderBlock(nn.Module):
 
 @register
 class EncoderDecoder(Autoregressive):
-    """Distances are all it knows of positions, so left padding moves nothing; pads are masked."""
+    """Distances or columns from the '=' are all it knows of places, so left padding moves nothing; pads are masked."""
 
     name = "encoder-decoder"
     family = "transformer encoder-decoder"
     kind = "encoder-decoder"
     year = 2020
     paper = "Raffel et al., Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer, 2020"
-    Config = EncoderDecoderConfig
+    Config: ClassVar = EncoderDecoderConfig
     debug: ClassVar = {"layers": 3, "heads": 2, "width": 8}
+    stacked: ClassVar = {"*.gate_up.weight": 2}
 
     def __init__(self, config: EncoderDecoderConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
         encoders = (config.layers + 1) // 2
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
         self.drop = nn.Dropout(config.dropout)
-        self.encoder_bias = RelativeBias(config, both_ways=True)
+        learned = config.positions == "learned"
+        rows = spec.prompt_width + spec.answer_width
+        self.positions = nn.Embedding(rows, config.width) if learned else None
+        self.encoder_bias = None if learned else RelativeBias(config, both_ways=True)
         self.encoder = nn.ModuleList(EncoderBlock(config) for _ in range(encoders))
-        self.encoder_norm = RMSNorm(config.width, eps=1e-6)
-        self.decoder_bias = RelativeBias(config, both_ways=False)
+        self.encoder_norm = make_norm(config.norm, config.width)
+        self.decoder_bias = None if learned else RelativeBias(config, both_ways=False)
         self.decoder = nn.ModuleList(DecoderBlock(config) for _ in range(config.layers - encoders))
-        self.decoder_norm = RMSNorm(config.width, eps=1e-6)
+        self.decoder_norm = make_norm(config.norm, config.width)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
         self._initialise()
 
     def _initialise(self) -> None:
-        """The reference's standard deviations: 1 for symbols, 1 / sqrt(fan-in) for matrices, 1 / sqrt(D) for biases.
-        The head is drawn as other matrices are; transformers draws an untied one with 1.
+        """The reference's standard deviations: 1 for symbols and learned positions, 1 / sqrt(fan-in) for matrices, 1 /
+        sqrt(D) for relative biases. The head is drawn as other matrices are; transformers draws an untied one with 1.
         """
-        nn.init.normal_(self.symbols.weight, std=1.0)
         for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=1.0)
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=module.in_features**-0.5)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
             if isinstance(module, RelativeBias):
                 nn.init.normal_(module.bias.weight, std=self.config.width**-0.5)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         memory_kv, pads_B11P = self._encode(prompt)
         symbols_BA = torch.cat([answer.new_full((len(answer), 1), self.spec.bos), answer[:, :-1]], dim=1)
-        x_BAD = self.drop(self.symbols(symbols_BA))
         places_A = torch.arange(symbols_BA.shape[1], device=symbols_BA.device)
+        x_BAD = self.drop(self._embed(symbols_BA, places_A + self.spec.prompt_width))
         ahead_AA = places_A > places_A[:, None]
-        bias_1HAA = self.decoder_bias(places_A, len(places_A)).masked_fill(ahead_AA, torch.finfo(x_BAD.dtype).min)
+        bias_1HAA = self._bias(self.decoder_bias, places_A, len(places_A), x_BAD)
+        bias_1HAA = bias_1HAA.masked_fill(ahead_AA, torch.finfo(x_BAD.dtype).min)
         for block, kv in zip(self.decoder, memory_kv, strict=True):
             x_BAD = block(x_BAD, bias_1HAA, kv, pads_B11P)
         logits_BAV: Tensor = self.head(self.drop(self.decoder_norm(x_BAD)))
@@ -237,9 +254,10 @@ class EncoderDecoder(Autoregressive):
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
         memory_kv, pads_P1B, caches = state
-        x_BD = self.symbols(symbol)
         past = len(caches[0][0])
-        bias_SH1 = self.decoder_bias(torch.tensor([past], device=symbol.device), past + 1).permute(3, 1, 2, 0)[..., 0]
+        place_1 = torch.tensor([past], device=symbol.device)
+        x_BD = self._embed(symbol, place_1 + self.spec.prompt_width)
+        bias_SH1 = self._bias(self.decoder_bias, place_1, past + 1, x_BD).permute(3, 1, 2, 0)[..., 0]
         kept = []
         blocks = cast(Iterable[DecoderBlock], self.decoder)
         for block, kv, cache in zip(blocks, memory_kv, caches, strict=True):
@@ -250,13 +268,22 @@ class EncoderDecoder(Autoregressive):
     def keep(self, rows: Tensor, state: Any) -> Any:
         return map_tensors(lambda tensor: tensor.index_select(-1, rows), state)
 
+    def _embed(self, symbols: Tensor, places: Tensor) -> Tensor:
+        """Symbols, and their places counted from the prompt's first column -> (..., D)."""
+        x: Tensor = self.symbols(symbols)
+        return x if self.positions is None else x + self.positions(places)
+
+    def _bias(self, relative: nn.Module | None, queries: Tensor, keys: int, like: Tensor) -> Tensor:
+        """(1, H, T, S) what is added to the scores of attention for distances, (1, 1, T, S) zeros with `learned`."""
+        return like.new_zeros(1, 1, len(queries), keys) if relative is None else relative(queries, keys)
+
     def _encode(self, prompt: Tensor) -> tuple[list[KeysValues], Tensor]:
         """Prompt -> keys and values for each decoder block's cross-attention, and the bias that hides pads."""
-        x_BPD = self.drop(self.symbols(prompt))
+        places_P = torch.arange(prompt.shape[1], device=prompt.device)
+        x_BPD = self.drop(self._embed(prompt, places_P + self.spec.prompt_width - prompt.shape[1]))
         hidden = torch.finfo(x_BPD.dtype).min
         pads_B11P = (prompt == self.spec.pad)[:, None, None].to(x_BPD.dtype) * hidden
-        places_P = torch.arange(prompt.shape[1], device=prompt.device)
-        bias_BHPP = self.encoder_bias(places_P, len(places_P)) + pads_B11P
+        bias_BHPP = self._bias(self.encoder_bias, places_P, len(places_P), x_BPD) + pads_B11P
         for block in self.encoder:
             x_BPD = block(x_BPD, bias_BHPP)
         memory_BPD = self.drop(self.encoder_norm(x_BPD))

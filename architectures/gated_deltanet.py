@@ -26,12 +26,14 @@ from bench.architectures.base import HeadsConfig, SequenceSpec, last_columns
 from bench.architectures.linear_attention import (
     ShortConvolution,
     StateDecoder,
+    StatePositions,
     decay_between,
     decayed_attention,
     in_chunks,
 )
 from bench.architectures.mamba2 import draw_step_lengths
 from bench.architectures.norms import RMSNorm
+from bench.architectures.parts import Activation, FeedForward, FeedForwardConfig, Norm, linear, make_norm
 from bench.architectures.registry import register
 
 State = tuple[Tensor, Tensor | None]
@@ -39,7 +41,15 @@ State = tuple[Tensor, Tensor | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class GatedDeltaNetConfig(HeadsConfig):
+class GatedDeltaNetConfig(FeedForwardConfig, HeadsConfig):
+    search: ClassVar = {
+        "heads": (2, 4, 8),
+        "positions": ("none", "learned"),
+        "norm": ("layer", "rms"),
+        "activation": ("gelu", "swiglu"),
+        "negative_eigenvalues": (False, True),
+    }
+
     layers: int = 3
     """blocks"""
     heads: int = 4
@@ -47,11 +57,18 @@ class GatedDeltaNetConfig(HeadsConfig):
     width: int = 44
     """D, a multiple of `heads`"""
     feedforward: int | None = None
-    """F; None is 8/3 x width, rounded down"""
+    """F; None is 8/3 x width, rounded down, and 4 x width without a gate"""
     window: int = 4
     """W, symbols that the convolution sees"""
     dropout: float = 0.0
     """share of activations dropped after the embedding and at the end of each residual branch"""
+    norm: Norm = "rms"
+    activation: Activation = "swiglu"
+    positions: StatePositions = "none"
+    """what is added to symbols: `none`, or `learned` vectors of their columns"""
+    negative_eigenvalues: bool = False
+    """whether strengths go from 0 to 2, not to 1, so that a state's eigenvalues may be negative (Grazzi et al.,
+    "Unlocking State-Tracking in Linear RNNs Through Negative Eigenvalues", 2024)"""
     chunk: int = 64
     """symbols that are read at once; more are read in chunks, with a state passed on between them"""
 
@@ -88,6 +105,7 @@ class Mixer(nn.Module):
     def __init__(self, config: GatedDeltaNetConfig) -> None:
         super().__init__()
         self.heads, self.chunk = config.heads, config.chunk
+        self.strongest = 2.0 if config.negative_eigenvalues else 1.0
         self.query_key = nn.Linear(config.width, 2 * config.width, bias=False)
         self.value = nn.Linear(config.width, 2 * config.width, bias=False)
         self.gate = nn.Linear(config.width, 2 * config.width, bias=False)
@@ -109,7 +127,8 @@ class Mixer(nn.Module):
         q_BHSK, k_BHSK = unit(query_key_BSN.unflatten(-1, (2 * self.heads, -1))).transpose(1, 2).chunk(2, dim=1)
         v_BHSV = value_BSN.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         log_decay_BHS = -self.log_rate.exp()[:, None] * F.softplus(self.step(x_BSD)).mT
-        parts = (q_BHSK * q_BHSK.shape[-1] ** -0.5, k_BHSK, v_BHSV, log_decay_BHS, self.strength(x_BSD).sigmoid().mT)
+        strength_BHS = self.strongest * self.strength(x_BSD).sigmoid().mT
+        parts = (q_BHSK * q_BHSK.shape[-1] ** -0.5, k_BHSK, v_BHSV, log_decay_BHS, strength_BHS)
         out_BHSV, kept_BHKV = in_chunks(gated_delta_rule, self.chunk, parts, kept_BHKV, keep)
         out_BHTV = self.norm(last_columns(out_BHSV, wanted, dim=2).type_as(self.norm.weight))
         gate_BTG = F.silu(self.gate(last_columns(x_BSD, wanted)))
@@ -117,16 +136,14 @@ class Mixer(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm mixer, then pre-norm SwiGLU feed-forward, each added to the residual stream."""
+    """Pre-norm mixer, then pre-norm feed-forward, each added to the residual stream."""
 
     def __init__(self, config: GatedDeltaNetConfig) -> None:
         super().__init__()
-        feedforward = config.feedforward or 8 * config.width // 3
-        self.norm_1 = RMSNorm(config.width, eps=1e-6)
+        self.norm_1 = make_norm(config.norm, config.width)
         self.mixer = Mixer(config)
-        self.norm_2 = RMSNorm(config.width, eps=1e-6)
-        self.gate_up = nn.Linear(config.width, 2 * feedforward, bias=False)
-        self.down = nn.Linear(feedforward, config.width, bias=False)
+        self.norm_2 = make_norm(config.norm, config.width)
+        self.feedforward = FeedForward(config, linear(bias=False))
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
@@ -134,13 +151,12 @@ class Block(nn.Module):
     ) -> tuple[Tensor, State]:
         mixed_BTD, state = self.mixer(self.norm_1(x_BSD), visible_BS1, wanted, state, keep)
         x_BTD = last_columns(x_BSD, wanted) + self.drop(mixed_BTD)
-        gate_BTF, up_BTF = self.gate_up(self.norm_2(x_BTD)).chunk(2, dim=-1)
-        return x_BTD + self.drop(self.down(F.silu(gate_BTF) * up_BTF)), state
+        return x_BTD + self.drop(self.feedforward(self.norm_2(x_BTD))), state
 
 
 @register
 class GatedDeltaNet(StateDecoder):
-    """Order is all it knows of positions, so left padding moves nothing. Decoding keeps a state of fixed size."""
+    """Places count from the '=', so left padding moves nothing. Decoding keeps a state of fixed size."""
 
     name = "gated-deltanet"
     family = "linear attention"
@@ -151,7 +167,7 @@ class GatedDeltaNet(StateDecoder):
     stacked: ClassVar = {"*.query_key.weight": 2, "*.gate_up.weight": 2}
 
     def __init__(self, config: GatedDeltaNetConfig, spec: SequenceSpec) -> None:
-        super().__init__(config, spec, Block, RMSNorm(config.width, eps=1e-6))
+        super().__init__(config, spec, Block, make_norm(config.norm, config.width))
         for module in self.modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 nn.init.normal_(module.weight, std=0.02)

@@ -12,7 +12,7 @@ and V value of a head, N channels, W window, V vocabulary in logits
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,9 @@ from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, SequenceSpec
 
+StatePositions = Literal["none", "learned"]
+"""What a symbol is told of its place beside the order in which it is read: nothing, or a vector for its column, counted
+from the '=' and drawn as those of the symbols are."""
 Chunk = Callable[..., tuple[Tensor, Tensor | None]]
 """As `decayed_attention`: its tensors along S, the state before them, whether the state after them is wanted."""
 
@@ -98,29 +101,45 @@ class StateDecoder(Autoregressive):
         """`block` makes a block of the config; `bias`: whether the head has one."""
         super().__init__(config, spec)
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
+        rows = spec.prompt_width + spec.answer_width - 1
+        self.positions = nn.Embedding(rows, config.width) if config.positions == "learned" else None
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(block(config) for _ in range(config.layers))
         self.norm = norm
         self.head = nn.Linear(config.width, spec.vocabulary, bias=bias)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
-        return self._run(torch.cat([prompt, answer[:, :-1]], dim=1), answer.shape[1], None, keep=False)[0]
+        symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
+        return self._run(symbols_BS, answer.shape[1], self._empty_state(prompt), keep=False)[0]
 
     def begin(self, prompt: Tensor, width: int) -> tuple[Tensor, Any]:
-        logits_B1V, states = self._run(prompt, 1, None, keep=True)
-        return logits_B1V[:, 0], states
+        logits_B1V, state = self._run(prompt, 1, self._empty_state(prompt), keep=True)
+        return logits_B1V[:, 0], state
 
     def advance(self, symbol: Tensor, state: Any) -> tuple[Tensor, Any]:
-        logits_B1V, states = self._run(symbol[:, None], 1, state, keep=True)
-        return logits_B1V[:, 0], states
+        logits_B1V, state = self._run(symbol[:, None], 1, state, keep=True)
+        return logits_B1V[:, 0], state
 
-    def _run(self, symbols_BS: Tensor, wanted: int, states: Any, keep: bool) -> tuple[Tensor, Any]:
-        """Symbols after those in `states` -> logits (B, wanted, V) at the last of them, and each block's new state."""
-        x_BSD = self.drop(self.symbols(symbols_BS))
+    def _empty_state(self, prompt: Tensor) -> tuple[int, Any]:
+        """The state before a prompt: the place of its first column, so that all have the '=' at the same, and none of
+        the blocks'.
+        """
+        return self.spec.prompt_width - prompt.shape[1], None
+
+    def _run(self, symbols_BS: Tensor, wanted: int, state: tuple[int, Any], keep: bool) -> tuple[Tensor, Any]:
+        """Symbols after those in `state` -> logits (B, wanted, V) at the last of them; the next place and the states of
+        the blocks.
+        """
+        first, states = state
+        end = first + symbols_BS.shape[1]
+        x_BSD = self.symbols(symbols_BS)
+        if self.positions is not None:
+            x_BSD = x_BSD + self.positions(torch.arange(first, end, device=x_BSD.device))
+        x_BSD = self.drop(x_BSD)
         visible_BS1 = (symbols_BS != self.spec.pad)[..., None]
         kept = []
         for number, block in enumerate(self.blocks):
             rows = wanted if number == len(self.blocks) - 1 else x_BSD.shape[1]  # no later block reads the rest
-            x_BSD, state = block(x_BSD, visible_BS1, rows, None if states is None else states[number], keep)
-            kept.append(state)
-        return self.head(self.norm(x_BSD)), kept
+            x_BSD, block_state = block(x_BSD, visible_BS1, rows, None if states is None else states[number], keep)
+            kept.append(block_state)
+        return self.head(self.norm(x_BSD)), (end, kept)

@@ -20,7 +20,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.base import Autoregressive, SequenceSpec
-from bench.architectures.recurrent import LSTMCells, RecurrentConfig, keep_cell_states, open_forget_gates
+from bench.architectures.recurrent import (
+    LSTMCells,
+    RecurrentConfig,
+    keep_cell_states,
+    open_forget_gates,
+    select_columns,
+)
 from bench.architectures.registry import register
 
 LSTMState = tuple[Tensor, Tensor]
@@ -29,10 +35,14 @@ LSTMState = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class LSTMSeq2SeqConfig(RecurrentConfig):
+    search: ClassVar = {"bidirectional": (False, True)}
+
     layers: int = 1
     """cells on top of each other, in the encoder and as many in the decoder"""
     width: int = 72
     """D, size of the symbol embedding"""
+    bidirectional: bool = False
+    """whether half of the encoder's cells, rounded down, read from the last symbol to the first, as Bahdanau's do"""
 
 
 class Encoder(nn.Module):
@@ -40,28 +50,49 @@ class Encoder(nn.Module):
 
     A pad gives zeros, and biases are weights of a flag that is 1 at symbols and 0 at pads: until the first symbol, a
     cell sees zeros alone, and a state of zero stays zero. Columns of a matrix, they are decayed and updated with it,
-    unlike those of other architectures; apart from it they gain nothing (`docs/log.md`).
+    unlike those of other architectures; apart from it they gain nothing (`docs/log.md`). With both directions the
+    hidden size is divided among them, and those that read backwards are given the symbols of each row reversed.
     """
 
     def __init__(self, config: LSTMSeq2SeqConfig) -> None:
         super().__init__()
         hidden = config.hidden or config.width
         sizes = [config.width] + [hidden] * (config.layers - 1)
-        self.layers = nn.ModuleList(LSTMCells(size + 1, hidden, bias=False, batch_first=True) for size in sizes)
+        backwards = hidden // 2 if config.bidirectional else 0
+        self.layers = self._cells(sizes, hidden - backwards)
+        self.backwards = self._cells(sizes, backwards) if backwards else None
         self.drop = nn.Dropout(config.dropout)
-        for name, weight in self.layers.named_parameters():
+
+    def _cells(self, sizes: list[int], hidden: int) -> nn.ModuleList:
+        """A layer of cells for each size of its input, with forget gates open."""
+        layers = nn.ModuleList(LSTMCells(size + 1, hidden, bias=False, batch_first=True) for size in sizes)
+        for name, weight in layers.named_parameters():
             if name.endswith("weight_ih_l0"):
                 nn.init.ones_(weight[hidden : 2 * hidden, -1])  # rows H to 2H are the forget gate's
+        return layers
 
     def forward(self, x_BPD: Tensor, is_symbol_BP: Tensor) -> tuple[Tensor, LSTMState]:
-        """Returns the last layer's states at all columns (B, P, H), and those of all layers at the last column."""
+        """Returns the last layer's states at all columns (B, P, H), and those of all layers after they have read."""
         flag_BP1 = is_symbol_BP[:, :, None].to(x_BPD.dtype)
+        reversed_BP = reverse_symbols(is_symbol_BP) if self.backwards is not None else None
         x, last = x_BPD * flag_BP1, []
         for number, cells in enumerate(self.layers):
-            x, state = cells(torch.cat([self.drop(x) if number else x, flag_BP1], dim=-1))
+            given = torch.cat([self.drop(x) if number else x, flag_BP1], dim=-1)
+            x, state = cells(given)
+            if self.backwards is not None and reversed_BP is not None:
+                back, back_state = self.backwards[number](select_columns(given, reversed_BP))
+                x = torch.cat([x, select_columns(back, reversed_BP)], dim=-1)
+                state = tuple(torch.cat(parts, dim=-1) for parts in zip(state, back_state, strict=True))
             last.append(state)
         hidden_LBH, cell_LBH = (torch.cat(part) for part in zip(*last, strict=True))
         return x, (hidden_LBH, cell_LBH)
+
+
+def reverse_symbols(is_symbol_BP: Tensor) -> Tensor:
+    """Where each row's symbols are -> (B, P) the columns in which they come reversed behind the same pads."""
+    columns_P = torch.arange(is_symbol_BP.shape[1], device=is_symbol_BP.device)
+    pads_B1 = (~is_symbol_BP).sum(dim=1, keepdim=True)
+    return torch.where(is_symbol_BP, len(columns_P) - 1 + pads_B1 - columns_P, columns_P)
 
 
 class Attention(nn.Module):

@@ -19,10 +19,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.base import Config, SequenceSpec, last_columns
-from bench.architectures.linear_attention import ShortConvolution, StateDecoder, decayed_attention, in_chunks
+from bench.architectures.linear_attention import (
+    ShortConvolution,
+    StateDecoder,
+    StatePositions,
+    decayed_attention,
+    in_chunks,
+)
 from bench.architectures.norms import RMSNorm
 from bench.architectures.registry import register
 
+LARGEST_STATE = 128
+"""That of the paper's models."""
 State = tuple[Tensor, Tensor | None]
 """What the convolution saw last, (B, W - 1, I + 2 N), and what each head keeps, (B, H, N, V)."""
 
@@ -30,7 +38,7 @@ State = tuple[Tensor, Tensor | None]
 @dataclass(frozen=True, kw_only=True)
 class Mamba2Config(Config):
     size_fields: ClassVar = ("width", "state")
-    search: ClassVar = {"heads": (2, 4, 8)}
+    search: ClassVar = {"heads": (2, 4, 8), "positions": ("none", "learned")}
 
     layers: int = 4
     """blocks"""
@@ -39,11 +47,13 @@ class Mamba2Config(Config):
     width: int = 52
     """D; 2 x width must be a multiple of `heads`"""
     state: int | None = None
-    """N, vectors of size I / H that a head keeps; None is `width`"""
+    """N, vectors of size I / H that a head keeps; None is `width`, at most 128 as in the paper"""
     window: int = 4
     """W, symbols that the convolution sees"""
     dropout: float = 0.0
     """share of activations dropped after the embedding and at the end of each residual branch"""
+    positions: StatePositions = "none"
+    """what is added to symbols: `none`, or `learned` vectors of their columns"""
     chunk: int = 64
     """symbols that are read at once; more are read in chunks, with a state passed on between them"""
 
@@ -58,7 +68,7 @@ class Mixer(nn.Module):
     def __init__(self, config: Mamba2Config) -> None:
         super().__init__()
         self.heads, self.chunk = config.heads, config.chunk
-        self.inner, self.state = 2 * config.width, config.state or config.width
+        self.inner, self.state = 2 * config.width, config.state or min(config.width, LARGEST_STATE)
         # One matrix in the authors' code; here each is its own, since Muon updates a matrix as a whole.
         self.gate = nn.Linear(config.width, self.inner, bias=False)
         self.value = nn.Linear(config.width, self.inner, bias=False)
@@ -117,7 +127,7 @@ class Block(nn.Module):
 
 @register
 class Mamba2(StateDecoder):
-    """Order is all it knows of positions, so left padding moves nothing. Decoding keeps a state of fixed size."""
+    """Places count from the '=', so left padding moves nothing. Decoding keeps a state of fixed size."""
 
     name = "mamba2"
     family = "state space"
@@ -129,5 +139,6 @@ class Mamba2(StateDecoder):
 
     def __init__(self, config: Mamba2Config, spec: SequenceSpec) -> None:
         super().__init__(config, spec, Block, RMSNorm(config.width, eps=1e-5))
-        for outer in (self.symbols, self.head):
-            nn.init.normal_(outer.weight, std=0.02)
+        for outer in (self.symbols, self.positions, self.head):
+            if outer is not None:
+                nn.init.normal_(outer.weight, std=0.02)

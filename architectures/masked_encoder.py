@@ -1,79 +1,66 @@
-"""Masked encoder, the BERT line: attention in both directions over the prompt and a canvas that is filled in.
+"""Masked encoder: attention in both directions over the prompt and a canvas that is filled in, normed before each part.
 
-Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018: norms after
-each sublayer and after the embedding, learned positions, one vector for each of the two segments (prompt and canvas),
-GELU, and a head of a hidden layer and the symbols' own vectors; no [CLS] and no [SEP], since columns separate segments.
-It answers in a few passes by mask-predict, see `MaskedInfilling`.
+Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018: learned
+positions, one vector for each of the two segments (prompt and canvas), and a head of a hidden layer and the symbols'
+own vectors; no [CLS] and no [SEP], since columns separate segments. Norms stand before attention and feed-forward and
+at the end, as in Shoeybi et al., "Megatron-LM", 2019; after both and after the embedding, as in BERT, they cost it
+points (`docs/log.md`): that is the architecture `bert`. It answers in a few passes by mask-predict, see
+`MaskedInfilling`, where pads are symbols that are scored like others.
 
 B batch, P prompt, A answer, S = P + A columns read, T <= S columns written, D width, H heads, K = D / H,
 F feed-forward, V vocabulary
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.attention import draw_normal, fill_lanes
-from bench.architectures.base import HeadsConfig, SequenceSpec, last_columns
+from bench.architectures.attention import Cache, Rotation, draw_normal, rotary, run_blocks
+from bench.architectures.base import SequenceSpec, last_columns
 from bench.architectures.infilling import MaskedInfilling, MaskedInfillingConfig
+from bench.architectures.parts import AttentionConfig, make_norm
 from bench.architectures.registry import register
+from bench.architectures.transformer import Block
 
 EPSILON = 1e-12
 """BERT's addend in all norms."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaskedEncoderConfig(HeadsConfig, MaskedInfillingConfig):
-    """The settings of models with heads, and `passes`."""
+class MaskedEncoderConfig(AttentionConfig, MaskedInfillingConfig):
+    search: ClassVar = {
+        "heads": (2, 4, 8),
+        "norm_first": (False, True),
+        "norm": ("layer", "rms"),
+        "activation": ("gelu", "swiglu"),
+        "subnorm": (False, True),
+        "positions": ("learned", "rotary"),
+    }
+    published: ClassVar = {"norm_first": False}
+
+    norm_first: bool = True
+    """whether norms stand before attention and feed-forward, or after both are added to their input"""
+    positions: Literal["learned", "rotary"] = "learned"
+    """how columns know where they stand: `learned` or `rotary`, as in `transformer`"""
+
+    @property
+    def size_step(self) -> int:
+        return 2 * self.heads if self.positions == "rotary" else self.heads
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention of the last T columns to all."""
-
-    def __init__(self, config: MaskedEncoderConfig) -> None:
-        super().__init__()
-        self.heads, self.dropout = config.heads, config.dropout
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.out = nn.Linear(config.width, config.width)
-
-    def forward(self, x_BSD: Tensor, visible_B11S: Tensor, wanted: int) -> Tensor:
-        q_BHSK, k_BHSK, v_BHSK = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x_BSD).chunk(3, dim=-1)
-        )
-        k_BHSK, v_BHSK, visible_B11S = fill_lanes(k_BHSK, v_BHSK, visible_B11S)
-        mixed_BHTK = F.scaled_dot_product_attention(
-            last_columns(q_BHSK, wanted, dim=2),
-            k_BHSK,
-            v_BHSK,
-            visible_B11S,
-            dropout_p=self.dropout if self.training else 0.0,
-        )
-        out_BTD: Tensor = self.out(mixed_BHTK.transpose(1, 2).flatten(-2))
-        return out_BTD
-
-
-class Block(nn.Module):
+class PostNormBlock(Block):
     """Attention, then feed-forward, each added to its input and then normalised."""
 
-    def __init__(self, config: MaskedEncoderConfig) -> None:
-        super().__init__()
-        feedforward = config.feedforward or 4 * config.width
-        self.attention = Attention(config)
-        self.norm_1 = nn.LayerNorm(config.width, eps=EPSILON)
-        self.up = nn.Linear(config.width, feedforward)
-        self.down = nn.Linear(feedforward, config.width)
-        self.norm_2 = nn.LayerNorm(config.width, eps=EPSILON)
-        self.drop = nn.Dropout(config.dropout)
-
-    def forward(self, x_BSD: Tensor, visible_B11S: Tensor, wanted: int) -> Tensor:
-        mixed_BTD = self.attention(x_BSD, visible_B11S, wanted)
-        x_BTD = self.norm_1(last_columns(x_BSD, wanted) + self.drop(mixed_BTD))
-        hidden_BTF = F.gelu(self.up(x_BTD))
-        out_BTD: Tensor = self.norm_2(x_BTD + self.drop(self.down(hidden_BTF)))
-        return out_BTD
+    def forward(
+        self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None = None
+    ) -> tuple[Tensor, Cache]:
+        """As `Block`."""
+        mixed_BTD, cache = self.attention(x_BSD, mask_B1TS, cache, rotation)
+        x_BTD = self.norm_1(last_columns(x_BSD, mask_B1TS.shape[2]) + self.drop(mixed_BTD))
+        return self.norm_2(x_BTD + self.drop(self.feedforward(x_BTD))), cache
 
 
 @register
@@ -84,20 +71,22 @@ class MaskedEncoder(MaskedInfilling):
     family = "transformer encoder"
     year = 2018
     paper = "Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding, 2018"
-    Config = MaskedEncoderConfig
+    Config: ClassVar = MaskedEncoderConfig
     debug: ClassVar = {"layers": 2, "heads": 2, "width": 8}
-    stacked: ClassVar = {"*.qkv.weight": 3}
+    stacked: ClassVar = {"*.qkv.weight": 3, "*.gate_up.weight": 2}
 
     def __init__(self, config: MaskedEncoderConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
-        self.positions = nn.Embedding(spec.prompt_width + spec.answer_width, config.width)
+        rows = spec.prompt_width + spec.answer_width
+        self.positions = nn.Embedding(rows, config.width) if config.positions == "learned" else None
         self.segments = nn.Embedding(2, config.width)
-        self.norm = nn.LayerNorm(config.width, eps=EPSILON)
+        self.norm = make_norm(config.norm, config.width, EPSILON)
         self.drop = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        block = Block if config.norm_first else PostNormBlock
+        self.blocks = nn.ModuleList(block(config, eps=EPSILON) for _ in range(config.layers))
         self.transform = nn.Linear(config.width, config.width)
-        self.transform_norm = nn.LayerNorm(config.width, eps=EPSILON)
+        self.transform_norm = make_norm(config.norm, config.width, EPSILON)
         self.bias = nn.Parameter(torch.zeros(spec.vocabulary))
         self.apply(draw_normal)
 
@@ -105,12 +94,17 @@ class MaskedEncoder(MaskedInfilling):
         symbols_BS = torch.cat([prompt, answer], dim=1)
         columns_S = torch.arange(symbols_BS.shape[1], device=prompt.device)
         places_S = columns_S + self.spec.prompt_width - prompt.shape[1]
-        segments_S = (columns_S >= prompt.shape[1]).long()
-        x_BSD = self.symbols(symbols_BS) + self.positions(places_S) + self.segments(segments_S)
-        x_BSD = self.drop(self.norm(x_BSD))
+        x_BSD = self.symbols(symbols_BS) + self.segments((columns_S >= prompt.shape[1]).long())
+        rotation = None
+        if self.positions is None:
+            rotation = rotary(places_S, self.config.width // self.config.heads, x_BSD)
+        else:
+            x_BSD = x_BSD + self.positions(places_S)
+        x_BSD = self.drop(x_BSD if self.config.norm_first else self.norm(x_BSD))
         visible_BS = F.pad(prompt != self.spec.pad, (0, answer.shape[1]), value=True)
-        for number, block in enumerate(self.blocks):
-            wanted = answer.shape[1] if number == len(self.blocks) - 1 else x_BSD.shape[1]  # no later block reads more
-            x_BSD = block(x_BSD, visible_BS[:, None, None], wanted)
-        hidden_BAD = self.transform_norm(F.gelu(self.transform(x_BSD)))
+        mask_B1SS = visible_BS[:, None, None].expand(-1, -1, x_BSD.shape[1], -1)
+        x_BAD, _ = run_blocks(self.blocks, x_BSD, mask_B1SS, answer.shape[1], None, rotation)
+        if self.config.norm_first:
+            x_BAD = self.norm(x_BAD)
+        hidden_BAD = self.transform_norm(F.gelu(self.transform(x_BAD)))
         return F.linear(hidden_BAD, self.symbols.weight, self.bias)

@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.base import Config, SequenceSpec, last_columns
-from bench.architectures.linear_attention import StateDecoder
+from bench.architectures.base import SequenceSpec, last_columns
+from bench.architectures.linear_attention import StateDecoder, StatePositions
+from bench.architectures.parts import FeedForward, FeedForwardConfig, linear, make_norm
 from bench.architectures.registry import register
 
 State = tuple[Tensor, Tensor]
@@ -28,9 +29,13 @@ State = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
-class MinGRUConfig(Config):
-    size_fields: ClassVar = ("width", "feedforward")
-    search: ClassVar = {"expansion": (1, 2)}
+class MinGRUConfig(FeedForwardConfig):
+    search: ClassVar = {
+        "expansion": (1, 2),
+        "positions": ("none", "learned"),
+        "norm": ("layer", "rms"),
+        "activation": ("gelu", "swiglu"),
+    }
 
     layers: int = 3
     """blocks"""
@@ -38,14 +43,17 @@ class MinGRUConfig(Config):
     """D, size of the residual stream"""
     expansion: int = 2
     """hidden states are this many times as large as `width`"""
+    positions: StatePositions = "none"
+    """what is added to symbols: `none`, or `learned` vectors of their columns"""
     window: int = 4
     """symbols that the convolution sees, the present one included"""
     feedforward: int | None = None
-    """F; None is 4 x width"""
+    """F; None is 4 x width, with a gate 8/3 x width"""
     dropout: float = 0.0
     """share of activations dropped after the embedding and at the end of each residual branch"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.window < 1:
             raise ValueError(f"window {self.window}: must be at least 1, the present symbol")
         if self.expansion < 1:
@@ -113,14 +121,12 @@ class Block(nn.Module):
 
     def __init__(self, config: MinGRUConfig) -> None:
         super().__init__()
-        feedforward = config.feedforward or 4 * config.width
-        self.norm_1 = nn.LayerNorm(config.width)
+        self.norm_1 = make_norm(config.norm, config.width)
         self.convolution = Convolution(config.width, config.window)
-        self.norm_2 = nn.LayerNorm(config.width)
+        self.norm_2 = make_norm(config.norm, config.width)
         self.mingru = MinGRU(config.width, config.expansion * config.width)
-        self.norm_3 = nn.LayerNorm(config.width)
-        self.up = nn.Linear(config.width, feedforward)
-        self.down = nn.Linear(feedforward, config.width)
+        self.norm_3 = make_norm(config.norm, config.width)
+        self.feedforward = FeedForward(config, linear(bias=True))
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
@@ -132,12 +138,12 @@ class Block(nn.Module):
         x_BSD = x_BSD + self.drop(mixed_BSD)
         out_BTD, last = self.mingru(self.norm_2(x_BSD), visible_BS1, wanted, last)
         x_BTD = last_columns(x_BSD, wanted) + self.drop(out_BTD)
-        return x_BTD + self.drop(self.down(F.gelu(self.up(self.norm_3(x_BTD))))), (past, last)
+        return x_BTD + self.drop(self.feedforward(self.norm_3(x_BTD))), (past, last)
 
 
 @register
 class MinGRULanguageModel(StateDecoder):
-    """Pads come first and update nothing: the state is empty at the first symbol, and order alone tells positions."""
+    """Pads come first and update nothing: the state is empty at the first symbol."""
 
     name = "mingru"
     family = "recurrent, linear"
@@ -145,7 +151,7 @@ class MinGRULanguageModel(StateDecoder):
     paper = "Feng et al., Were RNNs All We Needed?, 2024"
     Config = MinGRUConfig
     debug: ClassVar = {"layers": 2, "width": 6}
-    stacked: ClassVar = {"*.gates.weight": 2}
+    stacked: ClassVar = {"*.gates.weight": 2, "*.gate_up.weight": 2}
 
     def __init__(self, config: MinGRUConfig, spec: SequenceSpec) -> None:
-        super().__init__(config, spec, Block, nn.LayerNorm(config.width), bias=True)
+        super().__init__(config, spec, Block, make_norm(config.norm, config.width), bias=True)

@@ -1,8 +1,11 @@
-"""Transformer decoder, the GPT line: causal self-attention over prompt and answer as one sequence.
+"""Transformer decoder: causal self-attention over prompt and answer as one sequence, in the form that does best here.
 
-Radford et al., "Language Models are Unsupervised Multitask Learners" (GPT-2), 2019: pre-norm blocks, learned positions,
-GELU, weights drawn with standard deviation 0.02 and residual outputs scaled by 1 / sqrt(2 layers). The head has its own
-weights, where GPT-2's are those of the symbols, and GELU is exact, where GPT-2's is approximated by tanh.
+Pre-norm blocks of attention and feed-forward (Radford et al., "Language Models are Unsupervised Multitask Learners",
+2019) with the parts that later models brought: RMS norms and no biases (Touvron et al., "LLaMA", 2023), SwiGLU
+(Shazeer, "GLU Variants Improve Transformer", 2020), one more norm before each output matrix (Wang et al., "Foundation
+Transformers", 2022). Positions are learned, where LLaMA's are rotary: at a dozen symbols that is worth more than the
+other parts together (`docs/log.md`). The form of 2019 is the architecture `gpt2`. Weights are drawn as there, with
+standard deviation 0.02 and residual outputs scaled by 1 / sqrt(2 layers). The head has weights of its own.
 
 `positions` chooses how it knows where a symbol stands:
 - `learned`: a vector for each column, counted from the '=' (GPT-2, 2019).
@@ -18,7 +21,7 @@ B batch, S = P + A - 1 symbols read, T <= S symbols written, D width, H heads, K
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -35,14 +38,27 @@ from bench.architectures.attention import (
     run_blocks,
     with_room,
 )
-from bench.architectures.base import Autoregressive, HeadsConfig, SequenceSpec, last_columns
+from bench.architectures.base import Autoregressive, SequenceSpec, last_columns
+from bench.architectures.parts import Activation, AttentionConfig, FeedForward, Linear, Norm, linear, make_norm
 from bench.architectures.registry import register
 
 Positions = Literal["learned", "rotary", "none", "abacus"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerConfig(HeadsConfig):
+class TransformerConfig(AttentionConfig):
+    search: ClassVar = {
+        "heads": (2, 4, 8),
+        "norm": ("layer", "rms"),
+        "activation": ("gelu", "swiglu"),
+        "subnorm": (False, True),
+        "positions": ("learned", "rotary", "none", "abacus"),
+    }
+
+    norm: Norm = "rms"
+    activation: Activation = "swiglu"
+    subnorm: bool = True
+    bias: bool = False
     positions: Positions = "learned"
     """how symbols know where they stand: `learned`, `rotary`, `none` or `abacus`"""
     offsets: int = 8
@@ -50,8 +66,7 @@ class TransformerConfig(HeadsConfig):
     may have `offsets` - 1 digits more than those trained on; 1 draws nothing (the paper: 100)"""
 
     def __post_init__(self) -> None:
-        if self.positions not in get_args(Positions):
-            raise ValueError(f"positions '{self.positions}': must be one of {', '.join(get_args(Positions))}")
+        super().__post_init__()
         if self.offsets < 1:
             raise ValueError(f"offsets {self.offsets}: must be at least 1")
 
@@ -63,11 +78,12 @@ class TransformerConfig(HeadsConfig):
 class Attention(nn.Module):
     """Causal multi-head self-attention of the last T symbols to all, where the mask has T rows."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(self, config: AttentionConfig, make_linear: Linear, eps: float | None = None) -> None:
         super().__init__()
         self.heads, self.dropout = config.heads, config.dropout
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.out = nn.Linear(config.width, config.width)
+        self.qkv = make_linear(config.width, config.width, 3)
+        self.norm = make_norm(config.norm, config.width, eps) if config.subnorm else nn.Identity()
+        self.out = make_linear(config.width, config.width, 1)
 
     def forward(
         self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None, rotation: Rotation | None = None
@@ -75,20 +91,29 @@ class Attention(nn.Module):
         """Symbols after those in `cache` -> (B, T, D), and the longer cache."""
         dropout = self.dropout if self.training else 0.0
         mixed_BTD, cache = attend(self.qkv(x_BSD), self.heads, mask_B1TS, cache, rotation, dropout)
-        return self.out(mixed_BTD), cache
+        return self.out(self.norm(mixed_BTD)), cache
 
 
 class Block(nn.Module):
     """Pre-norm attention, then pre-norm feed-forward, each added to the residual stream."""
 
-    def __init__(self, config: TransformerConfig) -> None:
+    def __init__(
+        self,
+        config: AttentionConfig,
+        make_linear: Linear | None = None,
+        *,
+        eps: float | None = None,
+        inner_dropout: float = 0.0,
+    ) -> None:
+        """`make_linear` makes the matrices; None: torch's own. `eps`: see `make_norm`. `inner_dropout`: share of the
+        feed-forward part's hidden numbers that is dropped.
+        """
         super().__init__()
-        feedforward = config.feedforward or 4 * config.width
-        self.norm_1 = nn.LayerNorm(config.width)
-        self.attention = Attention(config)
-        self.norm_2 = nn.LayerNorm(config.width)
-        self.up = nn.Linear(config.width, feedforward)
-        self.down = nn.Linear(feedforward, config.width)
+        make_linear = make_linear or linear(config.bias)
+        self.norm_1 = make_norm(config.norm, config.width, eps)
+        self.attention = Attention(config, make_linear, eps)
+        self.norm_2 = make_norm(config.norm, config.width, eps)
+        self.feedforward = FeedForward(config, make_linear, subnorm=config.subnorm, eps=eps, dropout=inner_dropout)
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
@@ -97,8 +122,7 @@ class Block(nn.Module):
         """As `Attention`: reads S symbols and writes the last T."""
         mixed_BTD, cache = self.attention(self.norm_1(x_BSD), mask_B1TS, cache, rotation)
         x_BTD = last_columns(x_BSD, mask_B1TS.shape[2]) + self.drop(mixed_BTD)
-        hidden_BTF = F.gelu(self.up(self.norm_2(x_BTD)))
-        return x_BTD + self.drop(self.down(hidden_BTF)), cache
+        return x_BTD + self.drop(self.feedforward(self.norm_2(x_BTD))), cache
 
 
 @register
@@ -107,11 +131,11 @@ class Transformer(Autoregressive):
 
     name = "transformer"
     family = "transformer decoder"
-    year = 2019
-    paper = "Radford et al., Language Models are Unsupervised Multitask Learners, 2019"
-    Config = TransformerConfig
+    year = 2023
+    paper = "Touvron et al., LLaMA: Open and Efficient Foundation Language Models, 2023"
+    Config: ClassVar = TransformerConfig
     debug: ClassVar = {"layers": 2, "heads": 2, "width": 8}
-    stacked: ClassVar = {"*.qkv.weight": 3}
+    stacked: ClassVar = {"*.qkv.weight": 3, "*.gate_up.weight": 2}
     is_digit: Tensor
 
     def __init__(self, config: TransformerConfig, spec: SequenceSpec) -> None:
@@ -128,10 +152,23 @@ class Transformer(Autoregressive):
         is_digit_V[list(spec.digits)] = True
         self.register_buffer("is_digit", is_digit_V, persistent=False)
         self.drop = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width)
+        self.blocks = nn.ModuleList(self.make_block(number) for number in range(config.layers))
+        self.norm = make_norm(config.norm, config.width)
         self.head = nn.Linear(config.width, spec.vocabulary, bias=False)
-        draw_as_gpt2(self, config.depth)
+        self.draw()
+
+    def make_block(self, number: int) -> nn.Module:
+        """The block of this number, from 0."""
+        return Block(self.config)
+
+    def draw(self) -> None:
+        """All weights normal, as GPT-2's: those of the residual outputs smaller by the root of their number, two a
+        block.
+        """
+        self.apply(draw_normal)
+        for name, parameter in self.named_parameters():
+            if name.endswith((".out.weight", ".down.weight")):
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * self.config.depth))
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         symbols_BS = torch.cat([prompt, answer[:, :-1]], dim=1)
@@ -181,22 +218,21 @@ class Transformer(Autoregressive):
         rotation = None
         if self.config.positions == "rotary":
             rotation = rotary(places, self.config.width // self.config.heads, x_BSD)
-        x_BTD, caches = self._run_blocks(self.drop(x_BSD), mask, wanted, rotation, caches)
+        visible_BS = symbols_BS != self.spec.pad
+        x_BTD, caches = self._run_blocks(self.drop(x_BSD), visible_BS, mask, wanted, rotation, caches)
         return self.head(self.norm(x_BTD)), caches
 
     def _run_blocks(
-        self, x_BSD: Tensor, mask: Tensor, wanted: int, rotation: Rotation | None, caches: list[Cache] | None
+        self,
+        x_BSD: Tensor,
+        visible_BS: Tensor,
+        mask: Tensor,
+        wanted: int,
+        rotation: Rotation | None,
+        caches: list[Cache] | None,
     ) -> tuple[Tensor, list[Cache]]:
-        """Embedded symbols -> (B, wanted, D) the last of them after all blocks, and the longer caches."""
+        """Embedded symbols, and which are no pads -> (B, wanted, D) the last after all blocks; longer caches."""
         return run_blocks(self.blocks, x_BSD, mask, wanted, caches, rotation)
-
-
-def draw_as_gpt2(model: nn.Module, depth: int) -> None:
-    """All weights normal, those of the residual outputs smaller by the root of their number, two a block."""
-    model.apply(draw_normal)
-    for name, parameter in model.named_parameters():
-        if name.endswith((".out.weight", ".down.weight")):
-            nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * depth))
 
 
 def place_in_number(is_digit_BS: Tensor) -> Tensor:

@@ -9,57 +9,43 @@ B batch, S = P + A - 1 symbols read, T <= S symbols written, D width, H heads, K
 """
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.architectures.attention import Cache, attend, keep_caches, mask_of_prompt, run_blocks, with_room
-from bench.architectures.base import Autoregressive, HeadsConfig, SequenceSpec, last_columns
+from bench.architectures.attention import Cache, keep_caches, mask_of_prompt, run_blocks, with_room
+from bench.architectures.base import Autoregressive, SequenceSpec
+from bench.architectures.parts import Activation, AttentionConfig, make_norm
 from bench.architectures.recurrent import LSTMCells, keep_cell_states, open_forget_gates, roll_left, select_columns
 from bench.architectures.registry import register
+from bench.architectures.transformer import Block
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformerLSTMConfig(HeadsConfig):
+class TransformerLSTMConfig(AttentionConfig):
+    search: ClassVar = {
+        "heads": (2, 4, 8),
+        "norm": ("layer", "rms"),
+        "activation": ("relu", "gelu", "swiglu"),
+        "subnorm": (False, True),
+    }
+    hidden_ratio: ClassVar = Fraction(2)
+
     layers: int = 3
     """the LSTM and the blocks on top of it; at least 2"""
     feedforward: int | None = None
-    """F; None is 2 x width"""
+    """F; None is 2 x width, with a gate 4/3 x width"""
+    activation: Activation = "relu"
     dropout: float = 0.0
     """share of activations dropped in attention, within the feed-forward and at the end of each residual branch"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.layers < 2:
             raise ValueError(f"layers {self.layers}: must be at least 2, the LSTM and a block that attends")
-
-
-class Block(nn.Module):
-    """Pre-norm causal attention, then pre-norm feed-forward, each added to the residual stream."""
-
-    def __init__(self, config: TransformerLSTMConfig) -> None:
-        super().__init__()
-        feedforward = config.feedforward or 2 * config.width
-        self.heads, self.dropout = config.heads, config.dropout
-        self.norm_1 = nn.LayerNorm(config.width)
-        self.qkv = nn.Linear(config.width, 3 * config.width)
-        self.out = nn.Linear(config.width, config.width)
-        self.norm_2 = nn.LayerNorm(config.width)
-        self.up = nn.Linear(config.width, feedforward)
-        self.down = nn.Linear(feedforward, config.width)
-        self.drop = nn.Dropout(config.dropout)
-        nn.init.xavier_uniform_(self.qkv.weight)
-        nn.init.zeros_(self.qkv.bias)
-        nn.init.zeros_(self.out.bias)
-
-    def forward(self, x_BSD: Tensor, mask_B1TS: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
-        """Symbols after those in `cache` -> (B, T, D), T being the rows of the mask, and the longer cache."""
-        dropout = self.dropout if self.training else 0.0
-        mixed_BTD, cache = attend(self.qkv(self.norm_1(x_BSD)), self.heads, mask_B1TS, cache, None, dropout)
-        x_BTD = last_columns(x_BSD, mask_B1TS.shape[2]) + self.drop(self.out(mixed_BTD))
-        hidden_BTF = self.drop(F.relu(self.up(self.norm_2(x_BTD))))
-        return x_BTD + self.drop(self.down(hidden_BTF)), cache
 
 
 @register
@@ -70,18 +56,23 @@ class TransformerLSTM(Autoregressive):
     family = "hybrid of LSTM and transformer"
     year = 2023
     paper = "Ahle, Learning Arithmetic with Sequence Models, 2023"
-    Config = TransformerLSTMConfig
+    Config: ClassVar = TransformerLSTMConfig
     debug: ClassVar = {"layers": 3, "heads": 2, "width": 8}
-    stacked: ClassVar = {"cells.weight_*": 4, "*.qkv.weight": 3}
+    stacked: ClassVar = {"cells.weight_*": 4, "*.qkv.weight": 3, "*.gate_up.weight": 2}
 
     def __init__(self, config: TransformerLSTMConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
         self.symbols = nn.Embedding(spec.vocabulary, config.width)
         self.cells = LSTMCells(config.width, config.width, batch_first=True)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers - 1))
-        self.norm = nn.LayerNorm(config.width)
+        self.blocks = nn.ModuleList(Block(config, inner_dropout=config.dropout) for _ in range(config.layers - 1))
+        self.norm = make_norm(config.norm, config.width)
         self.head = nn.Linear(config.width, spec.vocabulary)
         open_forget_gates(self.cells)
+        for name, parameter in self.blocks.named_parameters():
+            if name.endswith("qkv.weight"):
+                nn.init.xavier_uniform_(parameter)
+            elif name.endswith(("qkv.bias", "out.bias")):
+                nn.init.zeros_(parameter)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         pads_B1 = (prompt == self.spec.pad).sum(dim=1, keepdim=True)
@@ -117,7 +108,7 @@ class TransformerLSTM(Autoregressive):
         self, x_BSD: Tensor, mask: Tensor, wanted: int, caches: list[Cache] | None = None
     ) -> tuple[Tensor, list[Cache]]:
         """The LSTM's states after those in `caches` -> logits (B, wanted, V) at the last of them; longer caches."""
-        x_BSD = x_BSD.to(self.norm.weight.dtype)  # in reduced precision too, what the blocks add to is exact
+        x_BSD = x_BSD.to(self.head.weight.dtype)  # in reduced precision too, what the blocks add to is exact
         x_BTD, caches = run_blocks(self.blocks, x_BSD, mask, wanted, caches)
         return self.head(self.norm(x_BTD)), caches
 
