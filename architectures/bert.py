@@ -24,4 +24,5 @@ class BERTConfig(MaskedEncoderConfig):
 class BERT(MaskedEncoder):
     name = "bert"
     paper = "Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding, 2018"
+    stacked: ClassVar = {"*.qkv.weight": 3}
     Config: ClassVar = BERTConfig

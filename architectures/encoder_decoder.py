@@ -229,8 +229,9 @@ class EncoderDecoder(Autoregressive):
                 nn.init.normal_(module.weight, std=module.in_features**-0.5)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-            if isinstance(module, RelativeBias):
-                nn.init.normal_(module.bias.weight, std=self.config.width**-0.5)
+        for relative in (self.encoder_bias, self.decoder_bias):
+            if relative is not None:
+                nn.init.normal_(relative.bias.weight, std=self.config.width**-0.5)
 
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         memory_kv, pads_B11P = self._encode(prompt)

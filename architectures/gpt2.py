@@ -30,4 +30,5 @@ class GPT2(Transformer):
     name = "gpt2"
     year = 2019
     paper = "Radford et al., Language Models are Unsupervised Multitask Learners, 2019"
+    stacked: ClassVar = {"*.qkv.weight": 3}
     Config: ClassVar = GPT2Config

@@ -29,6 +29,7 @@ class MaskedInfillingConfig(Config):
     """k, how many times the model reads the canvas for an answer; more than the answer has columns gain nothing"""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.passes < 1:
             raise ValueError(f"passes {self.passes}: must be at least 1")
 

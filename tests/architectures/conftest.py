@@ -3,7 +3,7 @@
 That one is not drawn but loaded, and writes tokens of its own: what it promises is tested in test_pretrained.py.
 
 A test that takes `cls` runs for all of them, one that takes `autoregressive`, `masked`, `with_dropout` or `own` for
-those that are. So a new architecture is tested the minute it is registered. All is in float64: in float32 a rounding of
+those that are; one that takes `option` runs for each own option of each. So a new architecture is tested the minute it is registered. All is in float64: in float32 a rounding of
 1e-7 decides between symbols that are as likely.
 """
 
@@ -70,10 +70,22 @@ KINDS: dict[str, Callable[[type[Architecture]], bool]] = {
 }
 
 
+OPTIONS = [
+    pytest.param((cls, {name: choice}), id=f"{cls.name}-{name}-{choice}")
+    for cls in ARCHITECTURES
+    for name, choices in cls.Config.search.items()
+    for choice in choices
+    if choice != getattr(cls.Config(), name)
+]
+"""What `tune` may choose and is not the default: an architecture, and the field with that choice."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for argument, fits in KINDS.items():
         if argument in metafunc.fixturenames:
             metafunc.parametrize(argument, [pytest.param(cls, id=cls.name) for cls in ARCHITECTURES if fits(cls)])
+    if "option" in metafunc.fixturenames:
+        metafunc.parametrize("option", OPTIONS)
 
 
 @pytest.fixture(autouse=True, scope="module")

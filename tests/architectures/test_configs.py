@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from bench.architectures import Architecture, SequenceSpec
+from bench.architectures.bert import BERT
 from bench.architectures.bitnet import BitNet
 from bench.architectures.encoder_decoder import EncoderDecoder
 from bench.architectures.gated_deltanet import GatedDeltaNet
+from bench.architectures.gpt2 import GPT2
 from bench.architectures.looped import Looped
 from bench.architectures.lstm import LSTM
 from bench.architectures.mamba2 import Mamba2
@@ -35,12 +37,17 @@ from bench.architectures.transformer import Transformer
         (Switch, {"capacity": 0.0}, "capacity 0.0: must be more than 0"),
         (Switch, {"balance": -0.1}, "balance -0.1: must be at least 0"),
         (Switch, {"jitter": 1.5}, "jitter 1.5: must be at least 0 and less than 1"),
-        (BitNet, {"positions": "none"}, "positions 'none': must be one of rotary, learned"),
-        (BitNet, {"width": 60}, "width 60: must be a multiple of 8 with 4 heads"),
+        (BitNet, {"bias": True}, "bias True: is False in this architecture; others have it to choose"),
+        (BitNet, {"width": 60, "positions": "rotary"}, "width 60: must be a multiple of 8 with 4 heads"),
         (Transformer, {"positions": "rope"}, "positions 'rope': must be one of learned, rotary, none, abacus"),
         (Transformer, {"positions": "rotary", "width": 60}, "width 60: must be a multiple of 8 with 4 heads"),
         (Transformer, {"offsets": 0}, "offsets 0: must be at least 1"),
         (Looped, {"passes": 0}, "passes 0: must be at least 1"),
+        (Looped, {"passes": 2, "supervised": 3}, "supervised 3: must be from 1 to the 2 passes"),
+        (GPT2, {"norm": "rms"}, "norm rms: is layer in this architecture; others have it to choose"),
+        (BERT, {"norm_first": True}, "norm_first True: is False in this architecture; others have it to choose"),
+        (RetNet, {"activation": "tanh"}, "activation 'tanh': must be one of gelu, geglu, swiglu, relu"),
+        (EncoderDecoder, {"positions": "rotary"}, "positions 'rotary': must be one of relative, learned"),
         (RetNet, {"width": 60}, "width 60: must be a multiple of 8 with 4 heads"),
         (Mamba2, {"width": 51}, "width 51: must be a multiple of 2 with 4 heads"),
         (GatedDeltaNet, {"width": 45}, "width 45: must be a multiple of 4 with 4 heads"),

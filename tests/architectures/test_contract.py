@@ -495,7 +495,7 @@ def test_each_field_of_the_config_is_explained(cls: type[Architecture]) -> None:
 def test_all_that_is_searched_can_be_built(cls: type[Architecture], build: Build) -> None:
     names = {field.name for field in dataclasses.fields(cls.Config)}
     assert cls.Config.depth_field in names or cls.Config.depth_field == Config.depth_field  # a plug-in may have none
-    assert len(cls.Config.search) <= 2
+    assert len(cls.Config.search) <= 6
     assert cls.Config.search.keys() <= names - {cls.Config.depth_field, *cls.Config.size_fields}
     width = cls.Config.size_fields[0]
     for name, choices in cls.Config.search.items():
@@ -552,4 +552,14 @@ def test_parameter_groups_take_each_parameter_once(cls: type[Architecture], buil
     outer = {id(p) for module in outer_modules for p in module.parameters()} | {id(p) for p in model.head_parameters()}
     assert inner, "no inner matrix at all"
     assert not {id(model.get_parameter(name)) for name in inner} & outer
-    assert [pattern for pattern in cls.stacked if not any(fnmatchcase(name, pattern) for name in inner)] == []
+
+
+def test_each_pattern_of_stacked_matrices_names_some(cls: type[Architecture], build: Build) -> None:
+    """In a model with some of the options that there are to choose."""
+    options = [{}, *({name: choice} for name, choices in cls.Config.search.items() for choice in choices)]
+    width = cls.Config.size_fields[0]
+    names = set()
+    for option in options:
+        step = dataclasses.replace(cls.Config(**cls.debug), **option).size_step
+        names |= {name for name, _, inner, _ in build(cls, **option, **{width: 4 * step}).parameter_groups() if inner}
+    assert [pattern for pattern in cls.stacked if not any(fnmatchcase(name, pattern) for name in names)] == []

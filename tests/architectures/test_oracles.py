@@ -14,8 +14,8 @@ from transformers.models.t5.modeling_t5 import T5Attention
 
 from bench.architectures import Batch
 from bench.architectures.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, RelativeBias
+from bench.architectures.gpt2 import GPT2
 from bench.architectures.lstm import LSTM
-from bench.architectures.transformer import Transformer
 
 # --- LSTM -------------------------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ def test_lstm_is_born_with_an_open_forget_gate(build: Build) -> None:
 # --- GPT-2 ------------------------------------------------------------------------------------------------------------
 
 
-def gpt2(model: Transformer) -> GPT2LMHeadModel:
+def gpt2(model: GPT2) -> GPT2LMHeadModel:
     """The GPT-2 of `transformers`, of the same sizes, as it is born."""
     config, spec = model.config, model.spec
     reference = GPT2LMHeadModel(
@@ -84,7 +84,7 @@ def gpt2(model: Transformer) -> GPT2LMHeadModel:
     return reference.train(model.training)
 
 
-def gpt2_weights(model: Transformer) -> dict[str, Tensor]:
+def gpt2_weights(model: GPT2) -> dict[str, Tensor]:
     """The parameters of `model` under the names and in the shapes of GPT-2."""
     weights = {
         "transformer.wte.weight": model.symbols.weight,
@@ -99,15 +99,15 @@ def gpt2_weights(model: Transformer) -> dict[str, Tensor]:
             ("attn.c_attn", block.attention.qkv),
             ("attn.c_proj", block.attention.out),
             ("ln_2", block.norm_2),
-            ("mlp.c_fc", block.up),
-            ("mlp.c_proj", block.down),
+            ("mlp.c_fc", block.feedforward.up),
+            ("mlp.c_proj", block.feedforward.down),
         ):
             weights[f"transformer.h.{number}.{theirs}.weight"] = ours.weight.T if ours.weight.ndim == 2 else ours.weight
             weights[f"transformer.h.{number}.{theirs}.bias"] = ours.bias
     return weights
 
 
-def gpt2_logits(model: Transformer, batch: Batch) -> Tensor:
+def gpt2_logits(model: GPT2, batch: Batch) -> Tensor:
     """What GPT-2 with the weights of `model` says."""
     reference, spec = gpt2(model), model.spec
     reference.load_state_dict(gpt2_weights(model))
@@ -120,24 +120,24 @@ def gpt2_logits(model: Transformer, batch: Batch) -> Tensor:
 
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 1}, {"layers": 3, "heads": 4, "feedforward": 13}])
-def test_transformer_is_gpt2(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(Transformer, **changes)
+def test_gpt2_is_gpt2(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(GPT2, **changes)
     batch = problems(24)
     assert distance(model.logits(batch.prompt, batch.answer), gpt2_logits(model, batch)) < TIGHT
 
 
 @pytest.mark.usefixtures("sine_for_dropout")
-def test_transformer_drops_where_gpt2_does(build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(Transformer, dropout=0.3).train()
+def test_gpt2_drops_where_gpt2_does(build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(GPT2, dropout=0.3).train()
     batch = problems(24)
     logits = model.logits(batch.prompt, batch.answer)
     assert distance(logits, gpt2_logits(model, batch)) < TIGHT
     assert distance(logits, model.eval().logits(batch.prompt, batch.answer)) > 0.1
 
 
-def test_transformer_is_born_as_gpt2(build: Build) -> None:
+def test_gpt2_is_born_as_gpt2(build: Build) -> None:
     torch.manual_seed(0)
-    model = build(Transformer, width=96, layers=3)
+    model = build(GPT2, width=96, layers=3)
     assert_born_alike(gpt2_weights(model), gpt2(model).state_dict())
 
 
@@ -194,9 +194,10 @@ def t5_weights(model: EncoderDecoder) -> dict[str, Tensor]:
                     weights[name] = getattr(ours, part).weight
                     if part == "query":  # ours are divided in attention, theirs are smaller from the start
                         weights[name] = weights[name] * (len(weights[name]) // ours.heads) ** -0.5
-            for theirs, part in (("wi_0", "gate"), ("wi_1", "up"), ("wo", "down")):
+            gate, up = block.feedforward.gate_up.weight.chunk(2)
+            for theirs, values in (("wi_0", gate), ("wi_1", up), ("wo", block.feedforward.down.weight)):
                 name = f"{side}.block.{number}.layer.{len(attentions)}.DenseReluDense.{theirs}.weight"
-                weights[name] = getattr(block.feedforward, part).weight
+                weights[name] = values
             for layer in range(len(attentions) + 1):
                 norm = getattr(block, f"norm_{layer + 1}")
                 weights[f"{side}.block.{number}.layer.{layer}.layer_norm.weight"] = norm.weight

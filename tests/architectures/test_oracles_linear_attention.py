@@ -54,12 +54,12 @@ def test_decayed_attention_is_the_recurrence(size: int, with_state: bool) -> Non
 
 
 @pytest.mark.parametrize("size", [1, 3, 10, 64])
-@pytest.mark.parametrize("with_state", [False, True])
+@pytest.mark.parametrize(("with_state", "strongest"), [(False, 1.0), (True, 1.0), (True, 2.0)])
 @pytest.mark.usefixtures("in_float64")
-def test_gated_delta_rule_is_the_recurrence_with_its_gradient(size: int, with_state: bool) -> None:
+def test_gated_delta_rule_is_the_recurrence_with_its_gradient(size: int, with_state: bool, strongest: float) -> None:
     q, v = draw(2, 3, 10, 4, seed=0), draw(2, 3, 10, 5, seed=2)
     k = F.normalize(draw(2, 3, 10, 4, seed=1), dim=-1)
-    log_decay, strength = -draw(2, 3, 10, seed=3).exp(), draw(2, 3, 10, seed=4).sigmoid()
+    log_decay, strength = -draw(2, 3, 10, seed=3).exp(), strongest * draw(2, 3, 10, seed=4).sigmoid()
     state = draw(2, 3, 4, 5, seed=5) if with_state else None
     parts = (q, k, v, log_decay, strength)
     found = in_chunks(gated_delta_rule, size, parts, state, keep=True)
@@ -152,19 +152,26 @@ def retention(x: Tensor, block: Any, heads: int, form: str) -> Tensor:
 
 
 @pytest.mark.parametrize("form", ["parallel", "recurrent"])
-@pytest.mark.parametrize("changes", [{}, {"layers": 1, "heads": 3, "width": 18, "feedforward": 11}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"layers": 1, "heads": 3, "width": 18, "feedforward": 11}, {"positions": "learned"}]
+)
 def test_retnet_is_the_paper(form: str, changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(RetNet, **changes)
+    model = build_stirred(RetNet, **{"positions": "none"} | changes)
 
     def reference(symbols: Tensor) -> Tensor:
         x = model.symbols.weight[symbols]
+        if model.positions is not None:  # the '=', at which logits begin, stands in the prompt's last column
+            end = int((symbols == equals).nonzero()[0]) + 1
+            x = x + model.positions.weight[model.spec.prompt_width - end :][: len(x)]
         for block in model.blocks:
             x = x + retention(block.norm_1(x), block, model.config.heads, form)
-            hidden = block.norm_2(x) @ block.up.weight.T + block.up.bias
-            x = x + F.gelu(hidden) @ block.down.weight.T + block.down.bias
+            up, down = block.feedforward.up, block.feedforward.down
+            hidden = block.norm_2(x) @ up.weight.T + up.bias
+            x = x + F.gelu(hidden) @ down.weight.T + down.bias
         return model.norm(x) @ model.head.weight.T
 
     batch = problems(24)
+    equals = batch.prompt[0, -1]
     assert distance(asked_logits(model, batch), row_by_row(model, batch, reference)) < TIGHT
 
 
@@ -281,9 +288,9 @@ def qwen_layers(model: GatedDeltaNet) -> list[tuple[nn.Module, nn.Module]]:
                 "out_proj.weight": ours.out.weight,
             }
         )
-        gate, up = block.gate_up.weight.chunk(2)
+        gate, up = block.feedforward.gate_up.weight.chunk(2)
         feedforward.load_state_dict(
-            {"gate_proj.weight": gate, "up_proj.weight": up, "down_proj.weight": block.down.weight}
+            {"gate_proj.weight": gate, "up_proj.weight": up, "down_proj.weight": block.feedforward.down.weight}
         )
         layers.append((mixer, feedforward))
     return layers
@@ -306,3 +313,17 @@ def test_gated_deltanet_is_that_of_qwen3_next(
 
     batch = problems(12)
     assert distance(asked_logits(model, batch), row_by_row(model, batch, reference)) < TIGHT
+
+
+def test_negative_eigenvalues_are_strengths_twice_as_large(build_stirred: Build, problems: Problems) -> None:
+    """With gates of strength that say nothing all are 1, as those of a gate that is open without them."""
+    usual, negative = build_stirred(GatedDeltaNet), build_stirred(GatedDeltaNet, negative_eigenvalues=True)
+    batch, seen = problems(12), []
+    for model in (usual, negative):
+        for block in model.blocks:
+            block.mixer.strength.weight.data.zero_()
+            block.mixer.strength.register_forward_hook(
+                lambda _, __, out, model=model: out + (40.0 if model is usual else 0.0)
+            )
+        seen.append(model.logits(batch.prompt, batch.answer))
+    assert distance(*seen) < TIGHT

@@ -13,51 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import GPTNeoXConfig, GPTNeoXForCausalLM
 
-from bench.architectures import Autoregressive, Batch, SequenceSpec
+from bench.architectures import Batch, SequenceSpec
 from bench.architectures.attention import mask_of_prompt
 from bench.architectures.looped import Looped
 from bench.architectures.transformer import Transformer
-
-OTHERS = ["rotary", "none", "abacus"]
-
-
-# --- what the contract asks of every model, for positions that are not the default ------------------------------------
-
-
-@pytest.mark.parametrize("positions", OTHERS)
-def test_left_padding_is_invisible(
-    positions: str, build_stirred: Build, problems: Problems, spec: SequenceSpec
-) -> None:
-    model = build_stirred(Transformer, positions=positions)
-    batch = problems(24)
-    logits = model.logits(batch.prompt, batch.answer)
-    for row, prompt in enumerate(batch.prompt):
-        bare = prompt[prompt != spec.pad][None]
-        assert distance(model.logits(bare, batch.answer[row][None])[0], logits[row]) < TIGHT
-
-
-@pytest.mark.parametrize("positions", OTHERS)
-def test_each_step_of_decoding_equals_the_naive_one(positions: str, build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(Transformer, positions=positions)
-    batch = problems(12)
-    fast, fast_state = model.begin(batch.prompt, batch.answer.shape[1])
-    naive, naive_state = Autoregressive.begin(model, batch.prompt, batch.answer.shape[1])
-    assert distance(fast, naive) < TIGHT
-    for symbol in batch.answer[:, :-1].unbind(1):
-        fast, fast_state = model.advance(symbol, fast_state)
-        naive, naive_state = Autoregressive.advance(model, symbol, naive_state)
-        assert distance(fast, naive) < TIGHT
-
-
-@pytest.mark.parametrize("positions", OTHERS)
-def test_no_logit_sees_a_later_symbol(positions: str, build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(Transformer, positions=positions)
-    batch = problems(12)
-    logits = model.logits(batch.prompt, batch.answer)
-    for column in range(batch.answer.shape[1]):
-        changed = torch.cat([batch.answer[:, :column], 4 + (batch.answer[:, column:] + 1) % 10], dim=1)
-        assert distance(model.logits(batch.prompt, changed)[:, : column + 1], logits[:, : column + 1]) < TIGHT
-
 
 # --- rotary, none -----------------------------------------------------------------------------------------------------
 
@@ -92,8 +51,8 @@ def neox_logits(model: Transformer, batch: Batch) -> Tensor:
             ("attention.query_key_value", block.attention.qkv),
             ("attention.dense", block.attention.out),
             ("post_attention_layernorm", block.norm_2),
-            ("mlp.dense_h_to_4h", block.up),
-            ("mlp.dense_4h_to_h", block.down),
+            ("mlp.dense_h_to_4h", block.feedforward.up),
+            ("mlp.dense_4h_to_h", block.feedforward.down),
         ):
             for part, values in ours.named_parameters():
                 if ours is block.attention.qkv:  # theirs has the three of each head side by side
@@ -106,7 +65,8 @@ def neox_logits(model: Transformer, batch: Batch) -> Tensor:
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 1}, {"layers": 3, "heads": 1, "width": 12}])
 def test_rotary_is_gpt_neox(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(Transformer, positions="rotary", **changes)
+    gpt2 = {"norm": "layer", "activation": "gelu", "subnorm": False, "bias": True}
+    model = build_stirred(Transformer, positions="rotary", **gpt2, **changes)
     batch = problems(24)
     assert distance(asked_logits(model, batch), neox_logits(model, batch)) < 1e-4  # its angles: float32
 
@@ -141,7 +101,9 @@ def test_abacus_adds_the_vector_of_each_place(build_stirred: Build, problems: Pr
     symbols = torch.cat([batch.prompt, batch.answer[:, :-1]], dim=1)
     x = input_of(symbols, model._places(batch.prompt, batch.answer[:, :-1]))
     mask = mask_of_prompt(batch.prompt, model.spec.pad, symbols.shape[1])
-    expected = without.head(without.norm(without._run_blocks(x, mask, spec.answer_width, None, None)[0]))
+    expected = without.head(
+        without.norm(without._run_blocks(x, symbols != spec.pad, mask, spec.answer_width, None, None)[0])
+    )
     assert distance(model.logits(batch.prompt, batch.answer), expected) < TIGHT
 
 
@@ -208,9 +170,30 @@ def test_passes_are_a_written_out_loop(
     assert distance(model.logits(batch.prompt, batch.answer), expected) < TIGHT
 
 
+@pytest.mark.parametrize(("supervised", "first"), [(None, 0), (3, 0), (2, 1), (1, 2)])
+def test_the_loss_is_the_mean_over_the_supervised_passes(
+    supervised: int | None, first: int, build_stirred: Build, problems: Problems, spec: SequenceSpec
+) -> None:
+    """Each pass as the last of a model with fewer, all of them with the same share."""
+    model, batch = build_stirred(Looped, passes=3, supervised=supervised).train(), problems(24)
+    losses = []
+    for passes in (1, 2, 3):
+        fewer = build_stirred(Looped, passes=passes)
+        fewer.load_state_dict(model.state_dict())
+        logits = fewer.logits(batch.prompt, batch.answer).flatten(0, 1)
+        losses.append(F.cross_entropy(logits, batch.answer.flatten(), ignore_index=spec.pad))
+    found = model.loss(batch, torch.Generator())
+    expected = torch.stack(losses[first:]).mean()
+    assert distance(found.mean, expected) < TIGHT
+    assert distance(found.nll_sum / found.count, losses[-1]) < TIGHT
+
+
 def test_looped_is_born_as_a_transformer_of_its_depth(build: Build) -> None:
     looped, deep = build(Looped, width=96, passes=4), build(Transformer, width=96, layers=4)
-    found, expected = looped.blocks[0].down.weight.std().item(), deep.blocks[0].down.weight.std().item()
+    found, expected = (
+        looped.blocks[0].feedforward.down.weight.std().item(),
+        deep.blocks[0].feedforward.down.weight.std().item(),
+    )
     assert found == pytest.approx(expected, rel=0.05)
 
 

@@ -90,18 +90,30 @@ def test_recurrent_model_is_its_formula(
 # --- sequence to sequence ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("changes", [{}, {"layers": 1}, {"layers": 3, "hidden": 11}])
+def read(cells: nn.LSTM, x: Tensor) -> tuple[Tensor, Any]:
+    """What a layer of the encoder makes of symbols without pads: its states, and the last of them."""
+    bias = cells.weight_ih_l0[:, -1]
+    weights = [cells.weight_ih_l0[:, :-1], cells.weight_hh_l0, bias, torch.zeros_like(bias)]
+    return run_layer(lstm_step, x, (torch.zeros(cells.hidden_size),) * 2, weights)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"layers": 1}, {"layers": 3, "hidden": 11}, {"bidirectional": True}, {"bidirectional": True, "hidden": 11}],
+)
 def test_lstm_seq2seq_is_its_formula(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
     model = build_stirred(LSTMSeq2Seq, **changes)
     batch = problems(8)
-    hidden = model.decoder.hidden_size
     rows = []
     for prompt, answer in bare_rows(batch, model.spec.pad):
         memory, last = model.symbols.weight[prompt], []
-        for cells in model.encoder.layers:
-            bias = cells.weight_ih_l0[:, -1]
-            weights = [cells.weight_ih_l0[:, :-1], cells.weight_hh_l0, bias, torch.zeros_like(bias)]
-            memory, state = run_layer(lstm_step, memory, (torch.zeros(hidden),) * 2, weights)
+        for number, cells in enumerate(model.encoder.layers):
+            given = memory
+            memory, state = read(cells, given)
+            if model.config.bidirectional:
+                back, back_state = read(model.encoder.backwards[number], given.flip(0))
+                memory = torch.cat([memory, back.flip(0)], dim=1)
+                state = tuple(torch.cat(parts) for parts in zip(state, back_state, strict=True))
             last.append(state)
         states = model.symbols.weight[torch.cat([torch.tensor([model.spec.bos]), answer[:-1]])]
         for layer, state in enumerate(last):
@@ -127,7 +139,7 @@ def test_lstm_seq2seq_is_born_with_open_forget_gates(build: Build) -> None:
 
 def test_pads_leave_the_encoder_empty(build_stirred: Build, spec: SequenceSpec) -> None:
     """To the last bit, in float32 too: not nearly zero."""
-    model = build_stirred(LSTMSeq2Seq, layers=2).float()
+    model = build_stirred(LSTMSeq2Seq, layers=2, bidirectional=True).float()
     prompt = torch.full((3, spec.prompt_width), spec.pad)
     memory, (hidden, cell) = model.encoder(model.symbols(prompt), prompt != spec.pad)
     assert not memory.any()
@@ -156,10 +168,10 @@ def ahle(model: TransformerLSTM) -> tuple[nn.LSTM, nn.TransformerEncoder]:
 def ahle_weights(model: TransformerLSTM) -> dict[str, Tensor]:
     """The parameters of the blocks of `model` under the names of torch's."""
     names = {
-        "self_attn.in_proj_": "qkv.",
-        "self_attn.out_proj.": "out.",
-        "linear1.": "up.",
-        "linear2.": "down.",
+        "self_attn.in_proj_": "attention.qkv.",
+        "self_attn.out_proj.": "attention.out.",
+        "linear1.": "feedforward.up.",
+        "linear2.": "feedforward.down.",
         "norm1.": "norm_1.",
         "norm2.": "norm_2.",
     }
@@ -202,12 +214,12 @@ def test_transformer_lstm_drops_where_ahle_does(build_stirred: Build, problems: 
 
 
 def test_transformer_lstm_is_born_as_that_of_ahle(build: Build) -> None:
-    torch.manual_seed(0)
-    model = build(TransformerLSTM, width=96)
+    torch.manual_seed(1)
+    model = build(TransformerLSTM, width=384)
     cells, encoder = ahle(model)
     assert_born_alike(ahle_weights(model), encoder.state_dict())
     biases = model.cells.bias_ih_l0 + model.cells.bias_hh_l0
-    assert (biases[96:192] == 1).all()
+    assert (biases[384:768] == 1).all()
     assert model.cells.weight_hh_l0.std().item() == pytest.approx(cells.weight_hh_l0.std().item(), rel=0.1)
 
 
@@ -253,7 +265,7 @@ def test_mingru_is_that_of_the_paper(
             convolution.bias.copy_(block.convolution.bias)
             x = x + convolution(block.norm_1(x).T)[:, : len(x)].T
             x = x + twin(block.mingru, block.norm_2(x))
-            x = x + block.down(nn.functional.gelu(block.up(block.norm_3(x))))
+            x = x + block.feedforward.down(nn.functional.gelu(block.feedforward.up(block.norm_3(x))))
         return model.head(model.norm(x))
 
     with torch.no_grad():

@@ -9,21 +9,31 @@ from oracles import TIGHT, Build, Problems, assert_born_alike, distance
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import BertConfig, BertForMaskedLM, BitNetConfig, BitNetForCausalLM
+from transformers import (
+    BertConfig,
+    BertForMaskedLM,
+    BitNetConfig,
+    BitNetForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MegatronBertConfig,
+    MegatronBertForMaskedLM,
+)
 from transformers import SwitchTransformersConfig as TheirSwitchConfig
 from transformers.integrations.bitnet import AutoBitLinear
 from transformers.models.switch_transformers.modeling_switch_transformers import SwitchTransformersSparseMLP
 
 from bench.architectures import Batch
+from bench.architectures.bert import BERT
 from bench.architectures.bitnet import BitLinear, BitNet, in_8_bits
 from bench.architectures.masked_encoder import MaskedEncoder
-from bench.architectures.switch import Expert, Experts, Switch, SwitchConfig
+from bench.architectures.switch import Experts, Switch, SwitchConfig
 from bench.architectures.transformer import Transformer
 
 # --- BERT -------------------------------------------------------------------------------------------------------------
 
 
-def bert(model: MaskedEncoder) -> BertForMaskedLM:
+def bert(model: BERT) -> BertForMaskedLM:
     """The BERT of `transformers`, of the same sizes, as it is born."""
     config, spec = model.config, model.spec
     reference = BertForMaskedLM(
@@ -43,7 +53,7 @@ def bert(model: MaskedEncoder) -> BertForMaskedLM:
     return reference.train(model.training)
 
 
-def bert_weights(model: MaskedEncoder) -> dict[str, Tensor]:
+def bert_weights(model: BERT) -> dict[str, Tensor]:
     """The parameters of `model` under the names of BERT."""
     weights = {
         "bert.embeddings.word_embeddings.weight": model.symbols.weight,
@@ -63,8 +73,8 @@ def bert_weights(model: MaskedEncoder) -> dict[str, Tensor]:
         modules |= {
             f"{layer}.attention.output.dense": block.attention.out,
             f"{layer}.attention.output.LayerNorm": block.norm_1,
-            f"{layer}.intermediate.dense": block.up,
-            f"{layer}.output.dense": block.down,
+            f"{layer}.intermediate.dense": block.feedforward.up,
+            f"{layer}.output.dense": block.feedforward.down,
             f"{layer}.output.LayerNorm": block.norm_2,
         }
         for part in ("weight", "bias"):
@@ -76,10 +86,16 @@ def bert_weights(model: MaskedEncoder) -> dict[str, Tensor]:
     }
 
 
-def bert_logits(model: MaskedEncoder, batch: Batch) -> Tensor:
+def bert_logits(model: BERT, batch: Batch) -> Tensor:
     """What BERT with the weights of `model` says."""
-    reference, spec = bert(model), model.spec
+    reference = bert(model)
     reference.load_state_dict(bert_weights(model))
+    return masked_logits(reference, model, batch)
+
+
+def masked_logits(reference: Any, model: MaskedEncoder, batch: Batch) -> Tensor:
+    """What a model of `transformers` says of the same canvas."""
+    spec = model.spec
     symbols = torch.cat([batch.prompt, batch.answer], dim=1)
     in_canvas = (torch.arange(symbols.shape[1]) >= spec.prompt_width).expand_as(symbols)
     seen = in_canvas | (symbols != spec.pad)
@@ -94,25 +110,50 @@ def canvas(batch: Batch, mask: int) -> Batch:
 
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 1}, {"layers": 3, "heads": 4, "feedforward": 13}])
-def test_masked_encoder_is_bert(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(MaskedEncoder, **changes)
+def test_bert_is_bert(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(BERT, **changes)
     batch = canvas(problems(24), model.spec.mask)
     assert distance(model.logits(batch.prompt, batch.answer), bert_logits(model, batch)) < TIGHT
 
 
 @pytest.mark.usefixtures("sine_for_dropout")
-def test_masked_encoder_drops_where_bert_does(build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(MaskedEncoder, dropout=0.3).train()
+def test_bert_drops_where_bert_does(build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(BERT, dropout=0.3).train()
     batch = canvas(problems(24), model.spec.mask)
     logits = model.logits(batch.prompt, batch.answer)
     assert distance(logits, bert_logits(model, batch)) < TIGHT
     assert distance(logits, model.eval().logits(batch.prompt, batch.answer)) > 0.1
 
 
-def test_masked_encoder_is_born_as_bert(build: Build) -> None:
-    model = build(MaskedEncoder, width=384, layers=1)
+def test_bert_is_born_as_bert(build: Build) -> None:
+    model = build(BERT, width=384, layers=1)
     torch.manual_seed(0)
     assert_born_alike(bert_weights(model), bert(model).state_dict(), small=1e-3)
+
+
+def megatron_weights(model: MaskedEncoder) -> dict[str, Tensor]:
+    """The parameters of `model` under the names of Megatron's BERT, which has norms first."""
+    weights = bert_weights(model)
+    for part in ("weight", "bias"):
+        weights[f"bert.encoder.ln.{part}"] = weights.pop(f"bert.embeddings.LayerNorm.{part}")
+        for number in range(len(model.blocks)):
+            layer = f"bert.encoder.layer.{number}"
+            weights[f"{layer}.attention.ln.{part}"] = weights.pop(f"{layer}.attention.output.LayerNorm.{part}")
+            weights[f"{layer}.ln.{part}"] = weights.pop(f"{layer}.output.LayerNorm.{part}")
+    return weights
+
+
+@pytest.mark.parametrize("changes", [{}, {"layers": 3, "heads": 4, "feedforward": 13}])
+def test_masked_encoder_is_that_of_megatron(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(MaskedEncoder, **changes)
+    config = bert(model).config.to_dict()
+    reference = MegatronBertForMaskedLM(
+        MegatronBertConfig(**{name: config[name] for name in config if name != "model_type"})
+    )
+    reference.load_state_dict(megatron_weights(model))
+    batch = canvas(problems(24), model.spec.mask)
+    found = model.logits(batch.prompt, batch.answer)
+    assert distance(found, masked_logits(reference.eval(), model, batch)) < TIGHT
 
 
 # --- Switch Transformers ----------------------------------------------------------------------------------------------
@@ -133,7 +174,6 @@ def their_experts(ours: Experts, config: SwitchConfig, capacity: int) -> SwitchT
     )
     weights = {"router.classifier.weight": ours.router.weight}
     for number, expert in enumerate(ours.experts):
-        assert isinstance(expert, Expert)
         weights[f"experts.expert_{number}.wi.weight"] = expert.up.weight
         weights[f"experts.expert_{number}.wo.weight"] = expert.down.weight
     reference.load_state_dict(weights)
@@ -142,7 +182,8 @@ def their_experts(ours: Experts, config: SwitchConfig, capacity: int) -> SwitchT
 
 def stirred_experts(capacity: float, jitter: float = 0.0) -> tuple[Experts, SwitchConfig]:
     torch.manual_seed(0)
-    config = SwitchConfig(width=8, feedforward=12, experts=3, heads=2, capacity=capacity, jitter=jitter)
+    paper = {"activation": "gelu", "subnorm": False}
+    config = SwitchConfig(width=8, feedforward=12, experts=3, heads=2, capacity=capacity, jitter=jitter, **paper)
     experts = Experts(config)
     for parameter in experts.parameters():
         nn.init.normal_(parameter)
@@ -235,17 +276,18 @@ def test_the_router_computes_in_float32_under_autocast() -> None:
     assert not torch.equal(found, coarse)
 
 
-def test_switch_with_one_expert_is_the_transformer(build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(Switch, layers=4, experts=1)
-    dense = Transformer(model.config.dense, model.spec).eval()
-    weights = model.state_dict()
-    for number in (1, 3):
-        for name in ("up", "down"):
-            weights[f"blocks.{number}.{name}.weight"] = weights.pop(f"blocks.{number}.switch.experts.0.{name}.weight")
-            weights[f"blocks.{number}.{name}.bias"] = torch.zeros_like(
-                dense.blocks[number].get_parameter(f"{name}.bias")
-            )
-        del weights[f"blocks.{number}.switch.router.weight"]
+@pytest.mark.parametrize("changes", [{}, {"activation": "gelu", "norm": "layer", "subnorm": False}])
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_switch_with_one_expert_is_the_transformer(
+    changes: dict[str, Any], positions: str, build_stirred: Build, problems: Problems
+) -> None:
+    model = build_stirred(Switch, layers=4, experts=1, positions=positions, **changes)
+    dense = build_stirred(Transformer, layers=4, positions=positions, **changes)
+    weights = {
+        name.replace("switch.experts.0", "feedforward"): value
+        for name, value in model.state_dict().items()
+        if "router" not in name
+    }
     dense.load_state_dict(weights)
     batch = problems(24)
     scored = batch.answer != model.spec.pad  # pads behind the end token go to no expert
@@ -258,7 +300,8 @@ def test_switch_drops_in_training_alone(build_stirred: Build, problems: Problems
     full, tight = build_stirred(Switch, capacity=2.0), build_stirred(Switch, capacity=0.1)
     logits = full.logits(batch.prompt, batch.answer)
     assert torch.equal(tight.logits(batch.prompt, batch.answer), logits)
-    assert torch.equal(full.train().logits(batch.prompt, batch.answer), logits)
+    for whole in (full, build_stirred(Switch, capacity=None)):
+        assert torch.equal(whole.train().logits(batch.prompt, batch.answer), logits)
     assert distance(tight.train().logits(batch.prompt, batch.answer), logits) > 0.1
 
 
@@ -268,16 +311,19 @@ def test_active_parameters_are_those_of_one_expert_a_block(build: Build) -> None
         routers = 3 * 8 * (layers // 2)
         assert one.active_parameters() == sum(p.numel() for p in one.parameters())
         assert four.active_parameters() == one.active_parameters() + routers
-        assert sum(p.numel() for p in four.parameters()) == four.active_parameters() + 3 * (layers // 2) * 2 * 8 * 32
+        expert = 3 * 8 * 21 + 21  # three matrices, and the norm before the last of them
+        assert sum(p.numel() for p in four.parameters()) == four.active_parameters() + 3 * (layers // 2) * expert
 
 
-@pytest.mark.parametrize("layers", [2, 3, 4])
-def test_flops_of_switch_are_those_that_are_counted(layers: int, build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("layers", "activation"), [(2, "swiglu"), (3, "gelu"), (4, "swiglu")])
+def test_flops_of_switch_are_those_that_are_counted(
+    layers: int, activation: str, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """On real symbols, none of them a pad, none dropped; without fused attention, which the counter does not see, nor
     keys that nobody sees.
     """
     monkeypatch.setattr("bench.architectures.attention.LANES", 1)
-    model = build(Switch, layers=layers, experts=3, feedforward=13)
+    model = build(Switch, layers=layers, experts=3, feedforward=13, activation=activation)
     spec = model.spec
     ids = torch.randint(4, spec.vocabulary, (5, spec.prompt_width + spec.answer_width))
     batch = Batch(*ids.split([spec.prompt_width, spec.answer_width], dim=1))
@@ -289,8 +335,10 @@ def test_flops_of_switch_are_those_that_are_counted(layers: int, build: Build, m
 # --- BitNet -----------------------------------------------------------------------------------------------------------
 
 
-def bitnet(model: BitNet) -> BitNetForCausalLM:
-    """The BitNet of `transformers` with the weights of `model`, its linear layers rounding as they go."""
+def bitnet(model: Transformer) -> BitNetForCausalLM:
+    """The BitNet of `transformers` with the weights of `model`, its linear layers rounding as they go if those of the
+    model do. Without, it is LLaMA with a norm before each output matrix.
+    """
     config, spec = model.config, model.spec
     reference = BitNetForCausalLM(
         BitNetConfig(
@@ -310,7 +358,7 @@ def bitnet(model: BitNet) -> BitNetForCausalLM:
         )
     )
     for name, module in list(reference.model.named_modules()):
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear) and isinstance(model, BitNet):
             rounding = AutoBitLinear(module.in_features, module.out_features, bias=False, online_quant=True)
             reference.model.set_submodule(name, rounding)
     weights = {
@@ -319,27 +367,32 @@ def bitnet(model: BitNet) -> BitNetForCausalLM:
         "lm_head.weight": model.head.weight,
     }
     for number, block in enumerate(model.blocks):
-        query, key, value = block.attention.qkv.weight.chunk(3)
-        gate, up = block.feedforward.gate_up.weight.chunk(2)
-        parts = {
-            "self_attn.q_proj": query,
-            "self_attn.k_proj": key,
-            "self_attn.v_proj": value,
-            "self_attn.o_proj": block.attention.out.weight,
-            "self_attn.attn_sub_norm": block.attention.norm.weight,
-            "mlp.gate_proj": gate,
-            "mlp.up_proj": up,
-            "mlp.down_proj": block.feedforward.down.weight,
-            "mlp.ffn_sub_norm": block.feedforward.norm.weight,
-            "input_layernorm": block.norm_1.weight,
-            "post_attention_layernorm": block.norm_2.weight,
-        }
-        weights |= {f"model.layers.{number}.{name}.weight": value for name, value in parts.items()}
+        weights |= llama_weights(number, block)
+        weights[f"model.layers.{number}.self_attn.attn_sub_norm.weight"] = block.attention.norm.weight
+        weights[f"model.layers.{number}.mlp.ffn_sub_norm.weight"] = block.feedforward.norm.weight
     reference.load_state_dict(weights)
     return reference.train(model.training)
 
 
-def bitnet_logits(model: BitNet, reference: BitNetForCausalLM, batch: Batch) -> Tensor:
+def llama_weights(number: int, block: Any) -> dict[str, Tensor]:
+    """The parameters of a block under the names of LLaMA's."""
+    query, key, value = block.attention.qkv.weight.chunk(3)
+    gate, up = block.feedforward.gate_up.weight.chunk(2)
+    parts = {
+        "self_attn.q_proj": query,
+        "self_attn.k_proj": key,
+        "self_attn.v_proj": value,
+        "self_attn.o_proj": block.attention.out.weight,
+        "mlp.gate_proj": gate,
+        "mlp.up_proj": up,
+        "mlp.down_proj": block.feedforward.down.weight,
+        "input_layernorm": block.norm_1.weight,
+        "post_attention_layernorm": block.norm_2.weight,
+    }
+    return {f"model.layers.{number}.{name}.weight": value for name, value in parts.items()}
+
+
+def bitnet_logits(model: Transformer, reference: Any, batch: Batch) -> Tensor:
     symbols = torch.cat([batch.prompt, batch.answer[:, :-1]], dim=1)
     places = torch.arange(symbols.shape[1]).expand_as(symbols)
     seen = (symbols != model.spec.pad).long()
@@ -351,7 +404,7 @@ def bitnet_logits(model: BitNet, reference: BitNetForCausalLM, batch: Batch) -> 
 @pytest.mark.parametrize("changes", [{}, {"layers": 1}, {"layers": 3, "width": 16, "heads": 4, "feedforward": 13}])
 def test_bitnet_is_bitnet(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
     """Its gradients too: they pass the rounding as theirs do."""
-    model = build_stirred(BitNet, **changes)
+    model = build_stirred(BitNet, positions="rotary", **changes)
     batch = problems(24)
     reference = bitnet(model)
     ours, theirs = model.logits(batch.prompt, batch.answer), bitnet_logits(model, reference, batch)
@@ -417,3 +470,53 @@ def test_weight_bits_count_ternary_weights_as_log2_of_3(build: Build) -> None:
     full = 2 * spec.vocabulary * 16 + 2 * (3 * 16 + 24) + 16
     assert model.weight_bits == pytest.approx((inner * math.log2(3) + full * 32) / (inner + full))
     assert build(Transformer).float().weight_bits == 32
+
+
+# --- LLaMA ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("in_float64")
+@pytest.mark.parametrize("changes", [{}, {"layers": 3, "width": 16, "heads": 4, "feedforward": 13}])
+def test_transformer_is_bitnet_that_does_not_round(
+    changes: dict[str, Any], build_stirred: Build, problems: Problems
+) -> None:
+    model = build_stirred(Transformer, positions="rotary", **changes)
+    batch = problems(24)
+    found, expected = model.logits(batch.prompt, batch.answer), bitnet_logits(model, bitnet(model), batch)
+    scored = batch.answer != model.spec.pad
+    assert distance(found[scored], expected[scored]) < TIGHT
+
+
+@pytest.mark.usefixtures("in_float64")
+@pytest.mark.parametrize("changes", [{}, {"layers": 3, "width": 16, "heads": 4, "feedforward": 13}])
+def test_transformer_without_norms_before_output_matrices_is_llama(
+    changes: dict[str, Any], build_stirred: Build, problems: Problems
+) -> None:
+    model = build_stirred(Transformer, positions="rotary", subnorm=False, **changes)
+    config, spec = model.config, model.spec
+    reference = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=spec.vocabulary,
+            hidden_size=config.width,
+            intermediate_size=config.hidden,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            rms_norm_eps=1e-6,
+            pad_token_id=spec.pad,
+            tie_word_embeddings=False,
+            attn_implementation="eager",
+        )
+    ).eval()
+    weights = {
+        "model.embed_tokens.weight": model.symbols.weight,
+        "model.norm.weight": model.norm.weight,
+        "lm_head.weight": model.head.weight,
+    }
+    for number, block in enumerate(model.blocks):
+        weights |= llama_weights(number, block)
+    reference.load_state_dict(weights)
+    batch = problems(24)
+    found, expected = model.logits(batch.prompt, batch.answer), bitnet_logits(model, reference, batch)
+    scored = batch.answer != spec.pad
+    assert distance(found[scored], expected[scored]) < TIGHT
