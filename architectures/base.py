@@ -88,6 +88,8 @@ class Config:
     search: ClassVar[dict[str, tuple[Any, ...]]] = {}
     """what `tune` searches for this architecture alone: at most two fields, neither depth nor size, and their choices;
     the field's default is among them"""
+    published: ClassVar[dict[str, Any]] = {}
+    """fields whose default is not what the paper has, and what the paper has there"""
     faithful: ClassVar[tuple[str, ...]] = ()
     """fields that keep their defaults, since the architecture's name stands for them"""
 

@@ -4,7 +4,8 @@ Yang, Kautz and Hatamizadeh, "Gated Delta Networks: Improving Mamba2 with Delta 
 state S, decay a and strength b of a head: S_t = a_t S_t-1 + b_t k_t (v_t - a_t S_t-1' k_t)', out_t = S_t' q_t, so that
 with b = 1 the value under a key is replaced. Queries, keys and values pass a short convolution and SiLU; a comes from a
 step's length as in Mamba-2; each head's output is normalised and gated; a SwiGLU feed-forward follows. Values are twice
-as wide as keys, as in the paper, whose keys are 3/4 as wide as the model, where these are as wide as it.
+as wide as keys, as in the paper, whose keys are 3/4 as wide as the model, where these are as wide as it: the matrices
+of a mixer have 8 D² weights, where those of the authors' code have 6 D².
 
 In training all symbols of a chunk are read at once: their corrections u depend on each other by a triangular system,
 (1 + L) u = b (v - decayed S' k) with L_ij = b_i decay_ij k_i' k_j for j < i (the UT transform of Yang et al.,

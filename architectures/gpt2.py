@@ -16,6 +16,7 @@ from bench.architectures.transformer import Positions, Transformer, TransformerC
 @dataclass(frozen=True, kw_only=True)
 class GPT2Config(TransformerConfig):
     search: ClassVar = {"heads": (2, 4, 8)}
+    published: ClassVar = {}
     faithful: ClassVar = ("norm", "activation", "subnorm", "bias", "positions")
 
     norm: Norm = "layer"

@@ -27,13 +27,14 @@ from bench.architectures.transformer import Transformer, TransformerConfig
 @dataclass(frozen=True, kw_only=True)
 class LoopedConfig(TransformerConfig):
     search: ClassVar = {"passes": (2, 4, 8), **TransformerConfig.search}
+    published: ClassVar = {"norm": "layer", "activation": "gelu", "subnorm": False, "bias": True}
 
     layers: int = 1
     """blocks of one pass"""
     passes: int = 4
     """times that the blocks pass over the sequence"""
     supervised: int | None = None
-    """the last so many passes are trained to give the answer; None: all (the paper: 20 of 20, or 15 of more)"""
+    """the last so many passes are trained to give the answer; None: all (the paper: the last 15 of 20)"""
     width: int = 88
     """D, a multiple of `heads`"""
 

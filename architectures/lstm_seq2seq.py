@@ -4,7 +4,8 @@ Sutskever, Vinyals and Le, "Sequence to Sequence Learning with Neural Networks",
 encoder's last state, layer by layer. Bahdanau, Cho and Bengio, "Neural Machine Translation by Jointly Learning to Align
 and Translate", 2014, added attention; here in the form of Luong, Pham and Manning, "Effective Approaches to
 Attention-based Neural Machine Translation", 2015: global, "general" scores, without input feeding, so that the decoder
-reads the whole answer in one fused call. Forget gates start open, as in `lstm`.
+reads the whole answer in one fused call. The encoder reads one way, as theirs, unless `bidirectional` says that half of
+it reads back, as Bahdanau's does. Forget gates start open, as in `lstm`.
 
 For decoder state s and encoder states m of the prompt's symbols:
     attention = softmax(s W m)        context = sum of attention * m        output = tanh(U [context, s])

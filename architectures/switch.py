@@ -38,6 +38,8 @@ class SwitchConfig(TransformerConfig):
         "positions": ("learned", "rotary", "none"),
     }
 
+    published: ClassVar = {"activation": "relu", "subnorm": False, "positions": "relative"}
+
     layers: int = 2
     """blocks, of which every second one has experts; at least 2"""
     width: int = 44

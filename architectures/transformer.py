@@ -55,6 +55,8 @@ class TransformerConfig(AttentionConfig):
         "positions": ("learned", "rotary", "none", "abacus"),
     }
 
+    published: ClassVar = {"positions": "rotary", "subnorm": False}
+
     norm: Norm = "rms"
     activation: Activation = "swiglu"
     subnorm: bool = True

@@ -8,7 +8,7 @@ datasets` never appears in this project: that name belongs to another, widely in
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 if TYPE_CHECKING:
     from bench.api import Run, load, run, suites

@@ -3,8 +3,8 @@
 That one is not drawn but loaded, and writes tokens of its own: what it promises is tested in test_pretrained.py.
 
 A test that takes `cls` runs for all of them, one that takes `autoregressive`, `masked`, `with_dropout` or `own` for
-those that are; one that takes `option` runs for each own option of each. So a new architecture is tested the minute it is registered. All is in float64: in float32 a rounding of
-1e-7 decides between symbols that are as likely.
+those that are, and one that takes `option` for each choice that `tune` has for each. So a new architecture is tested
+the minute it is registered. All is in float64: in float32 a rounding of 1e-7 decides between equally likely symbols.
 """
 
 import dataclasses
@@ -75,9 +75,9 @@ OPTIONS = [
     for cls in ARCHITECTURES
     for name, choices in cls.Config.search.items()
     for choice in choices
-    if choice != getattr(cls.Config(), name)
+    if choice != getattr(cls.Config(**cls.debug), name)
 ]
-"""What `tune` may choose and is not the default: an architecture, and the field with that choice."""
+"""What `tune` may choose and a debug model is not: an architecture, and the field with that choice."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

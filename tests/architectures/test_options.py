@@ -1,4 +1,4 @@
-"""What the contract asks of every model, for each option that `tune` may choose and that is not the default."""
+"""What the contract asks of every model, for each choice that `tune` has and its debug model is not."""
 
 import dataclasses
 from typing import Any

@@ -464,7 +464,7 @@ def test_activations_are_whole_numbers_of_8_bits_times_a_scale_a_row() -> None:
 
 
 def test_weight_bits_count_ternary_weights_as_log2_of_3(build: Build) -> None:
-    model = build(BitNet, width=16, feedforward=24).float()
+    model = build(BitNet, width=16, feedforward=24, positions="rotary").float()
     spec = model.spec
     inner = 2 * (4 * 16 * 16 + 3 * 16 * 24)
     full = 2 * spec.vocabulary * 16 + 2 * (3 * 16 + 24) + 16
