@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -153,16 +154,17 @@ def lies_within(narrow: dict[str, dict[str, Any]], wide: dict[str, dict[str, Any
     return narrow.keys() == wide.keys() and all(within(narrow[name], wide[name]) for name in narrow)
 
 
-def at_edge(params: dict[str, Any], space: dict[str, dict[str, Any]]) -> list[str]:
-    """The settings of a trial that stand at an edge of its plain space, where wider ones might be better.
+def ordered(choices: Sequence[Any]) -> bool:
+    """Whether choices have an order, as numbers do."""
+    return all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices)
 
-    Choices have edges where all are numbers.
-    """
+
+def at_edge(params: dict[str, Any], space: dict[str, dict[str, Any]]) -> list[str]:
+    """The settings of a trial that stand at an edge of its plain space, where wider ones might be better."""
 
     def stands(value: Any, choices: list[Any] | None = None, **range_: Any) -> bool:
         if choices is not None:
-            numbers = all(isinstance(choice, int | float) and not isinstance(choice, bool) for choice in choices)
-            return numbers and value in (min(choices), max(choices))
+            return ordered(choices) and value in (min(choices), max(choices))
         ends = (range_["low"], range_["high"], value)
         low, high, place = map(math.log, ends) if range_["log"] else ends
         margin = EDGE * (high - low) if range_["step"] is None else 0

@@ -16,7 +16,7 @@ from bench.errors import UserError
 from bench.results.files import write_text
 from bench.results.records.search import TRIAL_COLUMNS, TRIALS
 from bench.running.training import CURVE_POINTS
-from bench.tuning.space import at_edge
+from bench.tuning.space import at_edge, ordered
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -236,27 +236,33 @@ def draw(study: Study, space: dict[str, BaseDistribution], seed: int) -> dict[st
     """The params of the next trial, by TPE from those before it as if all of them had been drawn from `space`.
 
     The journal keeps params as plain values, since Optuna refuses a study whose choices change, and its sampler leaves
-    out settings whose range did. So they are put into a new study with the distributions of today each time.
+    out settings whose range did. So they are put into a new study with the distributions of today each time. Of ordered
+    choices it has the places: it then draws beside good ones, also where a wider space has new ones there.
     """
     import optuna
+    from optuna.distributions import CategoricalDistribution, IntDistribution
     from optuna.trial import TrialState
 
+    choices = {name: values.choices for name, values in space.items() if isinstance(values, CategoricalDistribution)}
+    scales: dict[str, list[Any]] = {name: sorted(found) for name, found in choices.items() if ordered(found)}
+    places = space | {name: IntDistribution(0, len(scale) - 1) for name, scale in scales.items()}
     # No random trials at the start: the design stands in their place.
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True)
     sampled = optuna.create_study(direction="maximize", sampler=sampler)
     for trial in _ended(study):
         if trial.state != TrialState.FAIL:
-            params, curve = trial.user_attrs["params"], trial.intermediate_values
+            params = trial.user_attrs["params"]
             sampled.add_trial(
                 optuna.create_trial(
                     state=trial.state,
                     value=trial.value,
-                    params=params,
-                    distributions=space,
-                    intermediate_values=curve,
+                    params=params | {name: scale.index(params[name]) for name, scale in scales.items()},
+                    distributions=places,
+                    intermediate_values=trial.intermediate_values,
                 )
             )
-    return sampled.ask(space).params
+    drawn = sampled.ask(places).params
+    return drawn | {name: scale[drawn[name]] for name, scale in scales.items()}
 
 
 def _ended(study: Study) -> list[FrozenTrial]:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -37,7 +37,7 @@ def test_the_first_trials_are_the_defaults_and_then_the_same_for_all(
 
 
 def test_the_design_has_every_depth_and_each_batch_and_optimiser_several_times(tiny_path: Path) -> None:
-    trials = design(search_of(tiny_path).spaces["lstm"], get("lstm"))
+    trials = design(search_of(tiny_path, arch="lstm", params="40k").spaces["lstm"], get("lstm"))
     assert len(trials) == len(DESIGN)
     assert {trial["layers"] for trial in trials} == set(range(1, 7))
     batches = [trial["batch"] for trial in trials]
@@ -230,9 +230,8 @@ def test_the_files_say_the_space_its_edges_and_what_the_paper_has(
     tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     formula(lambda settings: 90 if settings["layers"] == 6 else 10)
-    published: ClassVar[dict[str, Any]] = {"positions": "learned"}
-    monkeypatch.setattr(get("bitnet").Config, "published", published)
-    search = search_of(tiny_path, 6, "bitnet", 1)
+    monkeypatch.setattr(get("bitnet").Config, "published", {"positions": "learned"})
+    search = search_of(tiny_path, 6, "bitnet", 1, params="40k")
     searched(search, tmp_path)
     about = json.loads((tmp_path / SEARCH).read_text())["architectures"]["bitnet"]
     assert about["space"]["batch"] == {"choices": [32, 64, 128, 256]}
