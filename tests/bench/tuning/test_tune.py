@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from calling import call
 from places import ROOT
 from searching import Formula, Silent, search_of, searched
 
@@ -333,3 +334,21 @@ def test_importances_name_what_mattered(tiny_path: Path, tmp_path: Path, formula
     assert importances(search.spaces["lstm"], trials[:3]) is None
     alike = [dataclasses.replace(trial, state="done", correct=0) for trial in trials]
     assert importances(search.spaces["lstm"], alike) is None
+
+
+def test_the_command_prints_what_the_search_found(
+    tiny_path: Path,
+    tmp_path: Path,
+    formula: Callable[..., Formula],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    formula()
+    line = f"tune --arch lstm --suite {tiny_path} --trials 3 --finalists 2 --threads 1 --out {tmp_path / 'out'}"
+    status, printed, _ = call(capsys, monkeypatch, *line.split())
+    assert status == 0
+    assert "1 architectures x 3 trials, examples=150 each, then 2 with examples=600 and 2 seeds" in printed
+    assert "[7/7] lstm, final 1, seed 101: done, 70.0% of 1,000 right" in printed
+    row = next(line for line in printed.splitlines() if line.startswith("lstm  "))
+    assert row.split() == ["lstm", "3", "0", "0", "4", "70.0", "70.0", "70.0", "70.0", "to", "70.0"]
+    assert "lstm: 70.0% with optimizer=muon lr=0.02" in printed
