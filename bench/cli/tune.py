@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def tune_command(options: TuneOptions) -> int:
     """Search settings for each architecture: as many trials, one space, one budget, scored on validation.
 
-    The same command again continues an interrupted search. Into a folder, more architectures may be added, and
-    more trials as long as it has no finals (--finalists 0).
+    The same command again continues an interrupted search. Into a folder, more architectures, finalists and seeds of
+    finals may be added, and more trials as long as it has no finals (--finalists 0).
     """
     import shlex
     import sys
