@@ -15,6 +15,7 @@ from bench.results.records.plan import Plan, PlannedArchitecture, PlannedStratum
 from bench.results.records.predictions import COLUMNS as PREDICTION_COLUMNS
 from bench.results.records.predictions import WORKINGS_COLUMNS
 from bench.results.records.record import Record
+from bench.results.records.search import TRIAL_COLUMNS
 from bench.results.records.slices import RESULT_COLUMNS
 from bench.results.records.typed_csv import Column
 
@@ -31,6 +32,7 @@ FRAMES: dict[str, dict[str, Column]] = {
     "`results.csv` and `baselines.csv`, right answers by slice": RESULT_COLUMNS,
     "`curve.csv`, how a cell learnt": CURVE_COLUMNS,
     "`predictions.csv.gz`, what a cell answered": PREDICTION_COLUMNS | WORKINGS_COLUMNS,
+    "`trials.csv` of a search, a row a trial and a final; then a column a setting": TRIAL_COLUMNS,
 }
 
 

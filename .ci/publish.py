@@ -13,6 +13,8 @@
                                 the same for what `perf --out FOLDER` wrote: whom beside whom, a column a folder
     python .ci/publish.py growth FOLDER
                                 the same for what `perf --growth --out FOLDER` wrote: how fast each cost grows
+    python .ci/publish.py tuning-SUITE FOLDER
+                                the same for what `tune --out FOLDER` wrote: what the search cost, and what it found
 
 Needs `pip install -c constraints.txt -e '.[test]'`, and for pictures Chromium.
 """
@@ -31,10 +33,12 @@ from rich.console import Console
 from bench.architectures.pretrained_files import BASE
 from bench.cli.perf import JSON_FILE as PERF_FILE
 from bench.results.records.run import open_run
+from bench.results.records.search import read_search
 from bench.results.report.contents import Contents, contents
 from bench.results.report.markdown import blocks_of, grid_of
 from bench.results.report.table import Table
 from bench.results.report.tables import speed
+from bench.results.report.tables.search import search
 from bench.results.report.tables.several_runs import by_run, by_suite
 from bench.results.report.tables.summary import summary_in_short
 from bench.results.report.terminal import WIDTH, print_tables
@@ -58,13 +62,18 @@ WINDOW_WIDTH, WINDOW_HEIGHT = 1280, 1180
 def main() -> None:
     name, *arguments = sys.argv[1:] or [""]
     folders = [Path(argument) for argument in arguments]
-    if not folders or (name in ("pictures", "growth") and len(folders) > 1):
+    searched = name.startswith("tuning-")
+    if not folders or ((searched or name in ("pictures", "growth")) and len(folders) > 1):
         sys.exit(str(__doc__))
     if name in ("perf", "growth"):
         require_block(name)
         for folder in folders:
             copy_folder(folder, PUBLISHED / "perf" / folder.name)
         paths = [PUBLISHED / "perf", into_page(PAGE, name, speed_block(name, folders))]
+    elif searched:
+        require_block(name)
+        copy_folder(folders[0], PUBLISHED / name)
+        paths = [PUBLISHED / name, into_page(PAGE, name, search_block(folders[0]))]
     else:
         paths = publish_runs(name, folders)
     print("\n".join(str(path.relative_to(ROOT)) for path in paths))
@@ -165,6 +174,11 @@ def speed_block(name: str, folders: list[Path]) -> str:
         return block([], [speed.slopes(curves, MARGIN)])
     table = speed.ratios(rows)
     return block([], [] if table is None else [table])
+
+
+def search_block(folder: Path) -> str:
+    """What stands of a published search on the page."""
+    return block([], [search(read_search(folder))])
 
 
 def block(opening: list[str], tables: list[Table]) -> str:

@@ -86,7 +86,7 @@ class Config:
     depth_field: ClassVar[str] = "layers"
     """the field that says how deep a model is, which `tune` searches for every architecture that has one"""
     search: ClassVar[dict[str, tuple[Any, ...]]] = {}
-    """what `tune` searches for this architecture alone: at most two fields, neither depth nor size, and their choices;
+    """what `tune` searches for this architecture alone: at most six fields, neither depth nor size, and their choices;
     the field's default is among them"""
     published: ClassVar[dict[str, Any]] = {}
     """fields whose default is not what the paper has, and what the paper has there"""

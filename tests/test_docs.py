@@ -151,6 +151,10 @@ def test_the_tables_are_those_of_the_published_runs(publish: Any, name: str) -> 
         assert published(publish, README, "summary") == publish.summary_block(report)
 
 
+def test_the_table_of_the_search_is_that_of_its_files(publish: Any) -> None:
+    assert published(publish, RESULTS, "tuning-quick") == publish.search_block(PUBLISHED_RUNS / "tuning-quick")
+
+
 def test_the_speeds_are_those_that_were_published(publish: Any) -> None:
     folder = PUBLISHED_RUNS / "perf"
     assert published(publish, RESULTS, "perf") == publish.speed_block("perf", [folder / "100k", folder / "800k"])

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def tune_command(options: TuneOptions) -> int:
     """Search settings for each architecture: as many trials, one space, one budget, scored on validation.
 
-    The same command again continues an interrupted search. Into a folder, more architectures may be added, and
-    more trials as long as it has no finals (--finalists 0).
+    The same command again continues an interrupted search. Into a folder, more architectures, finalists and seeds of
+    finals may be added, and more trials as long as it has no finals (--finalists 0).
     """
     import shlex
     import sys
@@ -25,10 +25,12 @@ def tune_command(options: TuneOptions) -> int:
     from bench.cli.output import console
     from bench.planning.amounts import parse_budget
     from bench.planning.decide import cells_at_once, left_out
+    from bench.results.records.search import BEST, TRIALS
     from bench.running.engine import Interrupted
     from bench.running.progress import ProgressView
-    from bench.tuning.search import BEST, decide_search, run_options, run_search, take_folder
-    from bench.tuning.trials import TRIALS, ranked
+    from bench.tuning.folder import take_folder
+    from bench.tuning.search import decide_search, run_options, run_search
+    from bench.tuning.trials import ranked
 
     search = decide_search(options, "python -m bench " + shlex.join(sys.argv[1:]))
     shared = search.shared
@@ -39,17 +41,19 @@ def tune_command(options: TuneOptions) -> int:
     screen = console()
     screen.print(
         f"{shared.suite.name}: {len(search.classes)} architectures x {search.trials} trials, "
-        f"{shared.settings.budget} each, then {search.finalists} with {search.for_budget}; folder {directory}",
+        f"{shared.settings.budget} each, then {search.finalists} with {search.for_budget} and "
+        f"{search.final_seeds} seeds; folder {directory}",
         soft_wrap=True,
     )
     try:
         at_once = cells_at_once(run_options(options), shared.settings.device, parse_budget(shared.settings.budget))
-        with ProgressView(screen, len(search.classes) * (search.trials + search.finalists)) as view:
+        trials = search.trials + search.finalists * search.final_seeds
+        with ProgressView(screen, len(search.classes) * trials) as view:
             found = run_search(search, directory, _Watcher(view, screen.is_terminal), at_once)
     except Interrupted:
         print("bench: interrupted; finished trials are kept, and the same command continues", file=sys.stderr)
         return 130
-    _print_summary(search, found)
+    _print_summary(search, found, directory)
     screen.print(f"files:          {directory / TRIALS}, {directory / BEST}", soft_wrap=True)
     screen.print(
         f"take them:      python -m bench run {shlex.join(_run_words(options, search, directory))}", soft_wrap=True
@@ -59,7 +63,7 @@ def tune_command(options: TuneOptions) -> int:
 
 def _run_words(options: TuneOptions, search: Search, directory: Path) -> list[str]:
     """The options of a run that the settings are tuned for."""
-    from bench.tuning.search import BEST
+    from bench.results.records.search import BEST
 
     words = ["--arch", options.arch, "--suite", options.suite, "--set-file", str(directory / BEST)]
     words += ["--budget", str(search.for_budget), "--params", str(search.shared.settings.parameters)]
@@ -75,47 +79,34 @@ class _Watcher:
     def __init__(self, view: ProgressView, live: bool) -> None:
         self._view, self._live = view, live
 
-    def start(self, architecture: str, stage: str, number: int) -> None:
-        self._view.begin(_name(architecture, stage, number))
+    def start(self, architecture: str, stage: str, number: int, seed: int) -> None:
+        self._view.begin(_name(architecture, stage, number, seed))
 
-    def event(self, architecture: str, stage: str, number: int, event: dict[str, Any]) -> None:
+    def event(self, architecture: str, stage: str, number: int, seed: int, event: dict[str, Any]) -> None:
         if self._live:
-            self._view.tell(_name(architecture, stage, number), event)
+            self._view.tell(_name(architecture, stage, number, seed), event)
 
     def finish(self, trial: Trial) -> None:
         tail = trial.state if trial.score is None else f"{trial.state}, {trial.score:.1%} of {trial.total:,} right"
         tail += f" ({trial.reason})" if trial.reason else ""
-        name = _name(trial.architecture, trial.stage, trial.number)
+        name = _name(trial.architecture, trial.stage, trial.number, trial.seed)
         self._view.end(name, f"{tail}: {_pairs(trial.settings)}")
 
 
-def _name(architecture: str, stage: str, number: int) -> str:
-    return f"{architecture}, {'trial' if stage == 'search' else stage} {number}"
+def _name(architecture: str, stage: str, number: int, seed: int) -> str:
+    return f"{architecture}, " + (f"trial {number}" if stage == "search" else f"final {number}, seed {seed}")
 
 
-def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
+def _print_summary(search: Search, found: dict[str, list[Trial]], directory: Path) -> None:
     from bench.cli.output import console, print_listing
-    from bench.planning.amounts import short_count
-    from bench.tuning.trials import FEWEST_FOR_IMPORTANCES, best_of, importances, ranked
+    from bench.results.records.search import read_search
+    from bench.results.report.tables.search import search as table_of
+    from bench.results.report.terminal import print_tables
+    from bench.tuning.trials import FEWEST_FOR_IMPORTANCES, best_of, importances
 
-    rows, mattered = [], {}
-    for cls in search.classes:
-        trials = found[cls.name]
-        states = [trial.state for trial in trials]
-        first, final = (next(iter(ranked(trials, stage)), None) for stage in ("search", "final"))
-        mattered[cls.name] = importances(search.spaces[cls.name], trials)
-        row = {
-            "architecture": cls.name,
-            "best trial": "-" if first is None else f"{first.score:.1%}",
-            "best final": "-" if final is None else f"{final.score:.1%}",
-            **{state: states.count(state) for state in ("done", "pruned", "failed")},
-            "train s": round(sum(trial.train_seconds for trial in trials)),
-            "examples": sum(trial.examples for trial in trials),
-            "FLOPs": short_count(sum(trial.flops for trial in trials)),
-        }
-        rows.append(row)
-    title = f"Best on validation of {search.trials} trials each and of the finals, and what they cost"
-    print_listing(title, rows)
+    screen = console()
+    print_tables(screen, [], [table_of(read_search(directory))])
+    mattered = {cls.name: importances(search.spaces[cls.name], found[cls.name]) for cls in search.classes}
     names = list(dict.fromkeys(name for shares in mattered.values() for name in shares or ()))
     shown = {name: shares for name, shares in mattered.items() if shares is not None}
     shares_of = [
@@ -126,7 +117,6 @@ def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
         shares_of,
         empty=f"fewer than {FEWEST_FOR_IMPORTANCES} trials of each, or too much alike, to say",
     )
-    screen = console()
     if shown:
         screen.print("Share of each setting in what sets the better half of the trials apart (PED-ANOVA, 2023).\n")
     for cls in search.classes:

@@ -60,10 +60,12 @@ class TuneOptions:
     """Architectures, separated by commas, or 'all'."""
     suite: str = "quick"
     """Suite by name (`list suites`), or the path of a TOML file of your own."""
-    trials: int = 12
+    trials: int = 20
     """Trials of each architecture."""
     finalists: int | None = None
-    """How many of its best trials are trained once more, at the whole budget. Default: 4, or all of fewer trials."""
+    """How many of its best trials are trained once more, at the whole budget. Default: 5, or all of fewer trials."""
+    final_seeds: int = 2
+    """How many seeds each of these is trained with: that of the search, and those that follow it."""
     budget: str | None = None
     """Training of each trial, a quarter of what the settings are for. Default: a quarter of the suite's."""
     params: str | None = None
@@ -83,6 +85,6 @@ class TuneOptions:
     threads: int | None = None
     """Processor threads a trial. Default: the cores shared out among the trials at once."""
     cells_at_once: int | None = None
-    """Trials, each of another architecture, that train beside one another. Default: as in `run`."""
+    """Trials, each of another architecture, or finals that train beside one another. Default: as in `run`."""
     plugin: str | None = None
     """Module(s) that register architectures of your own, by name or as path/of/file.py."""

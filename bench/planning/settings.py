@@ -95,6 +95,8 @@ class Tuned:
     trial_budget: str
     finalists: int | None = None
     """how many of the best trials were trained once more, at `budget`; None, and no such line, is none"""
+    final_seeds: int | None = None
+    """how many seeds each of these had; None, and no such line, is one, or none where there are no finalists"""
 
     @property
     def text(self) -> str:
@@ -150,7 +152,7 @@ def read_set_file(path: Path, source: str = "") -> SetFile:
     for key in header:
         if key not in hints:
             raise UserError(f"{source} [tuned] {key}: unknown; {suggest(key, list(hints))}")
-    if missing := sorted(hints.keys() - header.keys() - {"training_problems", "finalists"}):
+    if missing := sorted(hints.keys() - header.keys() - {"training_problems", "finalists", "final_seeds"}):
         raise UserError(f"{source} [tuned]: lacks {', '.join(missing)}; restore it, or leave out [tuned] altogether")
     values = {key: _convert(value, hints[key], f"{source} [tuned] {key}") for key, value in header.items()}
     return SetFile(source, content, Tuned(**values))

@@ -1,14 +1,15 @@
 """The search of `tune`: equally many trials for every architecture, at the same budget, scored on validation problems.
 
 A trial is one training run with settings of its own, in a process of its own; it never makes a test problem. Its
-settings depend on the search's seed, its number and the trials before it alone: an interrupted search continues exactly
-as if nothing had happened. The first trials are the same for all architectures: the defaults, then a design of
-depths, batches, rates and other choices of own options. From then on Optuna's TPE (Bergstra et al., "Algorithms for
-Hyper-Parameter Optimization", 2011; multivariate after Falkner et al., "BOHB", 2018) draws near the better ones. A
-trial that lies behind the median of the finished ones at the same share of the budget ends there, and counts; none does
-before half of the budget, since arithmetic is often learnt late and suddenly. A trial has a quarter of the budget, and
-what is best there need not be best at the whole budget: the best few are trained once more with all of it (the finals),
-and of those within a standard error of the best, the shallowest is taken.
+settings depend on the search's seed, its number, the trials before it and the space alone: an interrupted search
+continues exactly as if nothing had happened. The first trials are the same for all architectures: the defaults, then a
+design of depths, batches, rates and optimisers; then each own option is tried by itself. From then on Optuna's TPE
+(Bergstra et al., "Algorithms for Hyper-Parameter Optimization", 2011; multivariate after Falkner et al., "BOHB", 2018)
+draws near the better ones. A trial that lies behind the median of the finished ones at the same share of the budget
+ends there, and counts; none does before half of the budget, since arithmetic is often learnt late and suddenly. A trial
+has a quarter of the budget, and what is best there need not be best at the whole budget: the best few are trained once
+more with all of it and several seeds (the finals), and of those within a standard error of the best, the shallowest is
+taken. A search may go on in a wider space: a setting's new values need only contain those that it had.
 """
 
 from __future__ import annotations
@@ -23,31 +24,28 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from bench import architectures, machine
+from bench import architectures
 from bench.architectures import Architecture
-from bench.errors import UserError, user_errors
+from bench.errors import UserError
 from bench.locks import RUN_LOCK, holding
 from bench.planning.amounts import Budget, parse_budget
 from bench.planning.decide import Shared, decide_shared
 from bench.planning.options import RunOptions, TuneOptions
-from bench.planning.settings import Tuned, field_names
+from bench.planning.settings import field_names
 from bench.plugins import plugin_hash
-from bench.results.files import BadFile, read_checked_json, verify_checksum, write_checked_json, write_text
 from bench.running.cell import Job, PlannedCell, run_trial
 from bench.running.engine import death, run_tasks
-from bench.running.run_folder import holds, make_folder, refuse_other_settings
 from bench.running.training import curve_point
-from bench.tuning.space import DESIGN, designed, search_space, settings_of
+from bench.tuning.folder import write_best, write_spaces
+from bench.tuning.space import design, search_space, settings_of
 from bench.tuning.trials import (
     JOURNAL,
     Trial,
     all_trials,
-    best_of,
     counted,
-    drawn_from,
+    draw,
     finalists,
     open_journal,
-    ranked,
     settle_interrupted,
     study_of,
     tell,
@@ -58,13 +56,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.storages import JournalStorage
-    from optuna.trial import Trial as OptunaTrial
 
-SCHEMA = 5
-"""Version of tune.json, and of the space, sampler and pruner."""
-SEARCH, BEST = "tune.json", "tune.toml"
-"""Files of a search: its settings, and the best settings that it found."""
-FINALISTS = 4
+FINALISTS = 5
 """How many there are of each architecture, where the command does not say otherwise."""
 SHARE = 4
 """A trial has a quarter of the budget that the settings are searched for."""
@@ -80,6 +73,8 @@ class Search:
     trials: int
     finalists: int
     """how many of the best trials of an architecture are trained once more, at `for_budget`"""
+    final_seeds: int
+    """how many seeds each of them has there: `seed` and those that follow it"""
     for_budget: Budget
     """of the runs that the settings are searched for"""
     spaces: dict[str, dict[str, BaseDistribution]]
@@ -107,8 +102,8 @@ class Search:
 class Watcher(Protocol):
     """What follows the progress of a search, such as the view on the terminal."""
 
-    def start(self, architecture: str, stage: str, number: int) -> None: ...
-    def event(self, architecture: str, stage: str, number: int, event: dict[str, Any]) -> None: ...
+    def start(self, architecture: str, stage: str, number: int, seed: int) -> None: ...
+    def event(self, architecture: str, stage: str, number: int, seed: int, event: dict[str, Any]) -> None: ...
     def finish(self, trial: Trial) -> None: ...
 
 
@@ -127,6 +122,8 @@ def decide_search(options: TuneOptions, command: str) -> Search:
         raise UserError(f"--finalists {few}: expected 0 to {options.trials}, the number of trials")
     if not 0 <= options.seed < 2**31:
         raise UserError(f"--seed {options.seed}: expected 0 to 2147483647")
+    if not 1 <= options.final_seeds <= 2**31 - options.seed:
+        raise UserError(f"--final-seeds {options.final_seeds}: expected 1 or more, up to seed 2147483647")
     shared = decide_shared(run_options(options))
     settled = shared.suite.defaults.settings.keys()
     if unset := [cls.name for cls in shared.classes if set(cls.Config.required) - settled]:
@@ -143,6 +140,7 @@ def decide_search(options: TuneOptions, command: str) -> Search:
         command=command,
         trials=options.trials,
         finalists=few,
+        final_seeds=options.final_seeds,
         for_budget=for_budget,
         spaces={cls.name: search_space(shared, cls) for cls in shared.classes},
     )
@@ -159,77 +157,65 @@ def with_budget(shared: Shared, budget: Budget) -> Shared:
     return dataclasses.replace(shared, settings=shared.settings.model_copy(update={"budget": str(budget)}))
 
 
-def take_folder(search: Search, directory: Path) -> None:
-    """Make the folder of a search, or check that it is one of the same search.
-
-    Raises:
-        UserError: the folder cannot be written, is no search's, or differs in more than architectures and trials.
-    """
-    path = directory / SEARCH
-    if not holds(directory, SEARCH):
-        make_folder(directory)
-        about = {"versions": machine.versions(), "machine": machine.description(), "git": machine.git_state()}
-        write_checked_json(path, {"schema": SCHEMA, "command": search.command, "settings": search.settings()} | about)
-        return
-    remedy = "restore it, or choose another folder"
-    with user_errors(BadFile):
-        there = verify_checksum(path, read_checked_json(path, remedy), remedy)
-    theirs = {"schema": there.get("schema"), **there.get("settings", {})}
-    refuse_other_settings(directory, "search", theirs, {"schema": SCHEMA, **search.settings()}, more="trials")
-
-
 def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int = 1) -> dict[str, list[Trial]]:
     """Run every trial that is missing, and write the files of the search. Returns the trials of each architecture.
 
     Trial 0 of all architectures comes first, then trial 1 and so on, so that changes of the machine's speed affect all
-    architectures alike. `at_once` trials run at the same time, each of another architecture.
+    architectures alike. `at_once` trials run at the same time, each of another architecture, or so many finals.
 
     Raises:
         Interrupted: by the user; finished trials are kept.
         UserError: another process searches in this folder, its journal is broken, or it holds more trials than asked,
-            or fewer and finals that were chosen from them, or trials drawn from other choices or of another source of
-            a plug-in.
+            or fewer and finals that were chosen from them, or trials drawn from choices that are none now, or of
+            another source of a plug-in.
     """
     advice = "searches here; wait for it or end it first"
     with holding(directory / RUN_LOCK, sign=True, refusal=lambda other: f"--out {directory}: {other} {advice}"):
         (directory / JOURNAL).touch()
         storage = open_journal(directory)
-        asked = {"search": search.trials, "final": search.finalists}
-        studies = {(cls.name, stage): study_of(storage, cls.name, stage) for cls in search.classes for stage in asked}
-        for (name, stage), study in studies.items():
+        stages = ("search", "final")
+        studies = {(cls.name, stage): study_of(storage, cls.name, stage) for cls in search.classes for stage in stages}
+        for (name, _), study in studies.items():
             settle_interrupted(study)
             source = plugin_hash(architectures.get(name))
             if study.trials and study.user_attrs.get("plugin_hash") != source:
                 raise UserError(f"--out {directory}: the plug-in {name} was changed since; give another, or restore it")
             if source is not None:
                 study.set_user_attr("plugin_hash", source)
-            if not all(drawn_from(trial, search.spaces[name]) for trial in study.trials):
-                raise UserError(
-                    f"{directory} holds trials of {name} drawn from other choices than it has now; choose another "
-                    f"folder"
-                )
-            if (there := len(counted(study))) > asked[stage]:
-                option, kind = {"search": ("--trials", "trials"), "final": ("--finalists", "finals")}[stage]
-                raise UserError(
-                    f"{option} {asked[stage]}: {directory} holds {there} {kind} of {name}; ask for as many or more"
-                )
         for cls in search.classes:
-            there = len(counted(studies[cls.name, "search"]))
-            if there < search.trials and counted(studies[cls.name, "final"]):
-                raise UserError(
-                    f"--trials {search.trials}: {directory} holds finals of {cls.name}, chosen from {there} trials; "
-                    f"ask for as many, or choose another folder"
-                )
-        for stage, most in asked.items():
-            for number in range(most):
-                tasks = [
-                    _TrialTask(search, cls, stage, number, studies, storage, directory, watcher)
-                    for cls in search.classes
-                ]
-                run_tasks(tasks, at_once)
-        write_trials(storage, directory)
-        _write_best(search, storage, directory)
+            trials, finals = (counted(studies[cls.name, stage]) for stage in stages)
+            _refuse_fewer(search, directory, cls.name, trials, finals)
+        spaces = write_spaces(search, directory)
+        seeds = range(search.seed, search.seed + search.final_seeds)
+        rounds = [[("search", number, search.seed)] for number in range(search.trials)]
+        rounds.append([("final", number, seed) for number in range(search.finalists) for seed in seeds])
+        for members in rounds:
+            tasks = [
+                _TrialTask(search, cls, *member, studies, storage, spaces, directory, watcher)
+                for member in members
+                for cls in search.classes
+            ]
+            run_tasks(tasks, at_once)
+        write_trials(storage, spaces, directory)
+        write_best(search, storage, directory)
         return {name: all_trials(storage)[name] for name in (cls.name for cls in search.classes)}
+
+
+def _refuse_fewer(search: Search, directory: Path, name: str, trials: list[Trial], finals: list[Trial]) -> None:
+    """Raises UserError where a folder holds more trials or finals than asked, or finals chosen from fewer trials."""
+    places, seeds = ({getattr(trial, key) for trial in finals} for key in ("number", "seed"))
+    for option, asked, there, what in (
+        ("--trials", search.trials, len(trials), "trials"),
+        ("--finalists", search.finalists, len(places), "finalists"),
+        ("--final-seeds", search.final_seeds, len(seeds), "seeds of finals"),
+    ):
+        if there > asked:
+            raise UserError(f"{option} {asked}: {directory} holds {there} {what} of {name}; ask for as many or more")
+    if finals and len(trials) < search.trials:
+        raise UserError(
+            f"--trials {search.trials}: {directory} holds finals of {name}, chosen from {len(trials)} trials; ask for "
+            f"as many, or choose another folder"
+        )
 
 
 @dataclass
@@ -240,8 +226,10 @@ class _TrialTask:
     cls: type[Architecture]
     stage: str
     number: int
+    seed: int
     studies: dict[tuple[str, str], Study]
     storage: JournalStorage
+    spaces: dict[str, dict[str, dict[str, Any]]]
     directory: Path
     watcher: Watcher
 
@@ -250,8 +238,8 @@ class _TrialTask:
         return self.studies[self.cls.name, self.stage]
 
     def begin(self) -> tuple[PlannedCell, Job] | None:
-        if len(ended := counted(self.study)) > self.number:
-            self.watcher.finish(ended[self.number])
+        if (ended := self._ended()) is not None:
+            self.watcher.finish(ended)
             return None
         params = self._params()
         if params is None:
@@ -259,11 +247,14 @@ class _TrialTask:
         self.outcome: dict[str, Any] = {"status": "pruned", "reason": "", "correct": None, "total": None}
         self.outcome |= {"examples": 0, "flops": 0, "train_seconds": 0.0}
         self.last: dict[str, Any] = {}
-        self.trial = self._ask(params)
-        settings = settings_of(self.search.shared, self.trial.params)
-        self.trial.set_user_attr("settings", settings)
-        self.watcher.start(self.cls.name, self.stage, self.number)
-        shared, name = self.search.shared, self.cls.name
+        self.trial = self.study.ask()
+        settings = settings_of(self.search.shared, params)
+        about = {"number": self.number, "seed": self.seed, "params": params, "settings": settings}
+        for key, value in about.items():
+            self.trial.set_user_attr(key, value)
+        name = self.cls.name
+        self.watcher.start(name, self.stage, self.number, self.seed)
+        shared = dataclasses.replace(self.search.shared, seeds=[self.seed])
         if self.stage == "final":
             shared = with_budget(shared, self.search.for_budget)
         try:
@@ -272,12 +263,12 @@ class _TrialTask:
             self.outcome["reason"] = str(error)
             self._tell()
             return None
-        errors = self.directory / "errors" / f"{self.cls.name}-{self.stage}-{self.number}"
+        errors = self.directory / "errors" / f"{name}-{self.stage}-{self.number}-s{self.seed}"
         plan = shared.plan({name: planned}, self.search.command)
-        return PlannedCell(plan, name, self.search.seed, errors), run_trial
+        return PlannedCell(plan, name, self.seed, errors), run_trial
 
     def event(self, event: dict[str, Any]) -> bool:
-        self.watcher.event(self.cls.name, self.stage, self.number, event)
+        self.watcher.event(self.cls.name, self.stage, self.number, self.seed, event)
         if event["kind"] == "validation":
             figures = ("correct", "total", "examples", "flops", "train_seconds")
             self.outcome.update({key: event[key] for key in figures})
@@ -299,55 +290,24 @@ class _TrialTask:
         self._tell()
 
     def _params(self) -> dict[str, Any] | None:
-        """The settings to enqueue: none where the sampler draws them. None where there is no finalist of this rank."""
-        if self.stage == "search":
-            space = self.search.spaces[self.cls.name]
-            return designed(self.number, space, self.cls) if self.number < len(DESIGN) else {}
-        best = finalists(counted(self.studies[self.cls.name, "search"]), self.cls.Config.depth_field)
-        return best[self.number].params if self.number < len(best) else None
-
-    def _ask(self, params: dict[str, Any]) -> OptunaTrial:
-        from optuna.samplers import TPESampler
-        from optuna.trial import TrialState
-
-        # A new one for each trial: its random numbers then depend on the trial's number alone, resumed or not.
+        """The settings to try, as the sampler sees them. None where there is no finalist of this place."""
+        if self.stage == "final":
+            best = finalists(counted(self.studies[self.cls.name, "search"]), self.cls.Config.depth_field)
+            return best[self.number].params if self.number < len(best) else None
+        space = self.search.spaces[self.cls.name]
+        first = design(space, self.cls)
+        # A new seed for each trial: its random numbers then depend on the trial's number alone, resumed or not.
         seed = int(np.random.SeedSequence([self.search.seed, self.number]).generate_state(1)[0])
-        self.study.sampler = TPESampler(seed=seed, n_startup_trials=len(DESIGN), multivariate=True)
-        if params and not self.study.get_trials(states=(TrialState.WAITING,)):
-            self.study.enqueue_trial(params)
-        return self.study.ask(self.search.spaces[self.cls.name])
+        return first[self.number] if self.number < len(first) else draw(self.study, space, seed)
+
+    def _ended(self) -> Trial | None:
+        ended = (trial for trial in counted(self.study) if (trial.number, trial.seed) == (self.number, self.seed))
+        return next(ended, None)
 
     def _tell(self) -> None:
         self.trial.set_user_attr("outcome", self.outcome)
         tell(self.study, self.trial.number, self.outcome)
-        write_trials(self.storage, self.directory)
-        self.watcher.finish(counted(self.study)[self.number])
-
-
-def _write_best(search: Search, storage: JournalStorage, directory: Path) -> None:
-    """tune.toml: the best settings, in full, of each architecture that has had all trials and finals: for `run`."""
-    settings = search.shared.settings.model_dump()
-    own = {"budget": str(search.for_budget), "trials": search.trials, "trial_budget": settings["budget"]}
-    header = settings | own | {"finalists": search.finalists or None}
-    tables = {"tuned": {key: header[key] for key in field_names(Tuned) if header[key] is not None}}
-    known = architectures.all_architectures()
-    for name, trials in all_trials(storage).items():
-        if name not in known:
-            continue
-        best = best_of(trials, known[name].Config.depth_field)
-        finals = sum(trial.stage == "final" for trial in trials)
-        whole = len(trials) - finals == search.trials and finals == min(search.finalists, len(ranked(trials)))
-        if best is not None and whole:
-            planned = search.shared.architecture(known[name], best.settings, f"trial {best.number}")
-            size_fields = known[name].Config.size_fields  # the size is fitted anew by whoever takes the file
-            tables[name] = planned.training | {k: v for k, v in planned.config.items() if k not in size_fields}
-    text = "# The best settings of a search; `python -m bench run --set-file` takes this file.\n"
-    for name, table in tables.items():
-        lines = [f"{key} = {_as_toml(value)}" for key, value in table.items()]
-        text += "\n".join(["", f"[{name}]", *lines, ""])
-    write_text(directory / BEST, text)
-
-
-def _as_toml(value: Any) -> str:
-    """A plain value as TOML; there is no null, and `none` is what settings take for it."""
-    return '"none"' if value is None else json.dumps(value, ensure_ascii=False)
+        write_trials(self.storage, self.spaces, self.directory)
+        ended = self._ended()
+        assert ended is not None
+        self.watcher.finish(ended)

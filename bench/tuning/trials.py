@@ -7,13 +7,16 @@ import math
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, variance
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bench.errors import UserError
 from bench.results.files import write_text
+from bench.results.records.search import TRIAL_COLUMNS, TRIALS
 from bench.running.training import CURVE_POINTS
+from bench.tuning.space import at_edge, ordered
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -21,8 +24,8 @@ if TYPE_CHECKING:
     from optuna.storages import JournalStorage
     from optuna.trial import FrozenTrial
 
-JOURNAL, TRIALS = "journal.log", "trials.csv"
-"""Files of a search: Optuna's log, and all trials as a table."""
+JOURNAL = "journal.log"
+"""File of a search: Optuna's log of all trials."""
 FINALS = ", "
 """Separates an architecture from the word `final` in the name of the study of its finals."""
 FINISHED = 4
@@ -41,7 +44,8 @@ class Trial:
     stage: str
     """'search', or 'final' at the whole budget"""
     number: int
-    """from 0, within the architecture and stage"""
+    """from 0, within the architecture; that of a final is its finalist's place among them"""
+    seed: int
     state: str
     """'done', 'pruned' (it counts as worse than all done ones) or 'failed'"""
     reason: str
@@ -63,9 +67,34 @@ class Trial:
         return None if self.correct is None or self.total is None else self.correct / self.total
 
 
-def ranked(trials: list[Trial], stage: str = "search") -> list[Trial]:
-    """The trials of a stage that were done, by score, the best first; of equals the one that learnt sooner."""
-    done = [trial for trial in trials if trial.stage == stage and trial.state == "done"]
+@dataclass(frozen=True)
+class Candidate:
+    """Settings that may be taken: a finalist, or where there are no finals a trial of the search."""
+
+    trials: list[Trial]
+    """its finals, one a seed, or that trial alone"""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.trials[0].settings
+
+    @property
+    def scores(self) -> list[float]:
+        """Of each seed; a final that diverged or failed has no answer right."""
+        return [trial.score or 0.0 if trial.state == "done" else 0.0 for trial in self.trials]
+
+    @property
+    def score(self) -> float:
+        return fmean(self.scores)
+
+    @property
+    def sooner(self) -> float:
+        return fmean(trial.sooner for trial in self.trials)
+
+
+def ranked(trials: list[Trial]) -> list[Trial]:
+    """The trials of the search that were done, by score, the best first; of equals the one that learnt sooner."""
+    done = [trial for trial in trials if trial.stage == "search" and trial.state == "done"]
     return sorted(done, key=lambda trial: (-(trial.score or 0.0), -trial.sooner))
 
 
@@ -81,19 +110,40 @@ def finalists(trials: list[Trial], depth: str) -> list[Trial]:
     return firsts + [trial for trial in best if trial not in firsts]
 
 
-def best_of(trials: list[Trial], depth: str) -> Trial | None:
-    """Of the finals (without finals, of the trials) the shallowest within a standard error of the best.
+def best_of(trials: list[Trial], depth: str) -> Candidate | None:
+    """Of the finalists (without finals, of the trials) the shallowest within a standard error of the best.
 
     The one-standard-error rule (Breiman et al., "Classification and Regression Trees", 1984): what more layers gain by
-    chance is not worth the time that they take. Of one depth the best, and of equals the one that learnt sooner.
+    chance is not worth the time that they take. A score is the mean over seeds. Of one depth the best is taken, and of
+    equals the one that learnt sooner.
     """
-    found = ranked(trials, "final") or ranked(trials)
+    finals: dict[int, list[Trial]] = {}
+    for trial in trials:
+        if trial.stage == "final":
+            finals.setdefault(trial.number, []).append(trial)
+    found = [Candidate(those) for those in finals.values() if any(trial.state == "done" for trial in those)]
+    found = found or [Candidate([trial]) for trial in ranked(trials)]
     if not found:
         return None
-    best, total = found[0].score or 0.0, found[0].total or 1
-    least = best - math.sqrt(best * (1 - best) / total)
-    near = [trial for trial in found if (trial.score or 0.0) >= least]
-    return min(near, key=lambda trial: trial.settings.get(depth, 0))
+    found.sort(key=lambda candidate: (-candidate.score, -candidate.sooner))
+    least = found[0].score - _standard_error(found)
+    near = [candidate for candidate in found if candidate.score >= least]
+    return min(near, key=lambda candidate: candidate.settings.get(depth, 0))
+
+
+def _standard_error(found: list[Candidate]) -> float:
+    """Of the score of the first candidate: the larger of two standard errors.
+
+    One is of the problems, those of all its seeds taken together. The other is of the seeds: since two seeds of one
+    candidate say little, the variance between seeds is the mean of those of all candidates. Candidates with a final
+    that diverged or failed are left out of that mean: its 0 would make every other difference look like chance.
+    """
+    best = found[0]
+    asked = sum(trial.total or 0 for trial in best.trials if trial.state == "done")
+    of_problems = best.score * (1 - best.score) / asked
+    whole = [one.scores for one in found if len(one.trials) > 1 and all(trial.state == "done" for trial in one.trials)]
+    of_seeds = fmean(map(variance, whole)) / len(best.trials) if whole else 0.0
+    return math.sqrt(max(of_problems, of_seeds))
 
 
 def importances(space: dict[str, BaseDistribution], trials: list[Trial]) -> dict[str, float] | None:
@@ -182,34 +232,61 @@ def settle_interrupted(study: Study) -> None:
         tell(study, trial.number, trial.user_attrs.get("outcome", {"status": "interrupted"}))
 
 
-def drawn_from(trial: FrozenTrial, space: dict[str, Any]) -> bool:
-    """Whether a trial's settings were drawn from these choices; a final's are not drawn.
+def draw(study: Study, space: dict[str, BaseDistribution], seed: int) -> dict[str, Any]:
+    """The params of the next trial, by TPE from those before it as if all of them had been drawn from `space`.
 
-    A trial whose process ended meanwhile has only some of them.
+    The journal keeps params as plain values, since Optuna refuses a study whose choices change, and its sampler leaves
+    out settings whose range did. So they are put into a new study with the distributions of today each time. Of ordered
+    choices it has the places: it then draws beside good ones, also where a wider space has new ones there.
     """
-    if "outcome" in trial.user_attrs:
-        return trial.distributions in ({}, space)
-    return all(space.get(name) == choices for name, choices in trial.distributions.items())
+    import optuna
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+    from optuna.trial import TrialState
+
+    choices = {name: values.choices for name, values in space.items() if isinstance(values, CategoricalDistribution)}
+    scales: dict[str, list[Any]] = {name: sorted(found) for name, found in choices.items() if ordered(found)}
+    places = space | {name: IntDistribution(0, len(scale) - 1) for name, scale in scales.items()}
+    # No random trials at the start: the design stands in their place.
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=0, multivariate=True)
+    sampled = optuna.create_study(direction="maximize", sampler=sampler)
+    for trial in _ended(study):
+        if trial.state != TrialState.FAIL:
+            params = trial.user_attrs["params"]
+            sampled.add_trial(
+                optuna.create_trial(
+                    state=trial.state,
+                    value=trial.value,
+                    params=params | {name: scale.index(params[name]) for name, scale in scales.items()},
+                    distributions=places,
+                    intermediate_values=trial.intermediate_values,
+                )
+            )
+    drawn = sampled.ask(places).params
+    return drawn | {name: scale[drawn[name]] for name, scale in scales.items()}
+
+
+def _ended(study: Study) -> list[FrozenTrial]:
+    """The trials that ended by themselves, by number and seed: finals of several seeds may end in any order."""
+    ended = [trial for trial in study.get_trials() if trial.state.is_finished() and "outcome" in trial.user_attrs]
+    return sorted(ended, key=lambda trial: (trial.user_attrs["number"], trial.user_attrs["seed"]))
 
 
 def counted(study: Study) -> list[Trial]:
     """The trials that ended by themselves, in order."""
-    ended = [trial for trial in study.get_trials() if trial.state.is_finished() and "outcome" in trial.user_attrs]
     architecture, _, stage = study.study_name.partition(FINALS)
-    return [_trial(architecture, stage or "search", number, trial) for number, trial in enumerate(ended)]
+    return [_trial(architecture, stage or "search", trial) for trial in _ended(study)]
 
 
-def _trial(architecture: str, stage: str, number: int, frozen: FrozenTrial) -> Trial:
-    outcome = dict(frozen.user_attrs["outcome"])
+def _trial(architecture: str, stage: str, frozen: FrozenTrial) -> Trial:
+    about = dict(frozen.user_attrs)
+    outcome = dict(about.pop("outcome"))
     curve = frozen.intermediate_values.values()
     return Trial(
         architecture=architecture,
         stage=stage,
-        number=number,
         state=outcome.pop("status"),
-        settings=frozen.user_attrs["settings"],
-        params=frozen.params,
         sooner=sum(curve) / max(len(curve), 1),
+        **about,
         **outcome,
     )
 
@@ -226,15 +303,17 @@ def all_trials(storage: JournalStorage) -> dict[str, list[Trial]]:
     return trials
 
 
-def write_trials(storage: JournalStorage, directory: Path) -> None:
-    """Write trials.csv: a row for each trial, with its outcome, its cost and its settings."""
-    outcome = ("state", "reason", "score", "correct", "total", "examples", "flops", "train_seconds")
-    rows = [
-        {"architecture": trial.architecture, "stage": trial.stage, "trial": trial.number}
-        | {name: getattr(trial, name) for name in outcome}
-        | trial.settings
-        for trials in all_trials(storage).values()
-        for trial in trials
-    ]
+def write_trials(storage: JournalStorage, spaces: dict[str, dict[str, dict[str, Any]]], directory: Path) -> None:
+    """Write trials.csv: a row for each trial, with its outcome, its cost and its settings.
+
+    `spaces`: architecture -> setting -> its plain values, which say what stands at an edge.
+    """
+    rows = []
+    for name, trials in all_trials(storage).items():
+        for trial in trials:
+            values = {key: "none" if value is None else value for key, value in trial.settings.items()}
+            edges = ", ".join(f"{key}={values[key]}" for key in at_edge(trial.params, spaces[name]))
+            about = {"trial": trial.number, "at_edge": edges}
+            rows.append({key: about[key] if key in about else getattr(trial, key) for key in TRIAL_COLUMNS} | values)
     table = pd.DataFrame(rows, dtype=object)  # else an int in a column with gaps becomes a float
     write_text(directory / TRIALS, table.to_csv(index=False, lineterminator="\n"))

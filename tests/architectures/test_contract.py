@@ -496,6 +496,7 @@ def test_all_that_is_searched_can_be_built(cls: type[Architecture], build: Build
     names = {field.name for field in dataclasses.fields(cls.Config)}
     assert cls.Config.depth_field in names or cls.Config.depth_field == Config.depth_field  # a plug-in may have none
     assert len(cls.Config.search) <= 6
+    assert cls.Config.published.keys() <= names
     assert cls.Config.search.keys() <= names - {cls.Config.depth_field, *cls.Config.size_fields}
     width = cls.Config.size_fields[0]
     for name, choices in cls.Config.search.items():

@@ -90,6 +90,10 @@ def test_a_settings_file_is_a_table_an_architecture(tmp_path: Path) -> None:
     tuned = read_set_file(path).tuned
     assert tuned is not None
     assert tuned.text == "quick, 100,000 parameters, examples=300000"
+    assert (tuned.finalists, tuned.final_seeds) == (None, None)
+    path.write_text(HEADER + "finalists = 5\nfinal_seeds = 2\n", encoding="utf-8")
+    more = read_set_file(path).tuned
+    assert more == dataclasses.replace(tuned, finalists=5, final_seeds=2)
 
 
 def test_settings_are_tuned_for_what_their_file_names_alone() -> None:

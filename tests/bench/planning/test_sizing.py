@@ -24,7 +24,7 @@ def test_sizes_are_met_within_two_percent(name: str, target: int) -> None:
 
 @pytest.mark.parametrize(
     ("name", "layers", "step"),
-    [("transformer", 2, 8), ("transformer", 6, 4), ("lstm", 1, 4), ("encoder-decoder", 4, 8), ("lstm", 4, 1)],
+    [("gpt2", 2, 8), ("transformer", 2, 4), ("transformer", 6, 4), ("lstm", 1, 4), ("encoder-decoder", 4, 8), ("lstm", 4, 1)],
 )
 def test_sizes_are_as_even_as_they_can_be_within_a_percent(name: str, layers: int, step: int) -> None:
     cls = get(name)
@@ -41,7 +41,7 @@ def test_a_fixed_width_stays_and_the_feedforward_size_makes_up_for_it() -> None:
     assert abs(count_parameters(cls, config, QUICK)[0] / 100_000 - 1) <= 0.02
 
 
-def transformer_flops(layers: int, width: int, feedforward: int, spec: SequenceSpec) -> int:
+def transformer_flops(layers: int, width: int, feedforward: int, matrices: int, spec: SequenceSpec) -> int:
     """Multiply-adds twice; the backward pass costs two products for each forward one.
 
     The last block computes queries' mixing and feed-forward for the answer's columns alone.
@@ -50,7 +50,7 @@ def transformer_flops(layers: int, width: int, feedforward: int, spec: SequenceS
 
     def block(written: int) -> int:
         attention = length * 6 * width**2 + 4 * written * length * width + written * 2 * width**2
-        return attention + written * 4 * width * feedforward
+        return attention + written * 2 * matrices * width * feedforward
 
     return 3 * ((layers - 1) * block(length) + block(answer) + 2 * answer * width * spec.vocabulary)
 
@@ -72,10 +72,10 @@ def encoder_decoder_flops(encoders: int, decoders: int, width: int, feedforward:
 
 
 def test_counted_flops_equal_closed_forms() -> None:
-    transformer, lstm, both = get("transformer"), get("lstm"), get("encoder-decoder")
-    assert count_flops(transformer, transformer.Config(layers=3, heads=2, width=20, feedforward=33), QUICK) == (
-        transformer_flops(3, 20, 33, QUICK)
-    )
+    lstm, both = get("lstm"), get("encoder-decoder")
+    for name, matrices in (("gpt2", 2), ("transformer", 3)):
+        config = get(name).Config(layers=3, heads=2, width=20, feedforward=33)
+        assert count_flops(get(name), config, QUICK) == transformer_flops(3, 20, 33, matrices, QUICK)
     assert count_flops(lstm, lstm.Config(layers=2, width=12, hidden=20), QUICK) == lstm_flops(2, 12, 20, QUICK)
     assert count_flops(both, both.Config(layers=3, heads=2, width=20, feedforward=33), QUICK) == (
         encoder_decoder_flops(2, 1, 20, 33, QUICK)

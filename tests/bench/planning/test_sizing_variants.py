@@ -39,7 +39,7 @@ def test_each_symbol_pays_for_one_expert_and_the_router(experts: int) -> None:
     """That real symbols cost as much is tested beside the architecture."""
     cls = get("switch")
     config = cls.Config(layers=3, heads=2, width=20, feedforward=33, experts=experts)
-    read, dense = PROMPT + ANSWER - 1, 2 * 20 * 33
+    read, dense = PROMPT + ANSWER - 1, 3 * 20 * 33
     forward = (
         block_flops(read, read, 20, dense)
         + block_flops(read, read, 20, dense + 20 * experts)
