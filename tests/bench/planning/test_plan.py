@@ -17,7 +17,6 @@ from bench.planning.options import RunOptions
 from bench.planning.settings import PRESETS, SetFile, Tuned, presets
 from bench.results.records.plan import PlannedArchitecture
 
-
 NOT_SEARCHED_YET = {"bert", "gpt2"}
 """Architectures that the published searches did not know, until there is one of this version."""
 
