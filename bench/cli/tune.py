@@ -111,7 +111,7 @@ def _print_summary(search: Search, found: dict[str, list[Trial]]) -> None:
             **{state: states.count(state) for state in ("done", "pruned", "failed")},
             "train s": round(sum(trial.train_seconds for trial in trials)),
             "examples": sum(trial.examples for trial in trials),
-            "FLOPs": short_count(sum(trial.flops for trial in trials)),
+            "model FLOPs": short_count(sum(trial.flops for trial in trials)),
         }
         rows.append(row)
     title = f"Best on validation of {search.trials} trials each and of the finals, and what they cost"
