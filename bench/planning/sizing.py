@@ -69,9 +69,18 @@ class AllStepsAtOnce(TorchFunctionMode):
 
 
 def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec) -> tuple[int, int]:
-    """All trainable parameters (tied ones once), and those active for one symbol; nothing is allocated."""
+    """As `parameters_of` the model that a config describes."""
+    return parameters_of(lay_out(cls, config, spec))
+
+
+def lay_out(cls: type[Architecture], config: Config, spec: SequenceSpec) -> Architecture:
+    """The model that a config describes, on the meta device: without values, so that nothing is allocated."""
     with torch.device("meta"), SkipDrawing():
-        model = cls(config, spec)
+        return cls(config, spec)
+
+
+def parameters_of(model: Architecture) -> tuple[int, int]:
+    """All trainable parameters (tied ones once), and those active for one symbol."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad), model.active_parameters()
 
 
@@ -112,7 +121,7 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
     return int(counter.get_total_flops())
 
 
-def count_optimizer_flops(cls: type[Architecture], config: Config, spec: SequenceSpec, optimizer: str) -> int:
+def count_optimizer_flops(model: Architecture, optimizer: str) -> int:
     """Floating-point operations of one step of the optimizer: matrix products, which Muon alone has.
 
     Each matrix counts in the size in which `bench.running.optimizers` computes it: split from those it is stacked with,
@@ -120,8 +129,6 @@ def count_optimizer_flops(cls: type[Architecture], config: Config, spec: Sequenc
     """
     if optimizer != "muon":
         return 0
-    with torch.device("meta"), SkipDrawing():
-        model = cls(config, spec)
     flops = 0
     for _, parameter, is_matrix, stacked in model.parameter_groups():
         for matrix in parameter.chunk(stacked) if is_matrix else ():

@@ -13,7 +13,7 @@ from bench.architectures import Architecture, Config
 from bench.asking.models import as_in_its_cell, config_in, load_model
 from bench.datasets.writing.encoding import Encoded
 from bench.plan import sequence_spec
-from bench.planning.sizing import count_optimizer_flops
+from bench.planning.sizing import count_optimizer_flops, lay_out
 from bench.results.files import BadFile
 from bench.results.records.curves import read_curve
 from bench.results.records.plan import PlannedArchitecture
@@ -114,7 +114,7 @@ class Cell:
         if self.planned.optimizer_flops_per_step is None:
             return None
         cls, spec = architectures.get(self.record.architecture), sequence_spec(self.expected.suite)
-        return count_optimizer_flops(cls, self.config, spec, self.record.training["optimizer"])
+        return count_optimizer_flops(lay_out(cls, self.config, spec), self.record.training["optimizer"])
 
     @cached_property
     def predictions(self) -> pd.DataFrame:

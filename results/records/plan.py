@@ -91,8 +91,8 @@ class PlannedArchitecture(_Section):
     flops_per_example: Count
     """floating-point operations of the matrix products in training on one example, forward and backward"""
     optimizer_flops_per_step: Annotated[Count | None, Field(exclude_if=lambda value: value is None)] = None
-    """those of the optimizer in one step; not in plans made before these were counted, whose budgets in FLOPs are of the
-    models alone"""
+    """those of the optimizer in one step; not in plans made before these were counted, whose budgets in FLOPs are of
+    the models alone"""
     preset: str
     """suite, size and budget that the settings were tuned for; '' if for none"""
     tuned: bool

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.architectures import Batch, SequenceSpec, from_scratch, get
 from bench.datasets.suites import load_suite
 from bench.plan import sequence_spec
-from bench.planning.sizing import count_flops, count_optimizer_flops, count_parameters, fit, flop_counter
+from bench.planning.sizing import count_flops, count_optimizer_flops, count_parameters, fit, flop_counter, lay_out
 
 QUICK = sequence_spec(load_suite("quick"))
 
@@ -88,10 +88,10 @@ def test_counted_flops_of_muon_equal_the_closed_form() -> None:
     Each of four iterations makes two products of r x r and r x c, and one of r x r and r x r.
     """
     cls = get("lstm")
-    config = cls.Config(layers=2, width=12, hidden=20)
+    model = lay_out(cls, cls.Config(layers=2, width=12, hidden=20), QUICK)
     from_symbols, square = (4 * 2 * (2 * r * r * c + r**3) for r, c in ((16, 24), (24, 24)))
-    assert count_optimizer_flops(cls, config, QUICK, "muon") == 4 * (from_symbols + 3 * square) == 4_505_600
-    assert count_optimizer_flops(cls, config, QUICK, "adamw") == count_optimizer_flops(cls, config, QUICK, "sgd") == 0
+    assert count_optimizer_flops(model, "muon") == 4 * (from_symbols + 3 * square) == 4_505_600
+    assert count_optimizer_flops(model, "adamw") == count_optimizer_flops(model, "sgd") == 0
 
 
 def test_the_count_on_cpu_would_miss_the_recurrent_cell() -> None:

@@ -72,14 +72,14 @@ def test_updates_are_nearly_orthogonal() -> None:
 @pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd"])
 @pytest.mark.parametrize("name", list(from_scratch()))
 def test_flops_of_a_step_are_those_that_torch_counts(name: str, optimizer: str, tiny: Suite) -> None:
-    cls, spec = from_scratch()[name], sequence_spec(tiny)
-    model = cls(cls.Config(**cls.debug), spec)
+    cls = from_scratch()[name]
+    model = cls(cls.Config(**cls.debug), sequence_spec(tiny))
     for parameter in model.parameters():
         parameter.grad = torch.randn_like(parameter)
     with FlopCounterMode(display=False) as counter:
         for each in build_optimizers(model, TrainingSettings(optimizer=optimizer)):
             each.step()
-    assert count_optimizer_flops(cls, model.config, spec, optimizer) == counter.get_total_flops()
+    assert count_optimizer_flops(model, optimizer) == counter.get_total_flops()
     assert (counter.get_total_flops() > 0) == (optimizer == "muon")
 
 

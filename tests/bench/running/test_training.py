@@ -44,8 +44,8 @@ def run(
     """`flops`: of an example and of an optimizer's step; None counts them."""
     model = model or build(suite)
     chosen = TrainingSettings(**({"batch": 32} | settings))
-    described = type(model), model.config, model.spec
-    flops = flops or (count_flops(*described), count_optimizer_flops(*described, chosen.optimizer))
+    each = count_flops(type(model), model.config, model.spec)
+    flops = flops or (each, count_optimizer_flops(model, chosen.optimizer))
     stream = Stream(suite.stream(0), suite.encoding)
     trained = train(
         model,
