@@ -357,14 +357,18 @@ def more_steps(run: Path) -> None:
 
 def more_examples(run: Path) -> None:
     record = read_record(cell_of(run))
-    assert record.flops is not None
-    sign(run, examples=2 * EXAMPLES, steps=300, flops=2 * record.flops)
+    assert record.flops
+    assert record.optimizer_flops
+    flops = {"flops": 2 * record.flops, "optimizer_flops": 2 * record.optimizer_flops}
+    sign(run, examples=2 * EXAMPLES, steps=300, **flops)
 
 
 def fewer_examples(run: Path) -> None:
     record = read_record(cell_of(run))
-    assert record.flops is not None
-    sign(run, examples=EXAMPLES // 2, steps=75, flops=record.flops // 2)
+    assert record.flops
+    assert record.optimizer_flops
+    flops = {"flops": record.flops // 2, "optimizer_flops": record.optimizer_flops // 2}
+    sign(run, examples=EXAMPLES // 2, steps=75, **flops)
 
 
 def ended_early_without_reason(run: Path) -> None:
