@@ -30,6 +30,7 @@ def unfinished(scores: Scores) -> Table | None:
 
 def audit(scores: Scores) -> Table:
     """The proof that a comparison is fair, or where it is not."""
+    counted = any(record.optimizer_flops is not None for record in scores.records)
     rows = {}
     for record in scores.records:
         deviation, cell = record.budget_deviation or 0.0, f"{record.architecture} seed {record.seed}"
@@ -40,7 +41,7 @@ def audit(scores: Scores) -> Table:
             "parameters": parameters_value(record),
             **{column: number_value(getattr(record, field)) for column, field in COUNTS.items()},
             "FLOPs": number_value(record.all_flops, power=True),
-            OPTIMIZER: number_value(record.optimizer_flops, power=True),
+            **({OPTIMIZER: number_value(record.optimizer_flops, power=True)} if counted else {}),
             "train s": number_value(
                 record.train_seconds, 1, shared=not record.exclusive, machines=scores.machine_marks([record])
             ),
@@ -49,8 +50,8 @@ def audit(scores: Scores) -> Table:
             "test": Value(str(record.test_hash)[:SHOWN_HASH]),
             "tuned for": Value("this" if record.tuned else record.preset or "nothing"),
         }
-    counted = [OPTIMIZER] if any(record.optimizer_flops is not None for record in scores.records) else []
-    columns = [*words("cell", "budget"), *figures("missed by", "parameters", *COUNTS, "FLOPs", *counted, "train s")]
+    columns = [*words("cell", "budget"), *figures("missed by", "parameters", *COUNTS, "FLOPs")]
+    columns += figures(*[OPTIMIZER] * counted, "train s")
     columns += words("exclusive", "data", "test", "tuned for")
     title, notes = "Audit: what each cell used, and on which data", [AUDIT_NOTE, *time_notes(scores)]
     return Table(key="audit", title=title, columns=columns, rows=rows, notes=notes, detail=True)

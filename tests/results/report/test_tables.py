@@ -155,6 +155,17 @@ def test_flops_are_those_of_model_and_optimizer_together(
     assert (row["FLOPs"], row["by optimizer"]) == ("5.00e9", "2.00e9")
 
 
+def test_tables_of_a_run_without_the_flops_of_optimizers_say_so(
+    tmp_path: Path, make_plan: Callable[..., Plan], write_cell: Callable[..., Record], predictions: pd.DataFrame
+) -> None:
+    write_plan(tmp_path, make_plan(architectures=["lstm"], entries={"lstm": {"optimizer_flops_per_step": None}}))
+    write_cell(tmp_path, predictions, architecture="lstm", seed=0, optimizer_flops=None)
+    tables = tables_of(tmp_path)
+    assert any("matrix products only, forward and backward." in note.text for note in tables["summary"].notes)
+    assert texts(tables["audit"])["lstm seed 0"]["FLOPs"] == "3.00e9"
+    assert "by optimizer" not in texts(tables["audit"])["lstm seed 0"]
+
+
 def test_patterns_with_few_problems_say_how_many(run_directory: Path) -> None:
     rows = texts(tables_of(run_directory)["few-problems"])
     assert list(rows) == ["+ 1x1", "- 1x1", "* 1x1", "/ 1x1", "/ 1x2"]
