@@ -62,7 +62,7 @@ class Run:
     @cached_property
     def cells(self) -> pd.DataFrame:
         """A row a cell (architecture x seed) that ended: sizes, times, scores; the columns of cells.csv."""
-        return cells_frame(self._folder.records).convert_dtypes()
+        return cells_frame(self.plan, self._folder.records).convert_dtypes()
 
     @cached_property
     def results(self) -> pd.DataFrame:

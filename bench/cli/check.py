@@ -28,13 +28,16 @@ def check_command(options: RunOptions) -> None:
             raise UserError(f"{name}: cannot run here: {reason_of(error)}") from error
         each.append(cell_seconds)
         held = planned.active_parameters if settings.match == "active" else planned.parameters
-        examples = budget.examples(planned.training["batch"], planned.flops_per_example)
+        batch, optimizer_flops = planned.training["batch"], planned.optimizer_flops_per_step or 0
+        examples = budget.examples(batch, planned.flops_per_example, optimizer_flops)
+        all_flops = planned.flops_per_example + optimizer_flops / batch  # of an example
         row = {
             "architecture": name,
             "parameters": planned.parameters,
             "size": f"{held / settings.parameters - 1:+.2%}" + (" !" if planned.match == "unequal" else ""),
             "FLOPs/example": short_count(planned.flops_per_example),
-            "FLOPs/cell": short_count(planned.flops_per_example * examples) if examples else "-",
+            "FLOPs/cell": short_count(all_flops * examples) if examples else "-",
+            "by optimizer": f"{optimizer_flops / batch / all_flops:.1%}",
             "about": short_time(cell_seconds),
             "tuned for": planned.preset + ("" if planned.tuned else " !") if planned.preset else "nothing !",
         }

@@ -63,15 +63,18 @@ class Budget:
     def __str__(self) -> str:
         return f"{self.unit}={self.amount}"
 
-    def examples(self, batch: int, flops: int, tokens: float | None = None) -> float | None:
-        """Examples that it buys, by the examples of a batch, the FLOPs and tokens of an example; None where unknown."""
+    def examples(self, batch: int, flops: int, optimizer_flops: int, tokens: float | None = None) -> float | None:
+        """Examples that it buys; None where unknown.
+
+        batch: examples of a step; flops, tokens: of an example; optimizer_flops: of a step.
+        """
         match self.unit:
             case "examples":
                 return self.amount
             case "steps":
                 return self.amount * batch
             case "flops":
-                return self.amount / flops
+                return self.amount / (flops + optimizer_flops / batch)
             case "tokens" if tokens is not None:
                 return self.amount / tokens
         return None

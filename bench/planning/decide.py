@@ -25,7 +25,7 @@ from bench.planning.settings import (
     presets,
     read_set_file,
 )
-from bench.planning.sizing import TOLERANCE, count_flops, count_parameters, fit
+from bench.planning.sizing import TOLERANCE, count_flops, count_optimizer_flops, fit, lay_out, parameters_of
 from bench.plugins import load_plugins, plugin_hash
 from bench.results.records.plan import Plan, PlannedArchitecture, PlannedStratum, PlannedSuite, Settings, hash_of_plan
 
@@ -271,8 +271,10 @@ def planned_architecture(
     try:
         config = config.settled()
         config = fit(cls, config, spec, settings.parameters, settings.match, fixed)
-        total, active = count_parameters(cls, config, spec)
+        model = lay_out(cls, config, spec)
+        total, active = parameters_of(model)
         flops_per_example = count_flops(cls, config, spec)
+        optimizer_flops_per_step = count_optimizer_flops(model, training.optimizer)
     except (ValueError, AssertionError, RuntimeError) as error:
         raise UserError(f"{cls.name}: {error}") from None
     except Exception as error:  # a mistake in an architecture, most likely in a plug-in
@@ -292,6 +294,7 @@ def planned_architecture(
         active_parameters=active,
         match=settings.match if met else "unequal",
         flops_per_example=flops_per_example,
+        optimizer_flops_per_step=optimizer_flops_per_step,
         preset="",
         tuned=False,
         plugin_hash=plugin_hash(cls),

@@ -19,8 +19,8 @@ class RunOptions:
     seeds: str | None = None
     """A count (3 means 0,1,2) or a list with a comma (0,4,7 or 4,). Default: the suite's."""
     budget: str | None = None
-    """Training of each cell: examples=N, steps=N, tokens=N, flops=N or seconds=N, such as examples=300k, flops=1e11 or
-    seconds=10min. Default: the suite's."""
+    """Training of each cell: examples=N, steps=N, tokens=N, flops=N or seconds=N, such as examples=300k, flops=1e11
+    (of model and optimizer together) or seconds=10min. Default: the suite's."""
     params: str | None = None
     """Parameters of each model, met within 2 %. Default: the suite's."""
     match: Literal["total", "active"] = "total"

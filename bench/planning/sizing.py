@@ -18,6 +18,8 @@ TOLERANCE = 0.02
 """Largest relative deviation from the size asked."""
 CLOSE = 0.01
 """A deviation at which no other width is tried."""
+MUON_ITERATIONS = 4
+"""Of an update, see `bench.running.optimizers.orthogonal`."""
 ALIGNMENTS = ((4, (8, 4)), (1, (2, 1)))
 """Steps of the first size field, and of the second; the first that meet a size closely are taken. Matrix products of
 odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
@@ -67,9 +69,18 @@ class AllStepsAtOnce(TorchFunctionMode):
 
 
 def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec) -> tuple[int, int]:
-    """All trainable parameters (tied ones once), and those active for one symbol; nothing is allocated."""
+    """As `parameters_of` the model that a config describes."""
+    return parameters_of(lay_out(cls, config, spec))
+
+
+def lay_out(cls: type[Architecture], config: Config, spec: SequenceSpec) -> Architecture:
+    """The model that a config describes, on the meta device: without values, so that nothing is allocated."""
     with torch.device("meta"), SkipDrawing():
-        model = cls(config, spec)
+        return cls(config, spec)
+
+
+def parameters_of(model: Architecture) -> tuple[int, int]:
+    """All trainable parameters (tied ones once), and those active for one symbol."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad), model.active_parameters()
 
 
@@ -108,6 +119,23 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
                 f"values: avoid that, or state them in training_flops() ({str(error).splitlines()[0]})"
             ) from error
     return int(counter.get_total_flops())
+
+
+def count_optimizer_flops(model: Architecture, optimizer: str) -> int:
+    """Floating-point operations of one step of the optimizer: matrix products, which Muon alone has.
+
+    Each matrix counts in the size in which `bench.running.optimizers` computes it: split from those it is stacked with,
+    transposed to a wide one, its sides filled up to multiples of 8.
+    """
+    if optimizer != "muon":
+        return 0
+    flops = 0
+    for _, parameter, is_matrix, stacked in model.parameter_groups():
+        for matrix in parameter.chunk(stacked) if is_matrix else ():
+            rows, columns = sorted(side + -side % 8 for side in matrix.shape)
+            # The Gram matrix, its square, and the polynomial of it times the matrix.
+            flops += MUON_ITERATIONS * 2 * (rows * columns * rows + rows**3 + rows * rows * columns)
+    return flops
 
 
 def fit(

@@ -51,7 +51,7 @@ class PlannedCell:
         """SHA-256 in hex of all that decides what is learnt."""
         settings = self.plan.settings.model_dump()
         deciding = [self.architecture, self.planned.config, self.planned.training, self.planned.flops_per_example]
-        deciding += filter(None, [self.planned.plugin_hash])
+        deciding += filter(None, [self.planned.plugin_hash, self.planned.optimizer_flops_per_step])
         return hashlib.sha256(json.dumps([settings, deciding, self.seed], sort_keys=True).encode()).hexdigest()
 
 

@@ -40,7 +40,8 @@ def training_seconds(plan: Plan, architecture: str) -> float:
         return float(budget.amount)
     with as_in_a_cell(settings.threads, settings.device):
         seconds, tokens = _steps(plan, architecture)
-    examples = budget.examples(planned.training["batch"], planned.flops_per_example, tokens)
+    optimizer_flops = planned.optimizer_flops_per_step or 0
+    examples = budget.examples(planned.training["batch"], planned.flops_per_example, optimizer_flops, tokens)
     assert examples is not None
     return seconds * examples
 

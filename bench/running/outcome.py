@@ -178,6 +178,7 @@ def _learn(cell: PlannedCell, send: Send, stop: Stop, kept_in: Path | None) -> _
             training_of(planned),
             seed=cell.seed,
             flops_per_example=planned.flops_per_example,
+            optimizer_flops_per_step=planned.optimizer_flops_per_step or 0,
             device=device,
             precision=settings.precision,
             stop_when_flat=settings.stop_when_flat,
@@ -225,7 +226,8 @@ def train_and_evaluate(cell: PlannedCell, send: Send, stop: Stop) -> dict[str, A
     answered = answer(model, asked, device, settings.precision)
 
     write_predictions(directory, predictions(suite, test, seen, answered))
-    write_curve(directory, pd.DataFrame(trained.curve))
+    counted, curve = cell.plan.counts_optimizer, pd.DataFrame(trained.curve)
+    write_curve(directory, curve if counted else curve.drop(columns="optimizer_flops"))
     weights = safetensors.torch.save(ready_to_save(model.state_dict()))
     write_bytes(directory / WEIGHTS, weights)  # on the disk before the record that vouches for it
     model.write_beside(directory)
@@ -239,6 +241,7 @@ def train_and_evaluate(cell: PlannedCell, send: Send, stop: Stop) -> dict[str, A
         "tokens": trained.tokens,
         "steps": trained.steps,
         "flops": trained.flops,
+        "optimizer_flops": trained.optimizer_flops if counted else None,
         "train_seconds": trained.train_seconds,
         "tokens_per_second": None if middle is None else middle * trained.tokens / trained.examples,
         "examples_per_second": middle,

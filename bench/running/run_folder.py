@@ -122,6 +122,8 @@ def refuse_difference(plan: Plan, directory: Path) -> Plan | None:
         if before.suite.name == plan.suite.name:
             theirs["suite"], mine["suite"] = before.suite.content, plan.suite.content
     refuse_other_settings(directory, "run", theirs, mine, more="seeds")
+    if not before.counts_optimizer:
+        raise UserError(f"--out {directory}: holds a run without the FLOPs of its optimizers: choose another folder")
     for name in plan.entries.keys() & before.entries.keys():
         recorded = before.entries[name].plugin_hash
         if recorded != plan.entries[name].plugin_hash:

@@ -37,7 +37,7 @@ END_SECONDS = 40.0
 """How long it may take to write its last figures when the run ends (trackio allows itself 30)."""
 FINAL = (
     *("exact_match", "train_seconds", "examples_per_second", "tokens_per_second", "decode_problems_per_second"),
-    *("peak_memory_mb", "parameters", "examples", "flops"),
+    *("peak_memory_mb", "parameters", "examples", "flops", "optimizer_flops"),
 )
 """Figures of a record that a tracker is given when the cell has ended."""
 

@@ -17,6 +17,7 @@ from bench.datasets.drawing.stream import Stream
 from bench.datasets.writing.encoding import Encoded
 from bench.planning.amounts import Budget
 from bench.planning.settings import TrainingSettings
+from bench.results.records.record import BUDGET_UNITS
 from bench.running.cell import Send
 from bench.running.checkpoints import EVERY_SECONDS, MOST_SHARE, Checkpoint
 from bench.running.optimizers import build_optimizers, factor_of_step, set_learning_rates
@@ -53,6 +54,8 @@ class Trained:
     tokens: int = 0
     steps: int = 0
     flops: int = 0
+    """of the model"""
+    optimizer_flops: int = 0
     train_seconds: float = 0.0
     """wall seconds of data, forward, backward and update; without validation"""
     curve: list[dict[str, float]] = field(default_factory=list)
@@ -63,6 +66,11 @@ class Trained:
     """ended before the budget was used up, since validation did not improve any more"""
     start_loss: float | None = None
     """mean training loss a symbol in the first batch"""
+
+    @property
+    def all_flops(self) -> int:
+        """Those of model and optimiser together."""
+        return self.flops + self.optimizer_flops
 
     def rate_quartiles(self) -> tuple[float, float, float]:
         """First quartile, median and third quartile of examples a second after warm-up."""
@@ -91,6 +99,7 @@ def train(
     *,
     seed: int,
     flops_per_example: int,
+    optimizer_flops_per_step: int,
     device: torch.device,
     precision: str,
     stop_when_flat: int | None,
@@ -98,7 +107,7 @@ def train(
     send: Send,
     checkpointing: Checkpointing | None = None,
 ) -> Trained:
-    """Train until the budget is used up, to within one example. Unless `stop_when_flat` is None, it ends sooner where
+    """Train until the budget is used up, see `next_examples`. Unless `stop_when_flat` is None, it ends sooner where
     the last so many validations brought no more right answers than the best before them. With a budget of 0 nothing is
     trained, and the curve has one point.
 
@@ -120,11 +129,12 @@ def train(
     while budget_used(budget, done) < 1 and not done.flat:
         clock.begin()
         used_before = budget_used(budget, done)
-        encoded = next_examples(stream, budget, done, settings.batch, flops_per_example)
+        encoded = next_examples(stream, budget, done, settings.batch, flops_per_example, optimizer_flops_per_step)
         done.examples += len(encoded.prompt)
         done.tokens += int(encoded.tokens.sum())
         done.flops = done.examples * flops_per_example
         done.steps += 1
+        done.optimizer_flops = done.steps * optimizer_flops_per_step
         factor = factor_of_step(used_before, budget_used(budget, done), settings)  # what seconds it takes, nobody knows
         set_learning_rates(optimizers, factor)
         batch = Batch(*(on_device(ids, device) for ids in (encoded.prompt, encoded.answer)))
@@ -170,7 +180,8 @@ def train(
 
 def _point(done: Trained, learning_rate: float, train_loss: float, correct: int, total: int) -> dict[str, float]:
     """A row of the curve."""
-    used = {name: getattr(done, name) for name in ("examples", "tokens", "steps", "flops", "train_seconds")}
+    names = ("examples", "tokens", "steps", "flops", "optimizer_flops", "train_seconds")
+    used = {name: getattr(done, name) for name in names}
     return used | {"learning_rate": learning_rate, "train_loss": train_loss, "correct": correct, "total": total}
 
 
@@ -330,13 +341,19 @@ class _LossMeter:
         return self.last
 
 
-def next_examples(stream: Stream, budget: Budget, done: Trained, batch: int, flops_per_example: int) -> Encoded:
-    """The next batch, cut so that the budget is used up to within one example."""
+def next_examples(
+    stream: Stream, budget: Budget, done: Trained, batch: int, flops_per_example: int, optimizer_flops_per_step: int
+) -> Encoded:
+    """The next batch, cut so that the budget is used up to within one example, with the step that this takes.
+
+    Of FLOPs the optimiser takes its part first, however small the batch; a rest of less than that buys one example.
+    """
     match budget.unit:
         case "examples":
             return stream.take(min(batch, budget.amount - done.examples))
         case "flops":
-            return stream.take(min(batch, -(-(budget.amount - done.flops) // flops_per_example)))
+            left = budget.amount - done.all_flops - optimizer_flops_per_step
+            return stream.take(min(batch, max(1, -(-left // flops_per_example))))
         case "tokens":
             return stream.take(batch, most_tokens=budget.amount - done.tokens)
         case _:
@@ -347,7 +364,7 @@ def budget_used(budget: Budget, done: Trained) -> float:
     """Share of the budget used so far; 1 or more when it is used up."""
     if not budget.amount:
         return 1.0
-    used: float = done.train_seconds if budget.unit == "seconds" else getattr(done, budget.unit)
+    used: float = getattr(done, BUDGET_UNITS[budget.unit])
     return used / budget.amount
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
+from bench import architectures
 from bench.architectures import Architecture, Config
 from bench.asking.models import as_in_its_cell, config_in, load_model
 from bench.datasets.writing.encoding import Encoded
+from bench.plan import sequence_spec
+from bench.planning.sizing import count_optimizer_flops, lay_out
 from bench.results.files import BadFile
 from bench.results.records.curves import read_curve
 from bench.results.records.plan import PlannedArchitecture
@@ -104,6 +107,14 @@ class Cell:
     def size(self) -> tuple[int, int, int]:
         """Parameters, active parameters, and FLOPs an example, of the model that its config describes."""
         return self.expected.size(self.record.architecture, self.config)
+
+    @cached_property
+    def optimizer_flops_per_step(self) -> int | None:
+        """FLOPs of the optimizer that its settings name, a step; None where the plan does not count them."""
+        if self.planned.optimizer_flops_per_step is None:
+            return None
+        cls, spec = architectures.get(self.record.architecture), sequence_spec(self.expected.suite)
+        return count_optimizer_flops(lay_out(cls, self.config, spec), self.record.training["optimizer"])
 
     @cached_property
     def predictions(self) -> pd.DataFrame:

@@ -282,7 +282,8 @@ def _tables(
         return results_frame({(c.record.architecture, c.record.seed): c.predictions for c in cells if c.record.done})
 
     if cells or (directory / CELLS).exists():  # else nothing has ended yet
-        yield outcome(CELLS, "", lambda: _table(directory / CELLS, cells_frame([c.record for c in cells]), unreadable))
+        records = [cell.record for cell in cells]
+        yield outcome(CELLS, "", lambda: _table(directory / CELLS, cells_frame(plan, records), unreadable))
     if cells or (directory / RESULTS).exists():
         yield outcome(RESULTS, "", lambda: _table(directory / RESULTS, scored(), unreadable))
     if not (directory / BASELINES).exists():
@@ -366,7 +367,7 @@ def _compare(cell: Cell, again: Record, done: list[Cell]) -> str:
     record = cell.record
     by_the_clock = parse_budget(record.budget, "budget").unit == "seconds"
     names = ["test_hash", "validation_hash", "parameters"]
-    for name in names if by_the_clock else [*names, "data_hash", "flops"]:
+    for name in names if by_the_clock else [*names, "data_hash", "flops", "optimizer_flops"]:
         if getattr(record, name) != getattr(again, name):
             raise Wrong(f"{name} is {getattr(record, name)} in the run, {getattr(again, name)} trained again")
     assert record.exact_match is not None

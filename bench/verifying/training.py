@@ -72,10 +72,18 @@ def budget(cell: Cell) -> str:
             f"FLOPs: the record says {record.flops:,}, {cell.examples:,} examples of {flops_per_example:,} FLOPs are "
             f"{cell.examples * flops_per_example:,}"
         )
+    per_step = cell.optimizer_flops_per_step
+    updates = None if per_step is None else cell.steps * per_step
+    if record.optimizer_flops != updates:
+        raise Wrong(
+            f"FLOPs of the optimizer: the record says {record.optimizer_flops}, {cell.steps:,} steps of {per_step} "
+            f"FLOPs are {updates}"
+        )
     used = float(getattr(record, BUDGET_UNITS[asked.unit]))
+    alone = cell.examples % batch == 1 % batch  # the last example had a step of its own
     spec = sequence_spec(cell.expected.suite)
     most_over: dict[str, float] = {
-        "flops": flops_per_example - 1,
+        "flops": flops_per_example + alone * (per_step or 0) - 1,
         "tokens": spec.prompt_width + spec.answer_width - 1,
         # A step that began in time is finished: 1 %, or five steps of mean length.
         "seconds": max(0.01 * asked.amount, 5 * used / max(cell.steps, 1)),
@@ -86,7 +94,7 @@ def budget(cell: Cell) -> str:
         _require_flat(cell, asked, used)
     elif used < asked.amount:
         raise Wrong(f"less training than the budget: {used:,.0f} {asked.unit} of {asked.amount:,}")
-    return f"{used:,.0f} {asked.unit} of {asked.amount:,}, {cell.steps:,} steps, {record.flops:.3g} FLOPs"
+    return f"{used:,.0f} {asked.unit} of {asked.amount:,}, {cell.steps:,} steps, {record.all_flops:.3g} FLOPs"
 
 
 def _require_flat(cell: Cell, asked: Budget, used: float) -> None:
@@ -164,7 +172,7 @@ def learning_curve(cell: Cell) -> str:
     record, curve, made = cell.record, cell.curve, _made(cell)
     if not len(curve):
         raise Wrong("the learning curve has no rows")
-    flops_per_example = cell.size[2]
+    flops_per_example, per_step = cell.size[2], cell.optimizer_flops_per_step
     batch = record.training["batch"]
     ends = np.minimum(np.arange(1, cell.steps + 1) * batch, cell.examples)
     last: dict[str, Any] = asdict(record)
@@ -179,14 +187,19 @@ def learning_curve(cell: Cell) -> str:
     stops = ends[curve["steps"].to_numpy() - 1] if cell.steps else np.zeros(len(curve), dtype=np.int64)
     tokens = made.tokens[stops - 1] if cell.steps else stops
     counted = {"examples": stops, "tokens": tokens, "flops": stops * flops_per_example}
+    if per_step is not None:
+        counted["optimizer_flops"] = curve["steps"].to_numpy() * per_step
+    elif "optimizer_flops" in curve:
+        raise Wrong("it counts the FLOPs of the optimizer, which the plan does not")
     for name, values in counted.items():
         if (curve[name].to_numpy() != values).any():
             raise Wrong(f"{name} of its rows are not those of steps of {batch} examples")
     asked = parse_budget(record.budget, "budget")
     # Under seconds the clock decides, and nobody can tell what it showed at each step.
     if asked.unit != "seconds" and cell.steps:
-        amounts = {"examples": ends, "steps": np.arange(1, cell.steps + 1), "tokens": made.tokens[ends - 1]}
-        amounts["flops"] = ends * flops_per_example
+        steps = np.arange(1, cell.steps + 1)
+        amounts = {"examples": ends, "steps": steps, "tokens": made.tokens[ends - 1]}
+        amounts["flops"] = ends * flops_per_example + steps * (per_step or 0)
         _require_schedule(cell, amounts[asked.unit] / asked.amount)
     sample = cell.expected.validation_sample(cell.record.architecture)
     if (curve["total"] != len(sample)).any() or not curve["correct"].between(0, len(sample)).all():

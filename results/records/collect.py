@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from bench.results.files import write_text
+from bench.results.records.plan import Plan
 from bench.results.records.predictions import PREDICTIONS
 from bench.results.records.record import Record
 from bench.results.records.run import open_run
@@ -16,8 +17,9 @@ RESULTS = "results.csv"
 
 CELL_COLUMNS = (
     *("architecture", "seed", "status", "reason", "parameters", "active_parameters", "match", "examples"),
-    *("unique_problems", "tokens", "steps", "flops", "train_seconds", "tokens_per_second", "examples_per_second"),
-    *("decode_problems_per_second", "peak_memory_mb", "state_bytes", "weight_bits", "device", "threads"),
+    *("unique_problems", "tokens", "steps", "flops", "optimizer_flops", "train_seconds"),
+    *("tokens_per_second", "examples_per_second", "decode_problems_per_second", "peak_memory_mb", "state_bytes"),
+    *("weight_bits", "device", "threads"),
     *("data_hash", "test_hash", "correct", "total", "exact_match", "exclusive"),
 )
 
@@ -43,15 +45,16 @@ def collect(run_directory: Path, slices: dict[str, pd.DataFrame] | None = None) 
             known[digest] = slice_predictions(run.predictions(record))
     slices_of = {(record.architecture, record.seed): known[record.files[PREDICTIONS]] for record in done}
     results = stacked(slices_of, RESULT_COLUMNS)
-    for path, frame in zip(paths, (cells_frame(run.records), results), strict=True):
+    for path, frame in zip(paths, (cells_frame(run.plan, run.records), results), strict=True):
         write_text(path, frame.to_csv(index=False, lineterminator="\n"))
     return paths
 
 
-def cells_frame(records: list[Record]) -> pd.DataFrame:
+def cells_frame(plan: Plan, records: list[Record]) -> pd.DataFrame:
     """Rows of cells.csv. Numbers are objects, lest an empty cell turns the whole numbers of its column to floats."""
-    rows = [[getattr(record, column) for column in CELL_COLUMNS] for record in records]
-    frame = pd.DataFrame(rows, columns=list(CELL_COLUMNS), dtype=object)
+    columns = [column for column in CELL_COLUMNS if column != "optimizer_flops" or plan.counts_optimizer]
+    rows = [[getattr(record, column) for column in columns] for record in records]
+    frame = pd.DataFrame(rows, columns=columns, dtype=object)
     return frame.assign(exclusive=["yes" if record.exclusive else "no" for record in records])
 
 

@@ -90,6 +90,9 @@ class PlannedArchitecture(_Section):
     """which count of parameters was fitted to the size asked; 'unequal': neither"""
     flops_per_example: Count
     """floating-point operations of the matrix products in training on one example, forward and backward"""
+    optimizer_flops_per_step: Annotated[Count | None, Field(exclude_if=lambda value: value is None)] = None
+    """those of the optimizer in one step; not in plans made before these were counted, whose budgets in FLOPs are of
+    the models alone"""
     preset: str
     """suite, size and budget that the settings were tuned for; '' if for none"""
     tuned: bool
@@ -171,7 +174,14 @@ class Plan(_Section):
     def _entry_for_each(self) -> "Plan":
         if set(self.entries) != set(self.architectures):
             raise ValueError("its architectures are not those it has entries of")
+        if len({entry.optimizer_flops_per_step is None for entry in self.entries.values()}) > 1:
+            raise ValueError("some of its entries have optimizer_flops_per_step, and some do not")
         return self
+
+    @property
+    def counts_optimizer(self) -> bool:
+        """Whether its FLOPs include those of the optimizer."""
+        return all(entry.optimizer_flops_per_step is not None for entry in self.entries.values())
 
     @property
     def cells(self) -> list[tuple[str, int]]:

@@ -18,10 +18,10 @@ BUDGET_UNITS = {
     "examples": "examples",
     "steps": "steps",
     "tokens": "tokens",
-    "flops": "flops",
+    "flops": "all_flops",
     "seconds": "train_seconds",
 }
-"""Unit of a budget -> field of the record that says how much of it was used."""
+"""Unit of a budget -> field or property of the record that says how much of it was used."""
 
 EXCLUSIVE_SHARE = 0.9
 """Processor seconds below this share of wall seconds x threads: somebody else had the machine."""
@@ -99,7 +99,7 @@ class Record:
     steps: Count | None
     """optimizer steps"""
     flops: Count | None
-    """floating-point operations of all matrix products in training, forward and backward"""
+    """floating-point operations of the model's matrix products in training, forward and backward"""
     train_seconds: Figure | None
     """wall seconds of training with its data, less evaluation and compilation"""
     wall_seconds: Figure | None
@@ -158,6 +158,9 @@ class Record:
     """name -> SHA-256 in hex of each other file in the cell's folder"""
     plugin_hash: str | None = None
     """hex SHA-256 of the source of a plug-in, as in run.json; there only for an architecture of the user's own"""
+    optimizer_flops: Count | None = None
+    """floating-point operations of the optimizer's matrix products (Muon alone has some); not in records written before
+    these were counted"""
 
     def __post_init__(self) -> None:
         unit, _, amount = self.budget.partition("=")
@@ -181,6 +184,11 @@ class Record:
     @property
     def done(self) -> bool:
         return self.status == "done"
+
+    @property
+    def all_flops(self) -> int | None:
+        """`flops` and `optimizer_flops` together; None where the cell has none."""
+        return None if self.flops is None else self.flops + (self.optimizer_flops or 0)
 
     @property
     def budget_deviation(self) -> float | None:

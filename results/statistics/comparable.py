@@ -80,11 +80,14 @@ def held_equal(records: list[Record]) -> str:
         equal.append(_data(records))
     equal.append(f"the test problems were the same (test hash {str(records[0].test_hash)[:SHOWN_HASH]})")
 
-    for name, field in (("examples", "examples"), ("FLOPs", "flops"), ("training seconds", "train_seconds")):
+    for name, field in (("examples", "examples"), ("FLOPs", "all_flops"), ("training seconds", "train_seconds")):
         medians = [median(getattr(record, field) for record in some) for some in by_architecture.values()]
         used = [middle for middle in medians if middle > 0]
         if used and max(used) / min(used) > 1.01:
             unequal.append(f"{name} differ by a factor of up to {max(used) / min(used):.2f}")
+    uncounted = sorted({record.architecture for record in records if record.optimizer_flops is None})
+    if uncounted and any(record.optimizer_flops is not None for record in records):
+        unequal.append(f"the FLOPs of {', '.join(uncounted)} are without those of the optimizer")
     if len(machines := processors(records)) > 1:
         unequal.append(f"times are of {len(machines)} machines: {' and '.join(machines)}")
     line = f"Held equal: {'; '.join(equal)}."

@@ -66,7 +66,7 @@ def conclusion(scores: Scores, comparisons: list[Comparison]) -> list[str]:
     for budget, names in budgets.items():
         under = f"Under {budget}: " if len(budgets) > 1 else ""
         lines += [f"{under}{line}" for line in _under_one_budget(scores, names, pairs, differing)]
-    flops = [scores.median(name, lambda record: record.flops) or 0 for name in scores.architectures]
+    flops = [scores.median(name, lambda record: record.all_flops) or 0 for name in scores.architectures]
     equal_flops = any(budget.startswith("flops=") for budget in budgets)
     if len(flops) > 1 and not equal_flops and max(flops) > 1.01 * min(flops):
         lines.append("The ranking under equal FLOPs is not known: no run under a budget of FLOPs is in this report.")

@@ -139,8 +139,11 @@ class Scores:
 
     @cached_property
     def curves(self) -> dict[tuple[str, int], pd.DataFrame]:
-        """(architecture, seed) -> the rows of curve.csv."""
-        return {cell: run.curve(record) for cell, (run, record) in self._home.items()}
+        """(architecture, seed) -> the rows of curve.csv, `flops` those of model and optimizer together."""
+        read = {cell: run.curve(record) for cell, (run, record) in self._home.items()}
+        return {
+            cell: curve.assign(flops=curve["flops"] + curve.get("optimizer_flops", 0)) for cell, curve in read.items()
+        }
 
     @cached_property
     def architectures(self) -> list[str]:

@@ -74,6 +74,7 @@ def _record(**changes: Any) -> Record:
         **{"config": {"width": 8}, "training": {"optimizer": "adamw"}, "preset": "tiny 10k examples=3000"},
         **{"tuned": True, "match": "total", "parameters": 10_000, "active_parameters": 10_000, "examples": 3000},
         **{"unique_problems": 2500, "tokens": 30_000, "steps": 30, "flops": 3 * 10**9, "train_seconds": 2.5},
+        **{"optimizer_flops": 0},
         **{"wall_seconds": 2.6, "cpu_seconds": 5.0, "cell_beside": False},
         **{
             "tokens_per_second": 12_000.0,
@@ -104,13 +105,16 @@ def _plan(**changes: Any) -> Plan:
     return plans.make_plan(**({"architectures": list(SKILL), "strata": strata} | changes))
 
 
-def _curve(examples: int, train_seconds: float, flops: int, share_right: float) -> pd.DataFrame:
+def _curve(record: Record, share_right: float) -> pd.DataFrame:
     """Twenty points of a straight line to `share_right` on validation."""
     parts = np.arange(1, 21) / 20
+    examples, flops, train_seconds = record.examples or 0, record.flops or 0, record.train_seconds or 0
+    counted = {} if record.optimizer_flops is None else {"optimizer_flops": record.optimizer_flops * parts}
     return pd.DataFrame(
         {
             **{"examples": examples * parts, "tokens": 10 * examples * parts, "steps": np.arange(1, 21)},
-            **{"flops": flops * parts, "train_seconds": train_seconds * parts, "learning_rate": 0.01 * (1 - parts)},
+            **{"flops": flops * parts, **counted, "train_seconds": train_seconds * parts},
+            **{"learning_rate": 0.01 * (1 - parts)},
             **{"train_loss": 2 * (1 - parts), "correct": 200 * share_right * parts, "total": 200},
         }
     )
@@ -124,7 +128,7 @@ def _write_cell(run_directory: Path, predictions: pd.DataFrame, **changes: Any) 
     counts = {"correct": int(right.sum()), "total": len(right), "exact_match": int(right.sum()) / len(right)}
     record = _record(**(counts | changes))
     share_right = (record.validation_correct or 0) / (record.validation_total or 1)
-    write_curve(cell, _curve(record.examples or 0, record.train_seconds or 0, record.flops or 0, share_right))
+    write_curve(cell, _curve(record, share_right))
     files = {name: sha256_of(cell / name) for name in (PREDICTIONS, CURVE)}
     record = replace(record, files=files | record.files)
     write_record(cell, record)

@@ -35,6 +35,7 @@ def make_plan(
     entry = {
         **{"module": "bench.architectures.made_up", "config": {"width": 8}, "training": {"optimizer": "adamw"}},
         **{"parameters": 10_000, "active_parameters": 10_000, "match": "total", "flops_per_example": 10**6},
+        **{"optimizer_flops_per_step": 0},
         **{"preset": "tiny 10k examples=3000", "tuned": True},
     }
     plan = Plan.model_validate(

@@ -8,6 +8,8 @@ from bench.results.statistics.scores import Scores
 
 COUNTS = {"examples": "examples", "distinct": "unique_problems", "tokens": "tokens", "steps": "steps"}
 """Column of the audit -> field of a record."""
+OPTIMIZER = "by optimizer"
+"""Column of the audit: its part of the FLOPs; not there where no run counted it."""
 AUDIT_NOTE = Note(
     "`data` and `test` are the first digits of data_hash and test_hash. Cells of a seed with equal data met the same "
     "problems in the same order. `python -m bench verify RUN` recomputes all of it."
@@ -28,6 +30,7 @@ def unfinished(scores: Scores) -> Table | None:
 
 def audit(scores: Scores) -> Table:
     """The proof that a comparison is fair, or where it is not."""
+    counted = any(record.optimizer_flops is not None for record in scores.records)
     rows = {}
     for record in scores.records:
         deviation, cell = record.budget_deviation or 0.0, f"{record.architecture} seed {record.seed}"
@@ -37,7 +40,8 @@ def audit(scores: Scores) -> Table:
             "missed by": Value(f"{100 * deviation:+.2f} %" if deviation else "0", value=deviation),
             "parameters": parameters_value(record),
             **{column: number_value(getattr(record, field)) for column, field in COUNTS.items()},
-            "FLOPs": number_value(record.flops, power=True),
+            "FLOPs": number_value(record.all_flops, power=True),
+            **({OPTIMIZER: number_value(record.optimizer_flops, power=True)} if counted else {}),
             "train s": number_value(
                 record.train_seconds, 1, shared=not record.exclusive, machines=scores.machine_marks([record])
             ),
@@ -46,7 +50,8 @@ def audit(scores: Scores) -> Table:
             "test": Value(str(record.test_hash)[:SHOWN_HASH]),
             "tuned for": Value("this" if record.tuned else record.preset or "nothing"),
         }
-    columns = [*words("cell", "budget"), *figures("missed by", "parameters", *COUNTS, "FLOPs", "train s")]
+    columns = [*words("cell", "budget"), *figures("missed by", "parameters", *COUNTS, "FLOPs")]
+    columns += figures(*[OPTIMIZER] * counted, "train s")
     columns += words("exclusive", "data", "test", "tuned for")
     title, notes = "Audit: what each cell used, and on which data", [AUDIT_NOTE, *time_notes(scores)]
     return Table(key="audit", title=title, columns=columns, rows=rows, notes=notes, detail=True)

@@ -11,10 +11,9 @@ SCORES_NOTE = Note(
     "Exact match counts the answers whose every symbol is right. The mean over strata weighs every stratum alike: one "
     "operation, digit pattern, pair of signs and number of decimal places. Digits right counts digits at their place."
 )
-COSTS_NOTE = Note(
-    "Times, rates and memory are medians over seeds. FLOPs count matrix products only, forward and backward. decode/s "
-    "counts the problems answered a second. The decoding state is what a model keeps in memory while it answers one "
-    "problem."
+COSTS_NOTE = (
+    "Times, rates and memory are medians over seeds. FLOPs count matrix products only, {counted}. decode/s counts the "
+    "problems answered a second. The decoding state is what a model keeps in memory while it answers one problem."
 )
 BASELINES_NOTE = Note(
     "The calculator is right by definition. `nearest` answers as the one among the first 100,000 distinct training "
@@ -22,7 +21,7 @@ BASELINES_NOTE = Note(
 )
 COSTS = {
     "examples": ("examples", 0),
-    "flops": ("FLOPs", 0),
+    "all_flops": ("FLOPs", 0),
     "train_seconds": ("train s", 1),
     "tokens_per_second": ("tokens/s", 0),
     "examples_per_second": ("examples/s", 0),
@@ -62,7 +61,7 @@ def summary(scores: Scores) -> Table:
     notes = [
         *shares.notes(),
         SCORES_NOTE,
-        COSTS_NOTE,
+        Note(COSTS_NOTE.format(counted=_counted(scores))),
         *time_notes(scores),
         *([BASELINES_NOTE] if scores.baseline_names else []),
         *mark_notes(scores, scores.architectures),
@@ -83,9 +82,16 @@ def _costs(scores: Scores, name: str) -> dict[str, Value]:
     costs = {"parameters": parameters_value(scores.of(name)[0])}
     for field, (_, decimals) in COSTS.items():
         median = scores.median(name, attrgetter(field))
-        timed, power = field in TIMED, field == "flops"
+        timed, power = field in TIMED, field == "all_flops"
         costs[field] = number_value(median, decimals, power, shared and timed, machines if timed else "")
     return costs
+
+
+def _counted(scores: Scores) -> str:
+    """The matrix products that FLOPs count."""
+    if all(record.optimizer_flops is None for record in scores.records):
+        return "forward and backward"
+    return "forward, backward and the optimizer's"
 
 
 def parameters_value(record: Record) -> Value:

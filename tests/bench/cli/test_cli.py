@@ -376,8 +376,10 @@ def test_check_prints_the_plan_and_trains_nothing(
         capsys, monkeypatch, "check", "--arch", "lstm,encoder-decoder", "--budget", "flops=1T", "--set", "lr=0.01"
     )
     assert status == 0
-    for part in ("lstm", "encoder-decoder", "parameters", "FLOPs/cell", "lr=0.01", "not tuned", "budget flops=1000000"):
+    for part in ("lstm", "encoder-decoder", "parameters", "by optimizer", "lr=0.01", "not tuned", "budget flops=10000"):
         assert part in out
+    assert re.search(r"FLOPs/cell\s", out)
+    assert len(re.findall(r" 1T +[0-9]+\.[0-9]%", out)) == 2  # model and optimizer together take the budget
     assert list(tmp_path.iterdir()) == []
 
 

@@ -70,6 +70,13 @@ def test_what_is_no_time_is_refused_by_value(text: str) -> None:
         parse_budget(f"seconds={text}")
 
 
+def test_a_budget_buys_examples_by_what_each_takes() -> None:
+    """A batch of 32 at 10 FLOPs and 5 symbols an example, and 320 for the optimizer: 20 FLOPs an example."""
+    expected = {"examples": 1000, "steps": 32_000, "flops": 50, "tokens": 200, "seconds": None}
+    assert {unit: parse_budget(f"{unit}=1000").examples(32, 10, 320, 5) for unit in expected} == expected
+    assert Budget("tokens", 1000).examples(32, 10, 320) is None
+
+
 def test_times_read_well() -> None:
     assert [short_time(x) for x in (45, 119, 600, 20_000, 665_852)] == ["45 s", "119 s", "10 min", "6 h", "8 days"]
 

@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.architectures import Batch, SequenceSpec, from_scratch, get
 from bench.datasets.suites import load_suite
 from bench.plan import sequence_spec
-from bench.planning.sizing import count_flops, count_parameters, fit, flop_counter
+from bench.planning.sizing import count_flops, count_optimizer_flops, count_parameters, fit, flop_counter, lay_out
 
 QUICK = sequence_spec(load_suite("quick"))
 
@@ -80,6 +80,18 @@ def test_counted_flops_equal_closed_forms() -> None:
     assert count_flops(both, both.Config(layers=3, heads=2, width=20, feedforward=33), QUICK) == (
         encoder_decoder_flops(2, 1, 20, 33, QUICK)
     )
+
+
+def test_counted_flops_of_muon_equal_the_closed_form() -> None:
+    """Gates are apart, tall matrices lie, and sides are multiples of 8: 20 x 12 counts as 16 x 24, 20 x 20 as 24 x 24.
+
+    Each of four iterations makes two products of r x r and r x c, and one of r x r and r x r.
+    """
+    cls = get("lstm")
+    model = lay_out(cls, cls.Config(layers=2, width=12, hidden=20), QUICK)
+    from_symbols, square = (4 * 2 * (2 * r * r * c + r**3) for r, c in ((16, 24), (24, 24)))
+    assert count_optimizer_flops(model, "muon") == 4 * (from_symbols + 3 * square) == 4_505_600
+    assert count_optimizer_flops(model, "adamw") == count_optimizer_flops(model, "sgd") == 0
 
 
 def test_the_count_on_cpu_would_miss_the_recurrent_cell() -> None:

@@ -1,5 +1,6 @@
 """One cell, run in this process: what its seed decides, and what its figures leave out."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from bench.planning.decide import decide
 from bench.planning.options import RunOptions
 from bench.planning.settings import TrainingSettings
 from bench.results.records.collect import CELL_COLUMNS
+from bench.results.records.curves import read_curve
 from bench.results.records.plan import Plan
-from bench.results.records.record import Record, read_record
+from bench.results.records.record import RECORD, Record, read_record
 from bench.running import evaluation, outcome, training
 from bench.running.cell import PlannedCell, run_cell
 from bench.running.evaluation import Answered
@@ -118,6 +120,7 @@ def test_training_time_and_rates_leave_validation_out(tiny: Suite) -> None:
         TrainingSettings(batch=16),
         seed=0,
         flops_per_example=1,
+        optimizer_flops_per_step=1,
         device=torch.device("cpu"),
         precision="32",
         stop_when_flat=None,
@@ -147,6 +150,20 @@ def test_tied_weights_are_kept_and_read_again(tmp_path: Path, tiny_path: Path, m
     model = load_model(tmp_path, record, suite_of(tied_plan))
     assert model.get_parameter("head.weight") is model.get_parameter("symbols.weight")
     assert record.parameters == sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_a_plan_made_before_optimizers_were_counted_is_carried_out_as_it_was(tiny_path: Path, tmp_path: Path) -> None:
+    """Its budget of FLOPs is the model's alone, and no file of the cell has the new key or column."""
+    options = RunOptions(arch="lstm", suite=str(tiny_path), threads=1, set=("batch=30",), budget="flops=100M")
+    made = decide(options, command="test")
+    entry = made.entries["lstm"].model_copy(update={"optimizer_flops_per_step": None})
+    assert "optimizer_flops_per_step" not in entry.model_dump()
+    before = made.model_copy(update={"entries": {"lstm": entry}})
+    record = run_here(before, tmp_path)
+    assert (record.examples, record.optimizer_flops) == (-(-(10**8) // entry.flops_per_example), None)
+    assert "optimizer_flops" not in json.loads((tmp_path / RECORD).read_text())
+    assert "optimizer_flops" not in read_curve(tmp_path)
+    assert cell(before, tmp_path).digest != cell(made, tmp_path).digest
 
 
 def test_every_figure_that_is_promised_is_measured(plan: Plan, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from bench.architectures import from_scratch
 from bench.datasets.suites import Suite
 from bench.plan import sequence_spec
 from bench.planning.settings import TrainingSettings
+from bench.planning.sizing import count_optimizer_flops
 from bench.running.optimizers import (
     POLAR_EXPRESS,
     Muon,
@@ -65,6 +67,20 @@ def test_updates_are_nearly_orthogonal() -> None:
     torch.manual_seed(0)
     singular = torch.linalg.svdvals(orthogonal(torch.randn(3, 20, 30)))
     assert 0.4 < float(singular.min()) < float(singular.max()) < 1.6
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd"])
+@pytest.mark.parametrize("name", list(from_scratch()))
+def test_flops_of_a_step_are_those_that_torch_counts(name: str, optimizer: str, tiny: Suite) -> None:
+    cls = from_scratch()[name]
+    model = cls(cls.Config(**cls.debug), sequence_spec(tiny))
+    for parameter in model.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    with FlopCounterMode(display=False) as counter:
+        for each in build_optimizers(model, TrainingSettings(optimizer=optimizer)):
+            each.step()
+    assert count_optimizer_flops(model, optimizer) == counter.get_total_flops()
+    assert (counter.get_total_flops() > 0) == (optimizer == "muon")
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw", "sgd"])

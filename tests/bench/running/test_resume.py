@@ -36,8 +36,11 @@ STEPS = 20
 """Of a run of the tiny suite, each of them with a point of the curve."""
 
 
-def plan_of(tiny_path: Path, name: str = "transformer", settings: str = "batch=30,dropout=0.1") -> Plan:
-    return decide(RunOptions(arch=name, suite=str(tiny_path), threads=1, set=(settings,)), command="test")
+def plan_of(
+    tiny_path: Path, name: str = "transformer", settings: str = "batch=30,dropout=0.1", budget: str | None = None
+) -> Plan:
+    options = RunOptions(arch=name, suite=str(tiny_path), threads=1, set=(settings,), budget=budget)
+    return decide(options, command="test")
 
 
 def cell_of(plan: Plan, folder: Path) -> PlannedCell:
@@ -72,7 +75,8 @@ def same_outcome(one: Path, other: Path) -> None:
     curves = [pd.read_csv(folder / "curve.csv").drop(columns="train_seconds") for folder in (one, other)]
     pd.testing.assert_frame_equal(*curves)
     first, second = read_record(one), read_record(other)
-    for name in ("data_hash", "data_chain", "unique_problems", "tokens", "steps", "flops", "correct"):
+    names = ("data_hash", "data_chain", "unique_problems", "tokens", "steps", "flops", "optimizer_flops", "correct")
+    for name in names:
         assert getattr(first, name) == getattr(second, name), name
 
 
@@ -99,6 +103,23 @@ def test_a_cell_that_was_stopped_goes_on_bit_for_bit(name: str, tiny_path: Path,
     assert (resumed["steps"], resumed["share"]) == (19, 19 / 20)
     same_outcome(straight, broken)
     assert not list(broken.glob(PATTERN))  # done is done
+
+
+def test_a_budget_of_flops_ends_at_the_same_example_after_a_stop(tiny_path: Path, tmp_path: Path) -> None:
+    planned = plan_of(tiny_path, "lstm", "batch=30").entries["lstm"]
+    each, update = planned.flops_per_example, planned.optimizer_flops_per_step
+    assert update
+    used = 160 * each + 6 * update
+    plan = plan_of(tiny_path, "lstm", "batch=30", f"flops={used - 3}")
+    run_cell(cell_of(plan, tmp_path / "straight"), lambda event: None)
+    cell = cell_of(plan, tmp_path / "broken")
+    for steps in (2, 3):
+        run_for(cell, steps)
+    resumed = next(event for event in run_for(cell, STEPS) if event["kind"] == "resumed")
+    assert (resumed["steps"], resumed["share"]) == (5, (150 * each + 5 * update) / (used - 3))
+    record = read_record(tmp_path / "broken")
+    assert (record.examples, record.steps, record.optimizer_flops, record.all_flops) == (160, 6, 6 * update, used)
+    same_outcome(tmp_path / "straight", tmp_path / "broken")
 
 
 def test_a_cell_that_was_stopped_after_its_last_step_only_answers(

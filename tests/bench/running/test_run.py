@@ -29,7 +29,7 @@ from bench.planning.options import RunOptions
 from bench.results.files import write_bytes, write_checked_json
 from bench.results.records import record as records
 from bench.results.records.collect import collect
-from bench.results.records.plan import PLAN, Plan
+from bench.results.records.plan import PLAN, Plan, write_plan
 from bench.results.records.run import cell_directory, open_run
 from bench.running.cell import LOCK, Job, PlannedCell, run_cell
 from bench.running.engine import Interrupted, death, planned_cell, run_plan, run_tasks
@@ -221,6 +221,15 @@ def test_any_other_difference_is_refused_by_name(
     with pytest.raises(UserError, match=difference):
         take_folder(plan_of(tiny_path, **options), finished[0])
     assert (finished[0] / "run.json").read_bytes() == before
+
+
+def test_nothing_is_added_to_a_run_without_the_flops_of_its_optimizers(tiny_path: Path, tmp_path: Path) -> None:
+    plan = plan_of(tiny_path, "lstm")
+    before = plan.entries["lstm"].model_copy(update={"optimizer_flops_per_step": None})
+    write_plan(tmp_path, plan.model_copy(update={"entries": {"lstm": before}}))
+    for name in ("lstm", "gru"):
+        with pytest.raises(UserError, match="holds a run without the FLOPs of its optimizers"):
+            take_folder(plan_of(tiny_path, name), tmp_path)
 
 
 def test_an_edited_suite_is_refused_by_the_keys_that_differ(

@@ -17,7 +17,7 @@ from bench.datasets.suites import Suite
 from bench.plan import sequence_spec
 from bench.planning.amounts import parse_budget
 from bench.planning.settings import TrainingSettings
-from bench.planning.sizing import count_flops
+from bench.planning.sizing import count_flops, count_optimizer_flops
 from bench.running import training
 from bench.running.checkpoints import Checkpoint
 from bench.running.evaluation import answer
@@ -38,17 +38,23 @@ def run(
     stop_when_flat: int | None = None,
     validate: Callable[[], tuple[int, int]] = lambda: (1, 4),
     checkpointing: Checkpointing | None = None,
+    flops: tuple[int, int] | None = None,
     **settings: Any,
 ) -> tuple[Trained, Stream]:
+    """`flops`: of an example and of an optimizer's step; None counts them."""
     model = model or build(suite)
+    chosen = TrainingSettings(**({"batch": 32} | settings))
+    each = count_flops(type(model), model.config, model.spec)
+    flops = flops or (each, count_optimizer_flops(model, chosen.optimizer))
     stream = Stream(suite.stream(0), suite.encoding)
     trained = train(
         model,
         stream,
         parse_budget(budget),
-        TrainingSettings(**({"batch": 32} | settings)),
+        chosen,
         seed=0,
-        flops_per_example=count_flops(type(model), model.config, model.spec),
+        flops_per_example=flops[0],
+        optimizer_flops_per_step=flops[1],
         device=torch.device("cpu"),
         precision="32",
         stop_when_flat=stop_when_flat,
@@ -87,15 +93,42 @@ def test_examples_and_steps_are_met_exactly(tiny: Suite) -> None:
     assert run(tiny, "steps=7")[0].examples == 7 * 32
 
 
-def test_tokens_and_flops_are_met_within_one_example(tiny: Suite) -> None:
+def test_tokens_are_met_within_one_example(tiny: Suite) -> None:
     trained, stream = run(tiny, "tokens=5000")
     again = Stream(tiny.stream(0), tiny.encoding).take(trained.examples)
     assert trained.tokens == again.tokens.sum()
     assert 0 <= trained.tokens - 5000 < again.tokens[-1]
     assert stream.position == trained.examples
+
+
+@pytest.mark.parametrize(
+    ("budget", "examples", "steps", "used"),
+    [
+        (840, 64, 2, 840),  # two whole steps, of 32 x 10 + 100 each
+        (839, 64, 2, 840),
+        (830, 63, 2, 830),
+        (421, 33, 2, 530),  # the least that a second step takes: its update and one example
+        (520, 33, 2, 530),
+        (531, 34, 2, 540),
+        (991, 70, 3, 1000),
+        (1, 1, 1, 110),
+    ],
+)
+def test_a_budget_of_flops_is_used_up_by_model_and_optimizer_together(
+    budget: int, examples: int, steps: int, used: int, tiny: Suite
+) -> None:
+    """At 10 an example and 100 a step."""
+    trained, _ = run(tiny, f"flops={budget}", flops=(10, 100))
+    assert (trained.examples, trained.steps) == (examples, steps)
+    assert (trained.flops, trained.optimizer_flops, trained.all_flops) == (10 * examples, 100 * steps, used)
+    last = trained.curve[-1]
+    assert (last["flops"], last["optimizer_flops"]) == (10 * examples, 100 * steps)
+
+
+def test_an_optimizer_without_matrix_products_leaves_the_budget_of_flops_to_the_model(tiny: Suite) -> None:
     each = run(tiny, "examples=1")[0].flops
-    trained, _ = run(tiny, f"flops={each * 100 + 1}")
-    assert trained.examples == 101
+    trained, _ = run(tiny, f"flops={each * 100 + 1}", optimizer="adamw")
+    assert (trained.examples, trained.optimizer_flops) == (101, 0)
 
 
 def test_seconds_run_on_the_training_clock_alone(tiny: Suite) -> None:
@@ -146,7 +179,7 @@ def test_the_loss_of_the_curve_is_the_mean_since_the_point_before(tiny: Suite) -
 
 @pytest.mark.parametrize("unit", ["examples", "steps", "flops"])
 def test_the_learning_rate_follows_the_share_of_the_budget(unit: str, tiny: Suite) -> None:
-    each = {"examples": 1.0, "steps": 1 / 32, "flops": run(tiny, "examples=1")[0].flops}[unit]
+    each = {"examples": 1.0, "steps": 1 / 32, "flops": run(tiny, "examples=32")[0].all_flops / 32}[unit]
     model = build(tiny)
     before = [parameter.clone() for parameter in model.parameters()]
     run(tiny, f"{unit}={round(32 * each)}", model)

@@ -31,7 +31,7 @@ from bench.planning.sizing import count_flops
 from bench.results.files import BadFile, sha256_of, write_checked_json
 from bench.results.records.collect import collect
 from bench.results.records.curves import CURVE, read_curve, write_curve
-from bench.results.records.plan import PLAN, Settings, hash_of_plan, read_plan
+from bench.results.records.plan import PLAN, Plan, Settings, hash_of_plan, read_plan
 from bench.results.records.predictions import PREDICTIONS, read_predictions, write_predictions
 from bench.results.records.record import RECORD, WEIGHTS, Record, read_record
 from bench.results.records.run import cell_directory
@@ -58,11 +58,15 @@ class Silent:
 @pytest.fixture(scope="module")
 def honest(tmp_path_factory: pytest.TempPathFactory, tiny_path: Path) -> Path:
     """A run as it should be, of one cell; where it is trained again, that is done in a process of its own."""
-    options = RunOptions(
-        arch="lstm", suite=str(tiny_path), seeds="1", budget=f"examples={EXAMPLES}", threads=1, set=("batch=20",)
-    )
-    directory = tmp_path_factory.mktemp("verify") / "run"
-    plan = decide(options, command="test")
+    return carried_out(planned(tiny_path, f"examples={EXAMPLES}"), tmp_path_factory.mktemp("verify") / "run")
+
+
+def planned(tiny_path: Path, budget: str) -> Plan:
+    options = RunOptions(arch="lstm", suite=str(tiny_path), seeds="1", budget=budget, threads=1, set=("batch=20",))
+    return decide(options, command="test")
+
+
+def carried_out(plan: Plan, directory: Path) -> Path:
     take_folder(plan, directory)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("bench.running.engine.run_tasks", one_by_one)
@@ -333,20 +337,38 @@ def fewer_flops(run: Path) -> None:
     sign(run, flops=record.flops // 2)
 
 
+def fewer_flops_of_the_optimizer(run: Path) -> None:
+    record = read_record(cell_of(run))
+    assert record.optimizer_flops
+    sign(run, optimizer_flops=record.optimizer_flops // 2)
+
+
+def no_flops_of_the_optimizer(run: Path) -> None:
+    sign(run, optimizer_flops=None)
+
+
+def fewer_flops_of_the_optimizer_in_the_curve(run: Path) -> None:
+    edit_curve(run, lambda curve: curve.assign(optimizer_flops=curve["optimizer_flops"] // 2))
+
+
 def more_steps(run: Path) -> None:
     sign(run, steps=151)
 
 
 def more_examples(run: Path) -> None:
     record = read_record(cell_of(run))
-    assert record.flops is not None
-    sign(run, examples=2 * EXAMPLES, steps=300, flops=2 * record.flops)
+    assert record.flops
+    assert record.optimizer_flops
+    flops = {"flops": 2 * record.flops, "optimizer_flops": 2 * record.optimizer_flops}
+    sign(run, examples=2 * EXAMPLES, steps=300, **flops)
 
 
 def fewer_examples(run: Path) -> None:
     record = read_record(cell_of(run))
-    assert record.flops is not None
-    sign(run, examples=EXAMPLES // 2, steps=75, flops=record.flops // 2)
+    assert record.flops
+    assert record.optimizer_flops
+    flops = {"flops": record.flops // 2, "optimizer_flops": record.optimizer_flops // 2}
+    sign(run, examples=EXAMPLES // 2, steps=75, **flops)
 
 
 def ended_early_without_reason(run: Path) -> None:
@@ -444,6 +466,9 @@ PLANTED: dict[Callable[[Path], None], tuple[str, str]] = {
     better_validation: ("answers again", "edited figure"),
     fewer_tokens: ("training data", "tokens: the record says 1,000"),
     fewer_flops: ("budget", "FLOPs: the record says"),
+    fewer_flops_of_the_optimizer: ("budget", "FLOPs of the optimizer: the record says"),
+    no_flops_of_the_optimizer: ("budget", "FLOPs of the optimizer: the record says None, 150 steps"),
+    fewer_flops_of_the_optimizer_in_the_curve: ("learning curve", "optimizer_flops of its rows are not"),
     more_steps: ("budget", "151 steps of 20 examples"),
     more_examples: ("budget", "more training than the budget"),
     fewer_examples: ("budget", "less training than the budget"),
@@ -492,6 +517,33 @@ def test_a_planted_unfairness_is_caught_by_name(run: Path, plant: Callable[[Path
     # Signed anew: no checksum betrays it.
     assert not {"run.json", "record"} & found.keys() or check == "record"
     assert "files" not in found or check == "files"
+
+
+def test_a_budget_of_flops_is_of_model_and_optimizer(tiny_path: Path, tmp_path: Path) -> None:
+    """The last example has a step of its own; not even one more fits in."""
+    entry = planned(tiny_path, "examples=1").entries["lstm"]
+    each, update = entry.flops_per_example, entry.optimizer_flops_per_step
+    assert update
+    run = carried_out(planned(tiny_path, f"flops={50 * (20 * each + update) + 1}"), tmp_path / "run")
+    assert read_record(cell_of(run)).examples == 1001
+    assert failures(run) == {}
+    sign(run, examples=1002, flops=1002 * each)
+    assert "more training than the budget: " in failures(run)["budget"]
+
+
+def test_a_run_made_before_optimizers_were_counted_is_honest(run: Path) -> None:
+    sign_plan(run, lambda plan: plan["entries"]["lstm"].pop("optimizer_flops_per_step"))
+    edit_curve(run, lambda curve: curve.drop(columns="optimizer_flops"), optimizer_flops=None)
+    assert failures(run) == {}
+    edit_curve(run, lambda curve: add_optimizer_flops(curve))
+    assert "which the plan does not" in failures(run)["learning curve"]
+    sign(run, optimizer_flops=7)
+    assert "the record says 7, 150 steps of None FLOPs are None" in failures(run)["budget"]
+
+
+def add_optimizer_flops(curve: pd.DataFrame) -> pd.DataFrame:
+    curve.insert(list(curve.columns).index("flops") + 1, "optimizer_flops", 7)
+    return curve
 
 
 def test_the_last_line_names_few_of_many_failures(

@@ -3,6 +3,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
+
 from bench.results.records.collect import CELL_COLUMNS, collect
 from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record, read_record, write_record
@@ -36,9 +38,9 @@ def test_cells_csv_has_the_columns_of_the_design_and_says_what_the_records_say(r
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == CELL_COLUMNS
     design = """architecture, seed, status, reason, parameters, active_parameters, match, examples, unique_problems,
-        tokens, steps, flops, train_seconds, tokens_per_second, examples_per_second, decode_problems_per_second,
-        peak_memory_mb, state_bytes, weight_bits, device, threads, data_hash, test_hash, correct, total, exact_match,
-        exclusive"""
+        tokens, steps, flops, optimizer_flops, train_seconds, tokens_per_second, examples_per_second,
+        decode_problems_per_second, peak_memory_mb, state_bytes, weight_bits, device, threads, data_hash, test_hash,
+        correct, total, exact_match, exclusive"""
     assert list(CELL_COLUMNS) == [name.strip() for name in design.split(",")]
     assert len(rows) == 6
     for row in rows:
@@ -47,6 +49,16 @@ def test_cells_csv_has_the_columns_of_the_design_and_says_what_the_records_say(r
             key: str(getattr(record, key)) for key in CELL_COLUMNS if key != "exclusive"
         }
         assert row["exclusive"] == "yes"
+
+
+def test_cells_csv_of_a_run_without_the_flops_of_optimizers_has_no_column_of_them(
+    tmp_path: Path, make_plan: Callable[..., Plan], write_cell: Callable[..., Record], predictions: pd.DataFrame
+) -> None:
+    write_plan(tmp_path, make_plan(architectures=["lstm"], entries={"lstm": {"optimizer_flops_per_step": None}}))
+    write_cell(tmp_path, predictions, architecture="lstm", seed=0, optimizer_flops=None)
+    cells, _ = collect(tmp_path)
+    header = cells.read_text().splitlines()[0].split(",")
+    assert header == [column for column in CELL_COLUMNS if column != "optimizer_flops"]
 
 
 def test_a_failed_cell_is_a_row_with_empty_figures_and_a_missing_one_is_none(

@@ -53,11 +53,13 @@ def test_a_file_that_holds_no_predictions_is_named(tmp_path: Path, predictions: 
             read_predictions(tmp_path)
 
 
-def test_a_curve_comes_back_to_the_last_bit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("counted", [{"optimizer_flops": [7, 14]}, {}], ids=["counted", "not counted"])
+def test_a_curve_comes_back_to_the_last_bit(counted: dict[str, list[int]], tmp_path: Path) -> None:
     curve = pd.DataFrame(
         {
             **{"examples": [1000, 2000], "tokens": [9000, 18000], "steps": [10, 20], "flops": [10**15, 2 * 10**15]},
-            **{"train_seconds": [0.1 + 0.2, 1 / 3], "learning_rate": [3e-3, 1e-9], "train_loss": [2.3, float("nan")]},
+            **{**counted, "train_seconds": [0.1 + 0.2, 1 / 3], "learning_rate": [3e-3, 1e-9]},
+            **{"train_loss": [2.3, float("nan")]},
             **{"correct": [0, 7], "total": [9, 9]},
         }
     )

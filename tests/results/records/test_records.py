@@ -29,6 +29,18 @@ def test_a_record_comes_back_as_it_was_written(tmp_path: Path, make_record: Make
         assert [path.name for path in (tmp_path / record.status).iterdir()] == ["record.json"]
 
 
+def test_a_budget_of_flops_is_used_up_by_model_and_optimizer(tmp_path: Path, make_record: MakeRecord) -> None:
+    """In a record from before the latter was counted, which lacks the key, by the model alone."""
+    record = make_record(budget="flops=4000000000", optimizer_flops=1_200_000_000)
+    assert (record.all_flops, record.budget_deviation) == (4_200_000_000, pytest.approx(0.05))
+    before = make_record(budget="flops=4000000000", optimizer_flops=None)
+    assert (before.all_flops, before.budget_deviation) == (3_000_000_000, -0.25)
+    records.write_record(tmp_path, before)
+    assert "optimizer_flops" not in (tmp_path / "record.json").read_text()
+    assert records.read_record(tmp_path) == before
+    assert make_record(**FAILED, flops=None).all_flops is None
+
+
 def test_every_field_says_what_it_is() -> None:
     source = Path(records.__file__).read_text()
     body = source[source.index("class Record") : source.index("def __post_init__")]

@@ -136,6 +136,7 @@ def _edit(path: Path, old: str, new: str) -> None:
         ("entries lstm", 3, "has entries.lstm 3 of type int: expected a valid dictionary"),
         ("entries lstm config", "wide", "has entries.lstm.config 'wide' of type str: expected a valid dictionary"),
         ("entries lstm training", ..., "has no entries.lstm.training"),
+        ("entries lstm optimizer_flops_per_step", ..., "some of its entries have optimizer_flops_per_step, and"),
         ("colour", "red", "has an unknown key colour"),
         ("\x1b[2J\n", "red", "has an unknown key ?[2J"),
     ],

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from statistics import mean, stdev
 from typing import Any
 
@@ -130,11 +131,39 @@ def test_the_summary_says_too_when_all_unseen_problems_are_asked(
 
 def test_costs_are_medians_over_seeds(run_directory: Path) -> None:
     row = texts(tables_of(run_directory)["summary"])["transformer"]
-    costs = {"parameters": "10,100", "examples": "3,000", "flops": "6.00e9", "train_seconds": "6.5", "seeds": "3"}
+    costs = {"parameters": "10,100", "examples": "3,000", "all_flops": "6.00e9", "train_seconds": "6.5", "seeds": "3"}
     costs |= {"tokens_per_second": "12,000", "examples_per_second": "1,200", "decode_problems_per_second": "800"}
     costs |= {"peak_memory_mb": "12.5", "state_bytes": "64", "weight_bits": "32.0"}
     assert {key: row[key] for key in costs} == costs
     assert not tables_of(run_directory)["summary"].noted("shared")
+
+
+def test_flops_are_those_of_model_and_optimizer_together(
+    run_directory: Path, write_cell: Callable[..., Record], predictions: pd.DataFrame
+) -> None:
+    note = "FLOPs count matrix products only, forward, backward and the optimizer's."
+    assert any(note in text.text for text in tables_of(run_directory)["summary"].notes)
+    for seed in range(3):
+        facts = {"data_hash": f"d{seed}", "data_chain": [f"c{seed}1", f"c{seed}2"], "optimizer_flops": 2 * 10**9}
+        facts |= {"validation_correct": 200, "validation_total": 200}
+        rmtree(cell_directory(run_directory, "lstm", seed))
+        write_cell(run_directory, predictions, architecture="lstm", seed=seed, **facts)
+    tables = tables_of(run_directory)
+    assert texts(tables["summary"])["lstm"]["all_flops"] == "5.00e9"
+    assert texts(tables["learning"])["lstm"]["flops to 0.9"] == "4.50e9"
+    row = texts(tables["audit"])["lstm seed 0"]
+    assert (row["FLOPs"], row["by optimizer"]) == ("5.00e9", "2.00e9")
+
+
+def test_tables_of_a_run_without_the_flops_of_optimizers_say_so(
+    tmp_path: Path, make_plan: Callable[..., Plan], write_cell: Callable[..., Record], predictions: pd.DataFrame
+) -> None:
+    write_plan(tmp_path, make_plan(architectures=["lstm"], entries={"lstm": {"optimizer_flops_per_step": None}}))
+    write_cell(tmp_path, predictions, architecture="lstm", seed=0, optimizer_flops=None)
+    tables = tables_of(tmp_path)
+    assert any("matrix products only, forward and backward." in note.text for note in tables["summary"].notes)
+    assert texts(tables["audit"])["lstm seed 0"]["FLOPs"] == "3.00e9"
+    assert "by optimizer" not in texts(tables["audit"])["lstm seed 0"]
 
 
 def test_patterns_with_few_problems_say_how_many(run_directory: Path) -> None:

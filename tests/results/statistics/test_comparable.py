@@ -49,6 +49,14 @@ def test_what_was_held_equal_and_what_not(make_record: MakeRecord) -> None:
     )
 
 
+def test_flops_are_those_of_model_and_optimizer_and_runs_without_the_latter_are_named(make_record: MakeRecord) -> None:
+    lstm, gru = make_record(optimizer_flops=10**9), make_record(architecture="gru", optimizer_flops=5 * 10**9)
+    assert "FLOPs differ by a factor of up to 2.00" in held_equal([lstm, gru])
+    of_before = make_record(architecture="rnn", optimizer_flops=None)
+    assert "the FLOPs of rnn are without those of the optimizer" in held_equal([lstm, gru, of_before])
+    assert "optimizer" not in held_equal([lstm, gru]) + held_equal([of_before])
+
+
 def test_a_model_that_was_not_trained_hides_no_difference_of_the_others(make_record: MakeRecord) -> None:
     records = [make_record(), make_record(architecture="gru", train_seconds=5.0)]
     records.append(make_record(architecture="pretrained", budget="examples=0", examples=0, flops=0, train_seconds=0.0))
