@@ -519,15 +519,20 @@ def test_a_planted_unfairness_is_caught_by_name(run: Path, plant: Callable[[Path
     assert "files" not in found or check == "files"
 
 
-def test_a_budget_of_flops_is_of_model_and_optimizer(tiny_path: Path, tmp_path: Path) -> None:
-    """The last example has a step of its own; not even one more fits in."""
+@pytest.mark.parametrize("last", [1, 2])
+def test_a_budget_of_flops_is_of_model_and_optimizer(last: int, tiny_path: Path, tmp_path: Path) -> None:
+    """The last step has so few examples; not even one more fits in."""
     entry = planned(tiny_path, "examples=1").entries["lstm"]
     each, update = entry.flops_per_example, entry.optimizer_flops_per_step
     assert update
-    run = carried_out(planned(tiny_path, f"flops={50 * (20 * each + update) + 1}"), tmp_path / "run")
-    assert read_record(cell_of(run)).examples == 1001
+    used, examples = 50 * (20 * each + update) + update + last * each, 1000 + last
+    # The first example of a step is due even where less is left than the update takes.
+    budget = used - update - each + 1 if last == 1 else used
+    run = carried_out(planned(tiny_path, f"flops={budget}"), tmp_path / "run")
+    record = read_record(cell_of(run))
+    assert (record.examples, record.all_flops) == (examples, used)
     assert failures(run) == {}
-    sign(run, examples=1002, flops=1002 * each)
+    sign(run, examples=examples + 1, flops=(examples + 1) * each)
     assert "more training than the budget: " in failures(run)["budget"]
 
 
