@@ -137,7 +137,8 @@ def restored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def registered(cls: type[Any], **stated: Any) -> str:
     """The name of a class that is an architecture from now on."""
-    registry.register(type(cls.__name__, (cls,), {"name": "mine", **stated}))
+    # Python would name abc, the module of the metaclass, whose source leads to most of the standard library.
+    registry.register(type(cls.__name__, (cls,), {"name": "mine", "__module__": __name__, **stated}))
     return "mine"
 
 
