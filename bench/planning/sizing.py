@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -21,6 +21,8 @@ CLOSE = 0.01
 ALIGNMENTS = ((4, (8, 4)), (1, (2, 1)))
 """Steps of the first size field, and of the second; the first that meet a size closely are taken. Matrix products of
 odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
+COUNTED = 10_000
+"""Counts that are kept: every trial of a search asks for those of the same few hundred models."""
 
 
 class SkipDrawing(TorchFunctionMode):
@@ -66,6 +68,7 @@ class AllStepsAtOnce(TorchFunctionMode):
         return (out, last_LBH, last_LBH) if function is torch.lstm else (out, last_LBH)
 
 
+@lru_cache(COUNTED)
 def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec) -> tuple[int, int]:
     """All trainable parameters (tied ones once), and those active for one symbol; nothing is allocated."""
     with torch.device("meta"), SkipDrawing():
@@ -84,6 +87,7 @@ def _of_convolution(gradient: Any, x: Any, weight: Any, *rest: Any, **_: Any) ->
     return int(conv_flop_count(x, weight, gradient, transposed=transposed) * sum(wanted[:2]))
 
 
+@lru_cache(COUNTED)
 def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> int:
     """Floating-point operations of one example's training: matrix products, forward and backward.
 
@@ -131,7 +135,6 @@ def fit(
         raise ValueError(f"size_fields {config.size_fields}: expected none, or two of {', '.join(names)}")
     first, second = config.size_fields
 
-    @cache
     def size(first_value: int, second_value: int | None) -> int:
         candidate = dataclasses.replace(config, **{first: first_value, second: second_value})
         return count_parameters(cls, candidate, spec)[match == "active"]
