@@ -22,7 +22,7 @@ ALIGNMENTS = ((4, (8, 4)), (1, (2, 1)))
 """Steps of the first size field, and of the second; the first that meet a size closely are taken. Matrix products of
 odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
 COUNTED = 10_000
-"""Counts that are kept: every trial of a search asks for those of the same few hundred models."""
+"""Sizes that are kept: every trial of a search asks for those of the same few hundred models."""
 
 
 class SkipDrawing(TorchFunctionMode):
@@ -87,7 +87,6 @@ def _of_convolution(gradient: Any, x: Any, weight: Any, *rest: Any, **_: Any) ->
     return int(conv_flop_count(x, weight, gradient, transposed=transposed) * sum(wanted[:2]))
 
 
-@lru_cache(COUNTED)
 def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> int:
     """Floating-point operations of one example's training: matrix products, forward and backward.
 

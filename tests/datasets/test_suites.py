@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.datasets.suites import SUITES, Suite, load_suite, suite_names
+from bench.datasets.suites import SUITES, Suite, load_suite, suite_names, suite_of_content
 from bench.datasets.writing.tokenizers import BytePair
 
 GOOD: dict[str, Any] = {
@@ -85,6 +85,7 @@ def load(tmp_path: Path) -> Any:
     def load(content: dict[str, Any] | str | bytes) -> Suite:
         text = document(content) if isinstance(content, dict) else content
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        suite_of_content.cache_clear()  # so that what a test changes beside the content counts
         return load_suite(str(path))
 
     return load
