@@ -25,6 +25,10 @@ COUNTED = 10_000
 """Sizes that are kept: every trial of a search asks for those of the same few hundred models."""
 
 
+ROWS = 2
+"""Examples that are counted at once. With one a norm over the batch fails, before the contract says what is wrong."""
+
+
 class SkipDrawing(TorchFunctionMode):
     """A context that draws no initial weights: on the meta device they have no values, but take most of the time."""
 
@@ -98,8 +102,8 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
         stated = model.training_flops()
         if stated is not None:
             return stated
-        prompt = torch.zeros((1, spec.prompt_width), dtype=torch.long)
-        answer = torch.zeros((1, spec.answer_width), dtype=torch.long)
+        prompt = torch.zeros((ROWS, spec.prompt_width), dtype=torch.long)
+        answer = torch.zeros((ROWS, spec.answer_width), dtype=torch.long)
     with flop_counter() as counter, AllStepsAtOnce():
         try:
             model.loss(Batch(prompt, answer), torch.Generator()).mean.backward()
@@ -110,7 +114,7 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
                 "it looks at values of tensors or makes tensors on a device of its own, and FLOPs are counted without "
                 f"values: avoid that, or state them in training_flops() ({str(error).splitlines()[0]})"
             ) from error
-    return int(counter.get_total_flops())
+    return int(counter.get_total_flops()) // ROWS
 
 
 def fit(
@@ -133,6 +137,11 @@ def fit(
     if len(config.size_fields) != 2 or not set(config.size_fields) <= set(names):
         raise ValueError(f"size_fields {config.size_fields}: expected none, or two of {', '.join(names)}")
     first, second = config.size_fields
+    for name in config.size_fields:
+        if isinstance(value := getattr(config, name), str | bool) or (value is None and name == first):
+            raise ValueError(
+                f"size field {name} is {value!r}: expected a number, and for the second one a number or None"
+            )
 
     def size(first_value: int, second_value: int | None) -> int:
         candidate = dataclasses.replace(config, **{first: first_value, second: second_value})

@@ -69,6 +69,22 @@ class GivesItsStateToo(LSTM):
         return super().logits(prompt, answer), None
 
 
+class EmbeddingWithBatchNorm(nn.Embedding):
+    def __init__(self, vocabulary: int, width: int) -> None:
+        super().__init__(vocabulary, width)
+        self.norm = nn.BatchNorm1d(width)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        normed: Tensor = self.norm(super().forward(ids).flatten(0, -2))
+        return normed.unflatten(0, ids.shape)
+
+
+class NormsOverTheBatch(LSTM):
+    def __init__(self, config: Any, spec: Any) -> None:
+        super().__init__(config, spec)
+        self.symbols = EmbeddingWithBatchNorm(spec.vocabulary, config.width)
+
+
 class LooksAtValues(LSTM):
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         assert int(answer.max().item()) < self.spec.vocabulary
@@ -117,8 +133,9 @@ BROKEN = {
     MixesRows: "logits of one problem change with the other problems of the batch: a layer mixes rows",
     CountsPads: "logits change with the padding left of a prompt",
     DividesByZero: "logits are not finite: a division by 0",
-    OneSymbolTooFew: r"logits have shape \(1, 5, 16\); \(B, A, V\) is \(1, 5, 17\)",
-    OneColumnTooMany: r"logits have shape \(1, 6, 17\); \(B, A, V\) is \(1, 5, 17\)",
+    OneSymbolTooFew: r"logits have shape \(2, 5, 16\); \(B, A, V\) is \(2, 5, 17\)",
+    OneColumnTooMany: r"logits have shape \(2, 6, 17\); \(B, A, V\) is \(2, 5, 17\)",
+    NormsOverTheBatch: r"it has a BatchNorm1d, a norm over the batch: .* \(take LayerNorm",
     GivesItsStateToo: r"logits gives a tuple, not a tensor \(B, A, V\)",
     LooksAtValues: r"it looks at values of tensors or .*: avoid that, or state them in training_flops\(\)",
     HasADeviceOfItsOwn: r"it looks at values of tensors or makes tensors on a device of its own",
@@ -230,8 +247,8 @@ def test_it_changes_no_state_of_torch() -> None:
 
 
 def with_sizes(*size_fields: str) -> type[Config]:
-    """A config with three fields, of which `Sized` uses two, and none is None."""
-    fields = [("width", int, 16), ("hidden", int, 32), ("unused", int, 1)]
+    """A config with four fields, of which `Sized` uses two, and none is None."""
+    fields = [("width", int, 16), ("hidden", int, 32), ("unused", int, 1), ("named", str, "wide")]
     namespace = {"size_fields": size_fields}
     return dataclasses.make_dataclass("Sizes", fields, bases=(Config,), namespace=namespace, frozen=True, kw_only=True)
 
@@ -265,8 +282,9 @@ def test_a_second_size_field_may_be_a_number() -> None:
 @pytest.mark.parametrize(
     ("size_fields", "says"),
     [
-        (("width",), "expected none, or two of width, hidden, unused"),
-        (("width", "heads"), "expected none, or two of width, hidden, unused"),
+        (("width",), "expected none, or two of width, hidden, unused, named"),
+        (("width", "heads"), "expected none, or two of width, hidden, unused, named"),
+        (("width", "named"), "size field named is 'wide': expected a number"),
         (("width", "unused"), "even where a size field is .*: it has to use that field"),
         (("unused", "hidden"), "even where a size field is .*: it has to use that field"),
     ],
