@@ -291,10 +291,10 @@ class Pretrained(Architecture):
 
 @contextmanager
 def naming_limits(model: Any) -> Iterator[None]:
-    """A context in which an error names the lengths that the model's config says it was made for."""
+    """A context in which an error of sizes names the lengths that the model's config says it was made for."""
     try:
         yield
-    except Exception as error:
+    except (IndexError, RuntimeError) as error:
         settings = model.config.to_dict()
         stated = [f"{name} is {settings[name]}" for name in LIMITS if isinstance(settings.get(name), int)]
         if not stated:
