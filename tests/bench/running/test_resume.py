@@ -336,7 +336,9 @@ WRITES = STEPS + 4
 
 
 @pytest.mark.parametrize("after_rename", [False, True], ids=["before it is renamed", "after it is renamed"])
-@pytest.mark.parametrize("write", [11, STEPS + 1, STEPS + 2, STEPS + 3, WRITES])
+@pytest.mark.parametrize(
+    "write", [11, STEPS + 1, *(pytest.param(STEPS + n, marks=pytest.mark.torture) for n in (2, 3)), WRITES]
+)
 def test_a_power_cut_in_any_write_costs_nothing(
     write: int, after_rename: bool, straight: Path, tiny_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -387,7 +387,7 @@ def test_what_others_trained_is_not_searched(tiny_path: Path, tmp_path: Path) ->
         search_of.__wrapped__(tiny_path, arch="pretrained")
     suite = tmp_path / "settled.toml"  # of one depth: finding all that are possible takes its time
     suite.write_text(tiny_path.read_text() + "[defaults.settings]\nlayers = 2\n", encoding="utf-8")
-    everything = TuneOptions(arch="all", suite=str(suite), threads=1)
+    everything = TuneOptions(arch="all", suite=str(suite), params="50k", threads=1)
     assert "pretrained" not in [cls.name for cls in decide_search(everything, command="test").classes]
     assert left_out(run_options(everything)) == ("pretrained",)
 
