@@ -53,9 +53,9 @@ def require_embeddings(model: Any, tokenizer: Any, name: str) -> None:
     """Raises ValueError where the tokenizer has tokens of numbers and signs that the model has no vectors for."""
     embedding = getattr(model.get_input_embeddings(), "weight", None)
     rows = math.inf if embedding is None else len(embedding)
-    written = {*"".join(WRITTEN), *OF_PROMPTS}
+    written = {*"".join(WRITTEN), *"".join(OF_PROMPTS)}
     for token in sorted(token for token in tokenizer.get_vocab().values() if token >= rows):
-        text = tokenizer.decode([token]).strip()
+        text = tokenizer.decode([token])
         if text and written.issuperset(text):
             raise ValueError(
                 f"model {name}: token {token} of its tokenizer is '{text}', and its embedding has {rows} rows; take "
