@@ -144,9 +144,9 @@ def classify(predictions: pd.DataFrame) -> pd.Series:
     """The class of each wrong answer to a test problem, '' for every other row; indexed as `predictions`."""
     wrong = (predictions["split"] == "test") & (predictions["right"] == 0)
     answers = predictions.loc[wrong, ["a", "op", "b", "answer", "prediction", "raw", "ended"]]
-    classes = pd.Series("", index=predictions.index, dtype="str", name="class")
-    classes[wrong] = [_class_of(WrongAnswer(*answer)) for answer in answers.itertuples(index=False, name=None)]
-    return classes
+    found = (_class_of(WrongAnswer(*answer)) for answer in answers.itertuples(index=False, name=None))
+    classes = [next(found) if is_wrong else "" for is_wrong in wrong]
+    return pd.Series(classes, index=predictions.index, dtype="str", name="class")
 
 
 def anatomy_frame(predictions: Mapping[tuple[str, int], pd.DataFrame]) -> pd.DataFrame:
