@@ -61,10 +61,7 @@ def test_the_middle_half_of_all_scores_of_whoever_was_asked_all_suites(runs: lis
     assert "one a seed of each of 5 suites (s0, s1, " in table.notes[0].text
 
 
-def test_every_format_has_it_with_five_suites_and_none_with_four(
-    runs: list[RunFolder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bench.results.report.html.charts", lambda *_: [])  # those of each suite: test_html.py
+def test_every_format_has_it_with_five_suites_and_none_with_four(runs: list[RunFolder]) -> None:
     report, few = contents(runs), contents(runs[:4])
     assert few.across == []
     for format in FILE_NAMES:
