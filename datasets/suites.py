@@ -10,9 +10,10 @@ import itertools
 import json
 import reprlib
 import tomllib
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -175,6 +176,13 @@ class Suite(_Section):
             a_digits, b_digits = map(int, pattern.split("x"))
             strata.append(Stratum(operation, a_digits, b_digits, signs, places))
         return sorted(strata, key=lambda s: OPERATIONS.index(s.operation))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, but for what this suite has worked out so far: the copy works it out anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in vars(copied).keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
     @cached_property
     def rule(self) -> Division:

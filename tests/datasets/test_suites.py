@@ -390,3 +390,12 @@ def test_any_file_loads_or_is_refused_in_one_line(load: Any) -> None:
         assert suite.strata()
         assert suite.encoding.answer_width > 1
         assert len(suite.key) == len(suite.hash) == 64
+
+
+def test_a_copy_works_out_anew_what_the_suite_has_worked_out() -> None:
+    quick = load_suite("quick")
+    hashed, encoding = quick.hash, quick.encoding
+    other = quick.model_copy(update={"form": quick.form.model_copy(update={"tokenizer": "digit-chunks"})})
+    assert other.hash != hashed
+    assert "521" in other.encoding.tokenizer.vocabulary
+    assert load_suite("quick").encoding is encoding, "the same content is the same object"

@@ -321,7 +321,7 @@ def test_two_at_once_then_ctrl_c_for_one_and_the_other_is_killed(
     killed = time.monotonic()
     first.communicate()
     with holding(cell / LOCK, patience=5):
-        assert time.monotonic() - killed < 2  # a second, on a machine that has nothing else to do
+        assert time.monotonic() - killed < 5  # a second, on a machine that has nothing else to do
         before = {path.name: path.stat().st_mtime_ns for path in cell.iterdir()}
         time.sleep(0.3)
         assert {path.name: path.stat().st_mtime_ns for path in cell.iterdir()} == before
