@@ -8,7 +8,7 @@ B batch, P prompt width, A answer width, V vocabulary
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.architectures.base import Architecture, Autoregressive, Batch, check_logits
@@ -28,6 +28,11 @@ def broken_promise(model: Architecture, batch: Batch, tolerance: float) -> str |
 
 
 def _broken_promises(model: Architecture, batch: Batch, tolerance: float) -> Iterator[str]:
+    if norm := next((m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)), None):
+        yield (
+            f"it has a {type(norm).__name__}, a norm over the batch: logits of one problem would change with the other "
+            f"problems (take LayerNorm or RMSNorm)"
+        )
     if isinstance(model, Autoregressive | MaskedInfilling):  # another one has no logits
         with torch.no_grad():
             logits_BAV = model.logits(batch.prompt, batch.answer)

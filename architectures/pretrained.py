@@ -12,6 +12,7 @@ B batch, P prompt width, A answer width, S tokens read, W the model's vocabulary
 import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
@@ -33,11 +34,13 @@ from bench.architectures.pretrained_files import (
     require_weights,
     write_base,
 )
-from bench.architectures.pretrained_text import Translator
+from bench.architectures.pretrained_text import Translator, require_embeddings
 from bench.architectures.registry import register
 
 IGNORED = -100
 """Target of a column that is not scored."""
+LIMITS = ("max_position_embeddings", "n_positions", "n_ctx", "max_target_positions", "max_seq_len", "seq_length")
+"""Names by which configs of transformers say how many tokens a model can read."""
 HANDFUL = 8
 """Prompts on which a cache is tried."""
 
@@ -99,7 +102,8 @@ class PretrainedConfig(Config):
             if shortest < 2:
                 raise ValueError(f"model {self.model}: its tokenizer has no tokens for {texts[0]}")
             family, prompts = model.config.model_type, [row[:shortest] for row in rows]
-            with readable(self.model, f"{family} cannot be asked here"):
+            require_embeddings(model, tokenizer, self.model)
+            with readable(self.model, f"{family} cannot be asked here"), naming_limits(model):
                 if not is_causal(model, prompts):
                     raise ValueError("what it says of a token depends on those behind it, which it will not have")
                 return is_cache_right(model, prompts, _end_tokens(model, tokenizer))
@@ -202,8 +206,9 @@ class Pretrained(Architecture):
         A family that looks at values, as mixtures do, cannot be counted on the meta device. It is loaded, and counted
         with plain matrix products, since torch's counter sees none in fused attention and in grouped products.
 
-        Raises ValueError where the model cannot be trained.
+        Raises ValueError where the model cannot be trained, or not on rows as long as those of the suite.
         """
+        self._require_room()
         try:
             return self._count_flops()
         except Exception:  # whatever a family raises on the meta device
@@ -212,6 +217,15 @@ class Pretrained(Architecture):
                 loaded.model.set_attn_implementation("eager")
                 loaded.model.set_experts_implementation("eager")
                 return loaded._count_flops()
+
+    def _require_room(self) -> None:
+        """Raises ValueError where the model cannot read the longest prompt and the longest answer it may write."""
+        tokens = self._translator.longest_prompt() + self.most_tokens()
+        what = f"it cannot read {tokens} tokens, as many as a row of this suite may take"
+        with torch.device("cpu"), torch.no_grad():
+            model = load_model(self.config.model, self.config.revision, self.config.sha256).eval()
+            with readable(self.config.model, what), naming_limits(model):
+                model(input_ids=torch.full((1, tokens), self._translator.end), use_cache=False)
 
     def _count_flops(self) -> int:
         end = self._translator.end
@@ -273,6 +287,19 @@ class Pretrained(Architecture):
         if self._cached is None:
             self._cached = is_cache_right(self.model, prompts[:HANDFUL], self._translator.ends)
         return write(self.model, prompts, most, self._translator.ends, self._cached)
+
+
+@contextmanager
+def naming_limits(model: Any) -> Iterator[None]:
+    """A context in which an error of sizes names the lengths that the model's config says it was made for."""
+    try:
+        yield
+    except (IndexError, RuntimeError) as error:
+        settings = model.config.to_dict()
+        stated = [f"{name} is {settings[name]}" for name in LIMITS if isinstance(settings.get(name), int)]
+        if not stated:
+            raise
+        raise ValueError(f"{error}; in its config {', '.join(stated)}") from error
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:

@@ -17,6 +17,7 @@ prompt in `5`.
 One token covers several symbols in many models, so that no column has logits: loss and likelihoods are of its tokens.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -46,6 +47,20 @@ WRITTEN = (
 """Answers of every kind, as people write them: sign, point, fraction, remainder, workings, LaTeX."""
 _SYMBOL = re.compile(r"\\[a-z]+(?:\{r\})?|.", re.DOTALL)  # a command of LaTeX is one symbol
 _BESIDE_NO_DIGIT = re.compile(r"(?<!\d) | (?!\d)")
+
+
+def require_embeddings(model: Any, tokenizer: Any, name: str) -> None:
+    """Raises ValueError where the tokenizer has tokens of numbers and signs that the model has no vectors for."""
+    embedding = getattr(model.get_input_embeddings(), "weight", None)
+    rows = math.inf if embedding is None else len(embedding)
+    written = {*"".join(WRITTEN), *"".join(OF_PROMPTS)}
+    for token in sorted(token for token in tokenizer.get_vocab().values() if token >= rows):
+        text = tokenizer.decode([token])
+        if text and written.issuperset(text):
+            raise ValueError(
+                f"model {name}: token {token} of its tokenizer is '{text}', and its embedding has {rows} rows; take "
+                f"the tokenizer that belongs to it"
+            )
 
 
 class Translator:
@@ -113,6 +128,10 @@ class Translator:
             ended = False
         ids += [self._spec.eos] if ended and len(ids) < width else []
         return ids + [self._spec.pad] * (width - len(ids))
+
+    def longest_prompt(self) -> int:
+        """Tokens of a prompt in which no two symbols share one."""
+        return len(self._begin) + self._spec.prompt_width * max(map(len, self._tokens(list(filter(None, self._texts)))))
 
     def most_tokens(self, width: int) -> int:
         """A bound on the tokens of an answer of so many of the suite's, its end and a leading space among them."""

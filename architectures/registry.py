@@ -57,7 +57,7 @@ def load_plugin(plugin: str) -> str:
     before = set(_registered)
     try:
         importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ValueError(f"plug-in '{module}' cannot be imported: {type(error).__name__}: {error}") from error
     if set(_registered) == before and not any(cls.__module__ == module for cls in _registered.values()):
         raise ValueError(f"plug-in '{module}' registers no architecture; decorate its class with @register")

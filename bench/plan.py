@@ -1,11 +1,10 @@
 """The objects that a plan describes in JSON: its suite, and each architecture's config and training settings."""
 
 import json
-from functools import cache
 
 from bench import architectures
 from bench.architectures import Config, SequenceSpec
-from bench.datasets.suites import Suite
+from bench.datasets.suites import Suite, suite_of_content
 from bench.datasets.writing.tokenizers import BOS, EOS, MASK, PAD
 from bench.planning.settings import TrainingSettings
 from bench.results.records.plan import Plan, PlannedArchitecture
@@ -13,12 +12,7 @@ from bench.results.records.plan import Plan, PlannedArchitecture
 
 def suite_of(plan: Plan) -> Suite:
     """The suite of a plan. Raises pydantic's ValidationError, a ValueError, where its content is none."""
-    return _suite(json.dumps(plan.suite.content))
-
-
-@cache
-def _suite(content: str) -> Suite:
-    return Suite.model_validate_json(content)
+    return suite_of_content(json.dumps(plan.suite.content))
 
 
 def config_of(architecture: str, planned: PlannedArchitecture) -> Config:

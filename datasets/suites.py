@@ -10,9 +10,10 @@ import itertools
 import json
 import reprlib
 import tomllib
-from functools import cached_property
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -176,6 +177,13 @@ class Suite(_Section):
             strata.append(Stratum(operation, a_digits, b_digits, signs, places))
         return sorted(strata, key=lambda s: OPERATIONS.index(s.operation))
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, but for what this suite has worked out so far: the copy works it out anew."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in vars(copied).keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
+
     @cached_property
     def rule(self) -> Division:
         return Division(self.division.rule, self.division.places)
@@ -273,6 +281,15 @@ def described() -> list[dict[str, Any]]:
     ]
 
 
+@lru_cache(100)
+def suite_of_content(content: str) -> Suite:
+    """A suite from its settings in JSON; the same object for the same text, since it keeps what it works out.
+
+    Raises pydantic's ValidationError, a ValueError, where they describe no possible suite.
+    """
+    return Suite.model_validate_json(content)
+
+
 def load_suite(name: str) -> Suite:
     """A suite by name, or from the path of a TOML file.
 
@@ -288,7 +305,7 @@ def load_suite(name: str) -> Suite:
         raise ValueError(f"unknown suite '{name}'; {hint} (a file of your own: a path ending in .toml)")
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        return Suite.model_validate_json(json.dumps(content))
+        return suite_of_content(json.dumps(content))
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ValueError(f"suite file '{path}' cannot be read: {reason}") from None

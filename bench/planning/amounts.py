@@ -13,7 +13,8 @@ UNITS: tuple[Unit, ...] = get_args(Unit)
 _SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _AMOUNT = re.compile(r"([0-9][0-9_]*(?:\.[0-9]+)?(?:e\+?[0-9]{1,2})?)([a-z]*)", re.IGNORECASE | re.ASCII)
-_MOST = 10**18
+_MOST = 2**63 - 1
+"""What tables of results can hold."""
 _MOST_SEEDS = 10_000
 
 
@@ -25,7 +26,8 @@ def parse_count(text: str, what: str) -> int:
     """
     value = _amount(text, _SUFFIXES)
     if value is None:
-        raise UserError(f"{what} '{text}': expected a whole number from 1 on, such as 5000, 300k, 1.5M or 1e6")
+        such = f"such as 5000, 300k, 1.5M or 1e6, and at most {_MOST:.1e}"
+        raise UserError(f"{what} '{text}': expected a whole number from 1 on, {such}")
     return value
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
@@ -23,6 +23,12 @@ MUON_ITERATIONS = 4
 ALIGNMENTS = ((4, (8, 4)), (1, (2, 1)))
 """Steps of the first size field, and of the second; the first that meet a size closely are taken. Matrix products of
 odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
+COUNTED = 10_000
+"""Sizes that are kept: every trial of a search asks for those of the same few hundred models."""
+
+
+ROWS = 2
+"""Examples that are counted at once. With one a norm over the batch fails, before the contract says what is wrong."""
 
 
 class SkipDrawing(TorchFunctionMode):
@@ -68,6 +74,7 @@ class AllStepsAtOnce(TorchFunctionMode):
         return (out, last_LBH, last_LBH) if function is torch.lstm else (out, last_LBH)
 
 
+@lru_cache(COUNTED)
 def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec) -> tuple[int, int]:
     """As `parameters_of` the model that a config describes."""
     return parameters_of(lay_out(cls, config, spec))
@@ -106,8 +113,8 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
         stated = model.training_flops()
         if stated is not None:
             return stated
-        prompt = torch.zeros((1, spec.prompt_width), dtype=torch.long)
-        answer = torch.zeros((1, spec.answer_width), dtype=torch.long)
+        prompt = torch.zeros((ROWS, spec.prompt_width), dtype=torch.long)
+        answer = torch.zeros((ROWS, spec.answer_width), dtype=torch.long)
     with flop_counter() as counter, AllStepsAtOnce():
         try:
             model.loss(Batch(prompt, answer), torch.Generator()).mean.backward()
@@ -118,7 +125,7 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
                 "it looks at values of tensors or makes tensors on a device of its own, and FLOPs are counted without "
                 f"values: avoid that, or state them in training_flops() ({str(error).splitlines()[0]})"
             ) from error
-    return int(counter.get_total_flops())
+    return int(counter.get_total_flops()) // ROWS
 
 
 def count_optimizer_flops(model: Architecture, optimizer: str) -> int:
@@ -158,8 +165,12 @@ def fit(
     if len(config.size_fields) != 2 or not set(config.size_fields) <= set(names):
         raise ValueError(f"size_fields {config.size_fields}: expected none, or two of {', '.join(names)}")
     first, second = config.size_fields
+    for name in config.size_fields:
+        if isinstance(value := getattr(config, name), str | bool) or (value is None and name == first):
+            raise ValueError(
+                f"size field {name} is {value!r}: expected a number, and for the second one a number or None"
+            )
 
-    @cache
     def size(first_value: int, second_value: int | None) -> int:
         candidate = dataclasses.replace(config, **{first: first_value, second: second_value})
         return count_parameters(cls, candidate, spec)[match == "active"]

@@ -143,10 +143,9 @@ CLASSES: dict[str, Callable[[WrongAnswer], bool]] = {
 def classify(predictions: pd.DataFrame) -> pd.Series:
     """The class of each wrong answer to a test problem, '' for every other row; indexed as `predictions`."""
     wrong = (predictions["split"] == "test") & (predictions["right"] == 0)
-    answers = predictions[["a", "op", "b", "answer", "prediction", "raw", "ended"]].itertuples(index=False, name=None)
-    classes = [
-        _class_of(WrongAnswer(*answer)) if is_wrong else "" for is_wrong, answer in zip(wrong, answers, strict=True)
-    ]
+    answers = predictions.loc[wrong, ["a", "op", "b", "answer", "prediction", "raw", "ended"]]
+    found = (_class_of(WrongAnswer(*answer)) for answer in answers.itertuples(index=False, name=None))
+    classes = [next(found) if is_wrong else "" for is_wrong in wrong]
     return pd.Series(classes, index=predictions.index, dtype="str", name="class")
 
 

@@ -20,6 +20,7 @@ from transformers import (
     AutoTokenizer,
     BertConfig,
     BertForMaskedLM,
+    GPT2Config,
     PreTrainedTokenizerFast,
     T5Config,
 )
@@ -710,6 +711,31 @@ def test_a_tokenizer_that_cannot_write_the_suite_is_refused(tmp_path: Path) -> N
     tokens = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<end>", unk_token="<unknown>")
     with pytest.raises(ValueError, match="the model's tokenizer cannot write '1'"):
         Translator(tokens, [2], SPEC, flips=True)
+
+
+def test_a_model_that_cannot_read_as_many_tokens_is_refused_with_its_limit(tmp_path: Path) -> None:
+    addition = sequence_spec(load_suite("addition2"))
+    model = build(gpt2(tmp_path / "long"), addition)
+    rows = model._translator.longest_prompt() + model.most_tokens()
+    fits = gpt2(tmp_path / "fits", n_positions=rows)
+    assert count_flops(Pretrained, PretrainedConfig(model=str(fits)), addition) > 0
+    short = gpt2(tmp_path / "short", n_positions=rows - 1)
+    says = f"model {short}: it cannot read {rows} tokens, as many as a row .*; in its config n_positions is {rows - 1}"
+    with pytest.raises(ValueError, match=says):
+        count_flops(Pretrained, PretrainedConfig(model=str(short)), addition)
+
+
+def test_a_tokenizer_with_tokens_that_the_model_has_no_vectors_for_is_refused(tmp_path: Path) -> None:
+    tokens = tokenizer()
+    token = max(tokens.convert_tokens_to_ids(text) for text in "0123456789+-")
+    AutoModelForCausalLM.from_config(GPT2Config(vocab_size=token, n_embd=16, n_head=2, n_layer=1)).save_pretrained(
+        tmp_path
+    )
+    tokens.save_pretrained(tmp_path)
+    with pytest.raises(
+        ValueError, match=rf": token {token} of its tokenizer is '.', and its embedding has {token} rows;"
+    ):
+        PretrainedConfig(model=str(tmp_path)).settled()
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,7 @@ def test_a_file_that_is_no_plugin_is_refused(
         ("imports_what_is_not", "import no_such_module", r"cannot be imported: ModuleNotFoundError: .*no_such_module"),
         ("broken_syntax", "def", r"cannot be imported: SyntaxError: "),
         ("raises", "raise RuntimeError('oh')", r"cannot be imported: RuntimeError: oh"),
+        ("ends_the_program", "import sys; sys.exit('bye')", r"cannot be imported: SystemExit: bye"),
         ("takes_a_name", SOURCE.replace('"mine"', '"lstm"'), r"cannot be imported: ValueError: .*'lstm' is taken"),
         ("registers_nothing", "", r"plug-in 'registers_nothing' registers no architecture; .*@register"),
         ("", None, r"plug-in '' cannot be imported"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.datasets.suites import SUITES, Suite, load_suite, suite_names
+from bench.datasets.suites import SUITES, Suite, load_suite, suite_names, suite_of_content
 from bench.datasets.writing.tokenizers import BytePair
 
 GOOD: dict[str, Any] = {
@@ -85,6 +85,7 @@ def load(tmp_path: Path) -> Any:
     def load(content: dict[str, Any] | str | bytes) -> Suite:
         text = document(content) if isinstance(content, dict) else content
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        suite_of_content.cache_clear()  # so that what a test changes beside the content counts
         return load_suite(str(path))
 
     return load
@@ -389,3 +390,12 @@ def test_any_file_loads_or_is_refused_in_one_line(load: Any) -> None:
         assert suite.strata()
         assert suite.encoding.answer_width > 1
         assert len(suite.key) == len(suite.hash) == 64
+
+
+def test_a_copy_works_out_anew_what_the_suite_has_worked_out() -> None:
+    quick = load_suite("quick")
+    hashed, encoding = quick.hash, quick.encoding
+    other = quick.model_copy(update={"form": quick.form.model_copy(update={"tokenizer": "digit-chunks"})})
+    assert other.hash != hashed
+    assert "521" in other.encoding.tokenizer.vocabulary
+    assert load_suite("quick").encoding is encoding, "the same content is the same object"

@@ -4,7 +4,8 @@ TASKS is a JSON file, a list of objects: `folder`, `auto` (the class of transfor
 tokens, padded on the left), `texts`, and `generate` (how many of the prompts). Prints a JSON list, what each model did:
 `answers` (ids), `said` (answers to the texts), `said_alone` (to the first, asked as a string), `ids` (the texts as
 token ids), `loss` (of the answers as labels), `generated` (ids by transformers' own `generate`) and `longest` (how many
-symbols that writes where it must write 50), both absent where there is none, `card` (what the example in the model card
+symbols that writes where it must write 50), both absent where there is none, `without_canvas` (the error of the prompts
+alone as a canvas, where there is no `generate`), `card` (what the example in the model card
 printed) and `card_says` (what the card says that it prints), and `refused` (the errors of two prompts that cannot be
 asked).
 """
@@ -78,6 +79,11 @@ def done(task: dict[str, Any]) -> dict[str, Any]:
         result["generated"] = generated[:, before:].tolist()
         longest = model.generate(some[:4], attention_mask=(some[:4] != 0).long(), min_new_tokens=50, max_new_tokens=50)
         result["longest"] = longest.shape[1] - before
+    else:
+        try:
+            model(input_ids=prompts[:, -1:])
+        except ValueError as error:
+            result["without_canvas"] = str(error)
     card = (Path(task["folder"]) / "README.md").read_text(encoding="utf-8")
     code, printed = (re.search(rf"```{kind}\n(.*?)```", card, re.DOTALL)[1] for kind in ("python", "text"))
     out, here = io.StringIO(), Path.cwd()

@@ -82,10 +82,9 @@ def gpt2(folder: Path, tokens: PreTrainedTokenizerFast | None = None, **changes:
         n_embd=16,
         n_head=2,
         n_layer=2,
-        n_positions=64,
         bos_token_id=None,
         eos_token_id=tokens.eos_token_id,
-        **changes,
+        **{"n_positions": 64} | changes,
     )
     return _written(folder, GPT2LMHeadModel, config, tokens)
 

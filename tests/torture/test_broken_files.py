@@ -32,6 +32,7 @@ from bench.verifying.run import files
 
 Call = Callable[..., Any]
 
+RUN = Path("runs/one")
 CELL = Path("cells/lstm-s0")
 TWIN = Path("cells/lstm-s1")
 """Another cell, whose files are foreign to the first."""
@@ -60,17 +61,17 @@ SOME = pytest.param(5, id="some")
 MANY = pytest.param(1000, id="many", marks=pytest.mark.torture)
 
 
+def never(*_: object) -> None:
+    raise AssertionError("a cell was trained again")
+
+
 @pytest.fixture
 def run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the run, where `list runs` finds it from the working folder; no cell may be trained again."""
-    copytree(trained, tmp_path / "runs" / "one")
+    copytree(trained, tmp_path / RUN)
     monkeypatch.chdir(tmp_path)
-
-    def never(*_: object) -> None:
-        raise AssertionError("a cell was trained again")
-
     monkeypatch.setattr("bench.running.engine.Child", never)
-    return Path("runs/one")
+    return RUN
 
 
 @pytest.fixture
@@ -123,29 +124,45 @@ def raised(error: type[Exception], function: Callable[[], object], what: str) ->
     return ""
 
 
+@pytest.fixture(scope="module")
+def lines(run_arguments: list[str]) -> dict[str, list[str]]:
+    """The commands that read the run."""
+    return {
+        "report": ["report", str(RUN), "--format", "csv"],
+        "compare": ["compare", str(RUN), "--arch", "lstm,transformer", "--json"],
+        "verify": ["verify", str(RUN), "--json"],
+        "list": ["list", "runs", "--json"],
+        "run": ["run", *run_arguments, "--out", str(RUN)],
+        "ask": ["ask", str(RUN), "1+1"],
+    }
+
+
+@pytest.fixture(scope="module")
+def without(
+    trained: Path, lines: dict[str, list[str]], call: Call, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What is right where the damaged cell is in no figure: what is said where it was never run."""
+    folder = tmp_path_factory.mktemp("without")
+    copytree(trained, folder / RUN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("bench.running.engine.Child", never)
+        untouched = {command: call(*line) for command, line in lines.items()}
+        assert {outcome.status for outcome in untouched.values()} == {0}
+        (RUN / CELL).rename(RUN / "aside")
+        found = {command: figures(command, call(*lines[command]).out) for command in ("report", "compare")}
+        (RUN / "aside").rename(RUN / CELL)
+        assert call(*lines["report"]) == untouched["report"]
+    return found
+
+
 @pytest.mark.parametrize("number", [SOME, MANY])
 @pytest.mark.parametrize("name", KINDS)
 @pytest.mark.usefixtures("planned_once")
 def test_a_damaged_file_is_named_by_whatever_command_reads_it(
-    name: str, number: int, run: Path, run_arguments: list[str], call: Call
+    name: str, number: int, run: Path, lines: dict[str, list[str]], without: dict[str, Any], call: Call
 ) -> None:
     kind = KINDS[name]
-    lines = {
-        "report": ["report", str(run), "--format", "csv"],
-        "compare": ["compare", str(run), "--arch", "lstm,transformer", "--json"],
-        "verify": ["verify", str(run), "--json"],
-        "list": ["list", "runs", "--json"],
-        "run": ["run", *run_arguments, "--out", str(run)],
-        "ask": ["ask", str(run), "1+1"],
-    }
-    untouched = {command: call(*line) for command, line in lines.items()}
-    assert {outcome.status for outcome in untouched.values()} == {0}
-    # What is right where the damaged cell is in no figure: what is said where it was never run.
-    (run / CELL).rename(run / "aside")
-    without = {command: figures(command, call(*lines[command]).out) for command in ("report", "compare")}
-    (run / "aside").rename(run / CELL)
-    assert call(*lines["report"]) == untouched["report"]
-
     whole = (run / kind.path).read_bytes()
     for case, what in enumerate(mutated(kind, run, number)):
         if same_content(kind, run, whole):

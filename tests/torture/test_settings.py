@@ -320,7 +320,7 @@ def check_other_commands(folder: Path, call: Call, number: int) -> None:
     in_time(seconds)
 
 
-SOME = {check_command_lines: 200, check_suites: 60, check_other_commands: 100}
+SOME = {check_command_lines: 100, check_suites: 40, check_other_commands: 100}
 
 
 @pytest.mark.parametrize(

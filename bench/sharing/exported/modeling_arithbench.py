@@ -277,6 +277,11 @@ class ArithbenchForInfilling(Arithbench):
         """(B, P + A) prompts, padded on the left, and canvases: an answer with a mask in each column that is not known
         -> logits (B, A, V) of the canvas; with labels (B, P + A) the loss of those of the canvas.
         """
+        if input_ids.shape[1] <= self.spec.answer_width:
+            raise ValueError(
+                f"input_ids of {input_ids.shape[1]} columns: expected prompts and behind each a canvas of "
+                f"{self.spec.answer_width} (`answer` and `answer_ids` take prompts alone)"
+            )
         canvas = input_ids[:, -self.spec.answer_width :]
         with self._autocast():
             logits = self.architecture.logits(self._widened(input_ids[:, : -self.spec.answer_width]), canvas)

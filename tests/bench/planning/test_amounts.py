@@ -8,6 +8,7 @@ from bench.planning.amounts import Budget, parse_budget, parse_count, parse_name
     ("text", "value"),
     [
         *[("5000", 5000), ("300k", 300_000), ("1.5M", 1_500_000), ("2G", 2 * 10**9), ("1T", 10**12)],
+        *[("9e18", 9 * 10**18), ("2e18", 2 * 10**18)],
         *[("300_000", 300_000), ("1e11", 10**11), ("1.5e3", 1500), ("1E+5", 100_000), ("1e3k", 10**6)],
     ],
 )
@@ -34,6 +35,11 @@ def test_what_is_no_positive_whole_number_is_refused_by_value(text: str) -> None
     with pytest.raises(UserError, match="expected a whole number from 1 on") as error:
         parse_count(text, "--n")
     assert f"'{text}'" in str(error.value)
+
+
+def test_the_largest_count_is_named() -> None:
+    with pytest.raises(UserError, match=r"^--budget flops '1e19': expected a whole number .* and at most 9\.2e\+18$"):
+        parse_budget("flops=1e19")
 
 
 def test_budgets_name_their_unit() -> None:

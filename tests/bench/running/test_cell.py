@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from bench.planning.amounts import parse_budget
 from bench.planning.decide import decide
 from bench.planning.options import RunOptions
 from bench.planning.settings import TrainingSettings
+from bench.planning.sizing import count_parameters
 from bench.results.records.collect import CELL_COLUMNS
 from bench.results.records.curves import read_curve
 from bench.results.records.plan import Plan
@@ -133,6 +135,15 @@ def test_training_time_and_rates_leave_validation_out(tiny: Suite) -> None:
     assert sum(16 / rate for rate in trained.rates) == pytest.approx(trained.train_seconds)
 
 
+@pytest.fixture
+def forgotten() -> Iterator[None]:
+    """Numbers of parameters are counted anew, for a class that is changed in place."""
+    count_parameters.cache_clear()
+    yield
+    count_parameters.cache_clear()
+
+
+@pytest.mark.usefixtures("forgotten")
 def test_tied_weights_are_kept_and_read_again(tmp_path: Path, tiny_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """safetensors refuses tensors that share memory, and each checkpoint and the trained model are written by it."""
     cls = architectures.get("transformer")

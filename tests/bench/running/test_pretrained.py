@@ -247,7 +247,7 @@ def test_what_was_not_trained_answers_as_it_came(runs: dict[str, Path], folder: 
     assert not any(value.any() for value in adapters)
 
 
-@pytest.mark.parametrize("adapt", ["full", "lora"])
+@pytest.mark.parametrize("adapt", [pytest.param("full", marks=pytest.mark.torture), "lora"])
 def test_a_cell_that_was_stopped_goes_on_bit_for_bit(adapt: str, tiny_path: Path, folder: Path, tmp_path: Path) -> None:
     plan = planned(tiny_path, folder, f"pretrained.adapt={adapt}", "batch=30")
     one, other = (PlannedCell(plan, "pretrained", 0, tmp_path / name, 1e9) for name in ("straight", "broken"))
@@ -401,7 +401,7 @@ def test_it_is_asked_wherever_the_model_lies_that_it_was_trained_from(
     settings = json.loads((old / "generation_config.json").read_text(encoding="utf-8"))
     (old / "generation_config.json").write_text(json.dumps(settings | {"eos_token_id": [0, 5]}), encoding="utf-8")
     for name, more in {"full": (), "lora": ("pretrained.adapt=lora", "pretrained.rank=2")}.items():
-        run_all(planned(tiny_path, old, *more), tmp_path / name)
+        run_all(planned(tiny_path, old, *more, budget="examples=64"), tmp_path / name)
     kept = {name: cell_directory(tmp_path / name, "pretrained", 0) / pretrained_files.BASE for name in ("full", "lora")}
     assert (kept["full"].is_dir(), kept["lora"].exists()) == (True, False)
     here = {name: _ids(tmp_path / name, None) for name in kept}

@@ -198,6 +198,12 @@ def test_prompts_that_cannot_be_asked_are_refused(exported: list[Exported]) -> N
         assert too_wide.startswith("ValueError: a prompt of ")
 
 
+def test_prompts_without_a_canvas_are_refused_by_what_fills_one_in(exported: list[Exported]) -> None:
+    said = [one.result["without_canvas"] for one in exported if "without_canvas" in one.result]
+    assert len(said) == 1
+    assert said[0].startswith("input_ids of 1 columns: expected prompts and behind each a canvas of ")
+
+
 def test_each_is_loaded_by_the_class_of_its_kind(exported: list[Exported]) -> None:
     by_class: dict[str, set[str]] = {}
     for one in exported:
