@@ -29,7 +29,6 @@ from bench.results.records.plan import Plan, first_mistake
 from bench.results.records.record import RECORD, Record
 from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import contents
-from bench.results.report.html import write_pictures
 from bench.results.report.terminal import text
 from bench.results.report.write import FILE_NAMES, write_report
 from bench.results.statistics.comparison import Comparison, compare
@@ -109,7 +108,11 @@ class Run:
                 raise UserError(f"format '{name}': unknown; {suggest(name, list(FILE_NAMES))}")
         report, folder = contents([self._folder]), Path(out or self.directory)
         paths = write_report(report, formats or ("html",), folder)
-        return paths + (write_pictures(report, folder) if "html" in formats or not formats else [])
+        if "html" in formats or not formats:
+            from bench.results.report.html import write_pictures  # slow to import
+
+            paths += write_pictures(report, folder)
+        return paths
 
     def ask(
         self,

@@ -25,8 +25,6 @@ ALIGNMENTS = ((4, (8, 4)), (1, (2, 1)))
 odd sizes are slower by 5 to 10 % (`docs/log.md`); in wider steps a width would stray too far."""
 COUNTED = 10_000
 """Sizes that are kept: every trial of a search asks for those of the same few hundred models."""
-
-
 ROWS = 2
 """Examples that are counted at once. With one a norm over the batch fails, before the contract says what is wrong."""
 
@@ -118,7 +116,7 @@ def count_flops(cls: type[Architecture], config: Config, spec: SequenceSpec) -> 
     with flop_counter() as counter, AllStepsAtOnce():
         try:
             model.loss(Batch(prompt, answer), torch.Generator()).mean.backward()
-        except (RuntimeError, NotImplementedError) as error:
+        except RuntimeError as error:  # torch has one class for all it refuses; only the text says on which device
             if "meta" not in str(error):
                 raise
             raise ValueError(

@@ -8,7 +8,7 @@ from statistics import fmean, median, stdev
 from typing import Literal
 
 import numpy as np
-from scipy.stats import binomtest, t, trim_mean
+import scipy  # which imports scipy.stats, a second's work, where it is first used
 
 LEVEL = 0.95
 FEWEST_SEEDS = 3
@@ -57,7 +57,7 @@ def wilson(correct: int, total: int) -> Estimate:
 
     It speaks of other problems of the kind, not of other seeds. Raises ValueError unless 0 <= correct <= total > 0.
     """
-    interval = binomtest(correct, total).proportion_ci(LEVEL, method="wilson")
+    interval = scipy.stats.binomtest(correct, total).proportion_ci(LEVEL, method="wilson")
     return Estimate(
         mean=correct / total, low=float(interval.low), high=float(interval.high), unit="items", n=total, note=ONE_SEED
     )
@@ -84,7 +84,7 @@ def across_seeds(values: Sequence[float]) -> Estimate:
         return replace(estimate, note=f"{n} seed{'s' if n > 1 else ''}: no interval")
     if min(values) == max(values):
         return replace(estimate, note=ALL_EQUAL)
-    half = float(t.ppf((1 + LEVEL) / 2, n - 1)) * stdev(values) / n**0.5
+    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, n - 1)) * stdev(values) / n**0.5
     return replace(estimate, low=estimate.mean - half, high=estimate.mean + half)
 
 
@@ -132,7 +132,7 @@ def interquartile_mean(tasks: Sequence[Sequence[float]]) -> Estimate:
 
 
 def _middle_half(scores: np.ndarray) -> np.ndarray:
-    return np.asarray(trim_mean(scores, 0.25, axis=-1))
+    return np.asarray(scipy.stats.trim_mean(scores, 0.25, axis=-1))
 
 
 def _cut(estimate: Estimate, least: float, most: float) -> Estimate:
@@ -176,7 +176,7 @@ def paired_difference(one: Sequence[float], other: Sequence[float]) -> PairedDif
     p = None
     if mean.low is not None:
         error = stdev(differences) / mean.n**0.5
-        p = 2 * float(t.sf(abs(mean.mean) / error, mean.n - 1))
+        p = 2 * float(scipy.stats.t.sf(abs(mean.mean) / error, mean.n - 1))
     return PairedDifference(difference=mean, p=p, sign_flip=flips, all_or_nothing=False)
 
 
@@ -214,7 +214,7 @@ def mcnemar(only_one: int, only_other: int) -> float:
     if min(only_one, only_other) < 0:
         raise ValueError(f"counts are {only_one} and {only_other}; they must be 0 or more")
     # Where they never differ, nothing speaks against equality.
-    return float(binomtest(only_one, only_one + only_other).pvalue) if only_one + only_other else 1.0
+    return float(scipy.stats.binomtest(only_one, only_one + only_other).pvalue) if only_one + only_other else 1.0
 
 
 def holm(ps: Sequence[float | None]) -> list[float | None]:
