@@ -177,9 +177,7 @@ class Scores:
     @cached_property
     def right(self) -> dict[tuple[str, int], pd.Series]:
         """(architecture, seed) -> whether each test problem was answered right (1) or not (0), by its item."""
-        tested = {
-            cell: predictions[predictions["split"] == "test"] for cell, predictions in self.predictions.items()
-        }
+        tested = {cell: predictions[predictions["split"] == "test"] for cell, predictions in self.predictions.items()}
         return {cell: predictions.set_index("item")["right"] for cell, predictions in tested.items()}
 
     def asked(self, slice_name: str, value: str) -> int:
