@@ -68,7 +68,8 @@ def slice_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
         keys = counts.index if len(columns) > 1 else zip(counts.index, strict=True)
         groups = dict(zip(keys, counts.itertuples(index=False, name=None), strict=True))
         for key in sorted(groups, key=partial(_rank, columns)):
-            rows.append((name, " ".join(map(str, key)), *map(int, groups[key])))
+            correct, total = groups[key]
+            rows.append((name, " ".join(map(str, key)), int(correct), int(total)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
