@@ -35,8 +35,8 @@ from bench.results.records.run import cell_directory, open_run
 from bench.sharing import exporting
 from bench.sharing.exporting import auto_class, chosen_model, export, sources
 
-PROBLEMS = 1000
-GENERATED = 100
+PROBLEMS = 400
+GENERATED = 25
 """Of these, so many are also answered by transformers' own `generate`, which is slow."""
 
 
