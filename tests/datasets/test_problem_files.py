@@ -259,3 +259,23 @@ def test_lines_may_lack_their_answers(tmp_path: Path) -> None:
     assert read_outside(tmp_path / "file").answers == [("19",), ("7",)]
     (tmp_path / "file").write_text("12+7\n3/4\n")  # not a question with its answer
     assert len(read_outside(tmp_path / "file").problems) == 2
+
+
+def test_a_line_that_may_be_a_problem_and_its_answer_is_refused(tmp_path: Path) -> None:
+    lines = "12+7,19\n12+7, 190\n-12+7,-5,\n120+80 200\n2 * 3,5\n12 + 7 = 19,0\n1 234 - 3,5\n"
+    refused = read(tmp_path, lines)
+    assert [position for position, _ in refused] == [1, 2, 3, 4, 5, 7]
+    assert {reason for _, reason in refused} == {
+        "may be a problem and its answer, or end in a number such as 7,19 or 80 200; write = behind the problem, or a "
+        "header such as question,answer"
+    }
+    one_reading = "3,5 * 2\n3,5 * 2,5\n1 234 + 5\n5 + 1,234,567\n2 * 3,5 =\nWhat is 1 + 2, please\n1 + twenty five\n"
+    assert read(tmp_path, one_reading) == []
+    assert read(tmp_path, "question,answer\n12+7,19\n120+80,200\n") == []
+    (tmp_path / "file").write_text("Calculate 12 + 7,5.\n19,5\n", encoding="utf-8")
+    assert read_outside(tmp_path / "file").layout == "mathematics"
+
+
+def test_an_answer_in_a_line_may_begin_with_its_point(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("1/2=.5\n1+1=2.\n1+1=...\n", encoding="utf-8")
+    assert read_outside(tmp_path / "file").answers == [(".5",), ("2",), ()]
