@@ -51,8 +51,8 @@ _BINARY = {
 _TWO_READINGS = re.compile(r"(?P<question>[^,]+)(?:,| (?=\d{3}$))(?P<rest>[^,]+),*", re.ASCII)
 """A line whose comma or space may stand before an answer or in a number, if its question is one."""
 _SAYS_TWO_READINGS = (
-    "may be a problem and its answer, or end in a number such as 7,19 or 80 200; write = behind the problem, or a header "
-    "such as question,answer"
+    "may be a problem and its answer, or end in a number such as 7,19 or 80 200; write = behind the problem, or a "
+    "header such as question,answer"
 )
 
 

@@ -105,7 +105,12 @@ def test_what_is_no_problem_is_kept_with_its_place_and_reason(tmp_path: Path) ->
     lines = ['{"context": "Q: What is 1 plus 1?", "completion": "2"}', "[1]", "{", '{"context": 3, "completion": "2"}']
     lines.append('{"context": "Q: What is (1+2)*3?", "completion": "9"}')
     reason, none = "is no JSON object with a question and its answer", "is no operation on two numbers, such as -12 * 7"
-    assert read(tmp_path, "\n".join(lines)) == [(2, reason), (3, reason), (4, none), (5, "has 3 numbers, not two")]
+    assert read(tmp_path, "\n".join(lines)) == [
+        (2, reason),
+        (3, reason),
+        (4, f"{none}: it has one number"),
+        (5, "has 3 numbers, not two"),
+    ]
     assert read(tmp_path, '{"context": "What is 1 plus\u2028 1?", "completion": "2"}\r\n\r\n[1]\r\n') == [(3, reason)]
     examples = [{"input": "1 + 1", "target": ["2", "two"]}, {"input": "1 + 1"}, 7, {"input": "1", "target": "1"}]
     found = [position for position, _ in read(tmp_path, json.dumps({"examples": examples}))]
