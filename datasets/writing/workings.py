@@ -22,6 +22,7 @@ plain.
   `84/36=` is 7/3, and has `2,12,2,1,3,0,7,3:`.
 """
 
+import re
 from typing import Literal
 
 import numpy as np
@@ -34,6 +35,7 @@ from bench.datasets.writing.cells import Symbols, where, write
 Workings = Literal["none", "scratchpad", "scratchpad-sums"]
 WORKINGS_END = ":"
 """Ends the workings; no other symbol is written like it."""
+_SEPARATOR = re.compile("(?=[,.])")
 Step = tuple[NDArray[np.bool_], str, Integers]
 """The problems that have it, what stands before it, and a number of each."""
 
@@ -50,6 +52,39 @@ def work_out(problems: Problems, division: Division, workings: Workings, reverse
         parts.append(where(shown, before, problems))
         parts.append((cells[:, ::-1] if reverse else cells) * shown.reshape(-1, 1))
     return np.hstack([*parts, where(True, WORKINGS_END, problems)])
+
+
+def first_mistake(given: str, right: str, operation: str, division: Division, workings: Workings) -> str:
+    """The first part of workings that is not as it should be, and which step it stands in: 'times 2', say.
+
+    The parts: 'column' of a sum, 'row' and 'sum' of a product, 'divided', 'times' and 'taken' of a long division and
+    'left' at its end; 'times', 'left', 'numerator' and 'denominator' of a fraction. 'end' where nothing but the end is
+    wrong: the workings go on, or never end. '' where all is right. given, right: with their end, where they have one.
+
+    >>> first_mistake("8,1,7,14,3,14,0:", "8,1,7,14,2,14,0:", "/", Division(), "scratchpad")
+    'times 2'
+    >>> first_mistake("536,2100:", "536,2010:", "*", Division(), "scratchpad")
+    'row 2'
+    >>> first_mistake("51,90,40", "51,90,40:", "+", Division(), "scratchpad")
+    'end'
+    """
+    if given == right:
+        return ""
+    wanted, found = (_SEPARATOR.split(text.removesuffix(WORKINGS_END)) for text in (right, given))
+    place = next((place for place, part in enumerate(wanted) if part != "".join(found[place : place + 1])), None)
+    if place is None:
+        return "end"
+    match operation:
+        case "*" if workings == "scratchpad-sums" and place > 1:
+            return f"sum {place // 2}" if place % 2 == 0 else f"row {(place + 3) // 2}"
+        case "*":
+            return f"row {place + 1}"
+        case "+" | "-":
+            return f"column {place + 1}"
+        case _ if division.rule == "fraction":
+            return f"{('times', 'left', 'numerator', 'denominator')[place % 4]} {place // 4 + 1}"
+    part = "left" if place == len(wanted) - 1 else ("divided", "times", "taken")[place % 3]
+    return f"{part} {place // 3 + 1}" if part != "left" else part
 
 
 def _columns(problems: Problems) -> Symbols:

@@ -279,7 +279,8 @@ def _ends(folders: list[Path]) -> list[str]:
 
 def _nothing_right(predictions: pd.DataFrame) -> pd.DataFrame:
     """Predictions of a cell that never answers, from those of one that was asked the same."""
-    none = dict.fromkeys(("ended", "right", "digits_right", "workings_right"), 0) | {"prediction": "", "raw": ""}
+    none: dict[str, int | str] = {"prediction": "", "raw": "", "mistake": "end"}
+    none |= dict.fromkeys(("ended", "right", "digits_right", "workings_right"), 0)
     return predictions.assign(**{column: value for column, value in none.items() if column in predictions})
 
 

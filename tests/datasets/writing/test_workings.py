@@ -1,5 +1,6 @@
 """Workings are those that a person writes on paper, and what they say comes to the answer, at any length."""
 
+import doctest
 from fractions import Fraction
 from math import gcd
 from typing import Any
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 
 from bench.datasets.problems import Division
 from bench.datasets.strata import Stratum
+from bench.datasets.writing import workings as module
 from bench.datasets.writing.encoding import Encoding
 from bench.datasets.writing.forms import TEXTS, Form
 from bench.datasets.writing.tokenizers import Characters
-from bench.datasets.writing.workings import WORKINGS_END, Workings
+from bench.datasets.writing.workings import WORKINGS_END, Workings, first_mistake
 
 SUMS, ROWS, QUOTIENTS = "+-", "*", "/"
 
@@ -204,3 +206,40 @@ def test_widths_are_those_of_the_longest_quotient(rule: Any, a: int, b: int, pla
     problems = stratum.all_problems(division, np.dtype(np.int64))
     longest = np.count_nonzero(encoding.encode(problems).answer, axis=1).max()
     assert 0 <= encoding.answer_width - longest <= (11 if rule == "fraction" else 2)
+
+
+@pytest.mark.parametrize(
+    ("given", "right", "operation", "rule", "kind", "mistake"),
+    [
+        ("51,91,40:", "51,90,40:", "+", "exact", "scratchpad", "column 2"),
+        ("51,90:", "51,90,40:", "-", "exact", "scratchpad", "column 3"),
+        ("51,90,40,00:", "51,90,40:", "+", "exact", "scratchpad", "end"),
+        ("536,2010,2556,13400:", "536,2010,2546,13400:", "*", "exact", "scratchpad-sums", "sum 1"),
+        ("536,2010,2546,13401:", "536,2010,2546,13400:", "*", "exact", "scratchpad-sums", "row 3"),
+        ("536,2011,13400:", "536,2010,13400:", "*", "exact", "scratchpad", "row 2"),
+        ("9,1,7,14,2,14,0:", "8,1,7,14,2,14,0:", "/", "exact", "scratchpad", "divided 1"),
+        ("8,1,7,14,2,15,0:", "8,1,7,14,2,14,0:", "/", "remainder", "scratchpad", "taken 2"),
+        ("8,1,7,14,2,14,1:", "8,1,7,14,2,14,0:", "/", "exact", "scratchpad", "left"),
+        (
+            "7,0,0,70,8,64,60,7,56,40,5,40,0:",
+            "7,0,0.70,8,64,60,7,56,40,5,40,0:",
+            "/",
+            "rounded",
+            "scratchpad",
+            "divided 2",
+        ),
+        ("2,12,2,1,3,1,7,3:", "2,12,2,1,3,0,7,3:", "/", "fraction", "scratchpad", "left 2"),
+        ("2,12,2,1,3,0,7,4:", "2,12,2,1,3,0,7,3:", "/", "fraction", "scratchpad", "denominator 2"),
+        ("", "2,12,2,1,3,0,7,3:", "/", "fraction", "scratchpad", "times 1"),
+    ],
+)
+def test_the_first_mistake_is_named_by_part_and_step(
+    given: str, right: str, operation: str, rule: Any, kind: Workings, mistake: str
+) -> None:
+    assert first_mistake(given, right, operation, Division(rule), kind) == mistake
+    assert first_mistake(right, right, operation, Division(rule), kind) == ""
+
+
+def test_worked_examples_of_the_docstrings() -> None:
+    tried = doctest.testmod(module)
+    assert (tried.failed, tried.attempted) == (0, 3)
