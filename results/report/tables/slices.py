@@ -118,7 +118,7 @@ def by_mistake(scores: Scores) -> Table | None:
     asked, found = scores.asked("all", "all"), {}
     for cell, predictions in scores.predictions.items():
         mistakes = predictions.loc[predictions["split"] == "test", "mistake"]
-        found[cell] = mistakes[mistakes != ""].str.partition(" ")[0].value_counts()
+        found[cell] = mistakes[mistakes != ""].str.extract("([a-z]+)")[0].value_counts()
     parts = [part for part in PARTS if any(part in counts for counts in found.values())]
     rows, shares = {}, Shares()
     for name in scores.architectures:
