@@ -70,8 +70,7 @@ def first_mistake(given: str, right: str, operation: str, division: Division, wo
     """
     if given == right:
         return ""
-    wanted, found = (_SEPARATOR.split(text.removesuffix(WORKINGS_END)) for text in (right, given))
-    place = next((place for place, part in enumerate(wanted) if part != "".join(found[place : place + 1])), None)
+    place = first_wrong_part(given, right)
     if place is None:
         return "end"
     match operation:
@@ -83,8 +82,15 @@ def first_mistake(given: str, right: str, operation: str, division: Division, wo
             return f"column {place + 1}"
         case _ if division.rule == "fraction":
             return f"{('times', 'left', 'numerator', 'denominator')[place % 4]} {place // 4 + 1}"
-    part = "left" if place == len(wanted) - 1 else ("divided", "times", "taken")[place % 3]
-    return f"{part} {place // 3 + 1}" if part != "left" else part
+    if place == len(_SEPARATOR.findall(right)):
+        return "left"
+    return f"{('divided', 'times', 'taken')[place % 3]} {place // 3 + 1}"
+
+
+def first_wrong_part(given: str, right: str) -> int | None:
+    """Which part of workings is not as it should be, from 0; None where nothing but their end can be wrong."""
+    wanted, found = (_SEPARATOR.split(text.removesuffix(WORKINGS_END)) for text in (right, given))
+    return next((place for place, part in enumerate(wanted) if part != "".join(found[place : place + 1])), None)
 
 
 def _columns(problems: Problems) -> Symbols:
