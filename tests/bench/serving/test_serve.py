@@ -34,7 +34,7 @@ from bench.datasets.suites import load_suite
 from bench.datasets.writing.tokenizers import EOS, PAD
 from bench.errors import UserError
 from bench.results.records.record import WEIGHTS
-from bench.results.report.tables.replies import Reply, Symbol
+from bench.results.report.tables.replies import PaperLine, Reply, Symbol
 from bench.running.evaluation import Answered
 from bench.serving import server as serving
 from bench.serving.asker import Asker
