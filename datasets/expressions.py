@@ -41,8 +41,9 @@ _QUESTION = re.compile(rf"{_ASKED}\s*\d*\**:\**")
 _SOLVED = re.compile(r".*(?:[=?]|\bis|\bequals)\s*[+-]?[\d.,/ ]*\d\.?", re.ASCII)
 _BEFORE = re.compile(
     r"(?:please|(?:can|could) you|tell me|what(?:'s|s| is| are| does)|how much (?:is|are)|calculate|compute|evaluate|"
-    r"work out|find|solve|simplify|determine|give(?: me)?|(?:the )?(?:value|result|answer) (?:of|to)|"
-    r"the following(?: [a-z]+)?)\b\s*:?\s*"
+    r"work out|find|solve|simplify|determine|give(?: me)?|(?:the )?(?:value|result|answer) (?:of|to)|answer|"
+    r"the following(?: [a-z]+)?|(?:this|the) (?:calculation|equation|exercise|expression|problem|question|task))\b"
+    r"\s*(?::|\.(?!\d))?\s*"
 )
 _AFTER = re.compile(rf"(?:[\s?.,=_:#]|\bplease\b|\bequals?\b|\bequal to\b|\bis\b|{_ANSWERED})+$")
 _AROUND = re.compile(r"(?P<quote>\*\*|['\"])(?P<quoted>.*)(?P=quote)|\((?P<inside>(?:[^()]|\([^()]*\))*)\)", re.DOTALL)
