@@ -183,7 +183,7 @@ class Writing(Arithbench, GenerationMixin):
     def generate(self, *args: Any, stopping_criteria: Any = None, **kwargs: Any) -> Any:
         """As in transformers, but that it ends at the widest answer at the latest."""
         criteria = StoppingCriteriaList([*(stopping_criteria or []), self._is_widest])
-        return super().generate(*args, stopping_criteria=criteria, **kwargs)  # type: ignore[misc]
+        return super().generate(*args, stopping_criteria=criteria, **kwargs)
 
     def _is_widest(self, ids: Tensor, scores: Any, **ignored: Any) -> Tensor:
         """(B,) whether answers have the largest width: all or none."""
