@@ -33,7 +33,7 @@ def data_command(
     split
         'train' shows the stream of --seed in its order, the others the fixed evaluation set in its order.
     n
-        How many.
+        How many: of the stream the first, of a set at even distances, so that all kinds of problems are among them.
     seed
         Of the training stream.
     training_problems
@@ -44,6 +44,8 @@ def data_command(
         Each problem worked out as a person writes it on paper, digit under digit; as LaTeX where the suite is.
     """
     import sys
+
+    import numpy as np
 
     from bench.cli.output import print_csv, print_json, print_listing
     from bench.datasets.drawing.stream import BLOCK
@@ -67,6 +69,8 @@ def data_command(
             problems = type(blocks[0]).join(blocks).rows(slice(n))
         else:
             problems = chosen.evaluation_set(split).problems
+            places = np.arange(min(n, len(problems))) * len(problems) // min(n, len(problems))
+            problems = problems.rows(places)
     if len(problems) < n:
         print(f"bench: the {split} set of {chosen.name} has {len(problems):,} problems; all are shown", file=sys.stderr)
     if paper:

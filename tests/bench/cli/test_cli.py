@@ -380,6 +380,15 @@ def test_data_shows_the_evaluation_set_in_its_order_and_says_when_that_is_all(
     ]
 
 
+def test_some_problems_of_a_set_are_of_all_its_kinds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = json.loads(call(capsys, monkeypatch, "data", "--split", "test", "--n", "400", "--json")[1])
+    assert len(rows) == len({(row["a"], row["op"], row["b"]) for row in rows}) == 400
+    assert {row["op"] for row in rows} == set("+-*/")
+    assert {row["digits"] for row in rows} == {"1x1", "1x2", "2x1", "2x2"}
+
+
 def test_check_prints_the_plan_and_trains_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
