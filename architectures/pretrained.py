@@ -74,6 +74,11 @@ class PretrainedConfig(Config):
     """whether it writes with a cache, which is not so where that would change its logits; a plan keeps it"""
 
     @property
+    def files(self) -> tuple[str, str, str, str]:
+        """What `load_model` and `load_tokenizer` take."""
+        return self.model, self.revision, self.sha256, self.setup
+
+    @property
     def training(self) -> Mapping[str, Any]:
         rate = {"full": 1e-4, "lora": 1e-3}[self.adapt]
         return {"optimizer": "adamw", "lr": rate, "outer_lr": rate, "batch": 16, "warmup": 0.1}
@@ -96,9 +101,8 @@ class PretrainedConfig(Config):
 
     def _has_right_cache(self) -> bool:
         """See `is_cache_right`. Raises ValueError where the model cannot write."""
-        files = self.model, self.revision, self.sha256, self.setup
         with torch.device("cpu"):
-            model, tokenizer = load_model(*files).eval(), load_tokenizer(*files)
+            model, tokenizer = load_model(*self.files).eval(), load_tokenizer(*self.files)
             texts = [f"{a}+{97 - 3 * a}=" for a in range(10, 10 + HANDFUL)]
             rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
             shortest = min(map(len, rows))
@@ -132,10 +136,7 @@ class Pretrained(Architecture):
 
     def __init__(self, config: PretrainedConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
-        files = config.model, config.revision, config.sha256, config.setup
-        self._files = files
-        self.model = load_model(*files)
-        self._tokenizer = load_tokenizer(*files)
+        self.model, self._tokenizer = load_model(*config.files), load_tokenizer(*config.files)
         ends = _end_tokens(self.model, self._tokenizer)
         self._translator = Translator(self._tokenizer, ends, spec, flips=spec.reversed and config.order == "people")
         self._takes = frozenset(inspect.signature(self.model.forward).parameters)
@@ -236,7 +237,7 @@ class Pretrained(Architecture):
         tokens = self._translator.longest_prompt() + self.most_tokens()
         what = f"it cannot read {tokens} tokens, as many as a row of this suite may take"
         with torch.device("cpu"), torch.no_grad():
-            model = load_model(*self._files).eval()
+            model = load_model(*self.config.files).eval()
             with readable(self.config.model, what), naming_limits(model):
                 model(input_ids=torch.full((1, tokens), self._translator.end), use_cache=False)
 

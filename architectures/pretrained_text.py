@@ -81,11 +81,11 @@ class Translator:
             raise ValueError("nobody said which texts the suite's symbols are")
         self._tokenize = spec.tokenize
         self._longest = max(map(len, self._texts))
-        self._symbols = {symbol for text in self._texts for symbol in _SYMBOL.findall(text)} - OF_PROMPTS
+        self._all_symbols = {symbol for text in self._texts for symbol in _SYMBOL.findall(text)}
+        self._symbols = self._all_symbols - OF_PROMPTS
         self._begin = _tokens_in_front(tokenizer)
-        self._symbols_of_prompts = sorted({symbol for text in self._texts for symbol in _SYMBOL.findall(text)})
         for end in ends:
-            if (text := str(tokenizer.decode([end])).strip()) in self._symbols_of_prompts:
+            if (text := str(tokenizer.decode([end])).strip()) in self._all_symbols:
                 raise ValueError(f"the model's end token, {end}, is '{text}'; name another one in its config")
         for text in filter(None, self._texts):
             if self.text(self._tokens([text])[0]).strip() != text.strip():
@@ -164,7 +164,7 @@ class Translator:
 
     def _written_alike(self) -> tuple[str, str] | None:
         """Two prompts whose operands stand with other signs between them, and that the tokenizer cannot tell apart."""
-        signs = [symbol for symbol in self._symbols_of_prompts if not symbol.isdigit() and symbol not in (" ", "=")]
+        signs = sorted(symbol for symbol in self._all_symbols if not symbol.isdigit() and symbol not in (" ", "="))
         between = [*signs, *(one + other for one in signs for other in signs)]
         texts = [f"5{sign}3=" for sign in between]
         seen: dict[tuple[int, ...], str] = {}

@@ -69,14 +69,14 @@ def data_command(
             problems = type(blocks[0]).join(blocks).rows(slice(n))
         else:
             problems = chosen.evaluation_set(split).problems
-            places = np.arange(min(n, len(problems))) * len(problems) // min(n, len(problems))
-            problems = problems.rows(places)
+            count = min(n, len(problems))
+            problems = problems.rows(np.arange(count) * len(problems) // count)
     if len(problems) < n:
         print(f"bench: the {split} set of {chosen.name} has {len(problems):,} problems; all are shown", file=sys.stderr)
     if paper:
-        print("\n\n".join(_worked_out(chosen, problems.rows(slice(n)))))
+        print("\n\n".join(_worked_out(chosen, problems)))
         return
-    rows = _rows(chosen, problems.rows(slice(n)), split)
+    rows = _rows(chosen, problems, split)
     if json:
         print_json(rows)
         return

@@ -114,13 +114,11 @@ def test_importing_it_is_quick() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_the_page_and_the_notebook_run_as_a_script_without_a_guard(tmp_path: Path) -> None:
+def test_the_page_runs_as_a_script_without_a_guard(tmp_path: Path) -> None:
     blocks = re.findall(
         r"```python\n(.*?)```", (ROOT / "docs" / "python-api.md").read_text(encoding="utf-8"), re.DOTALL
     )
     assert len(blocks) == 4
-    notebook = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)
-    blocks += [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     program = "\n".join(blocks).replace(SHOWN, SMALL).replace("seeds=3", "seeds=1")
     assert SMALL in program
     (tmp_path / "page.py").write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{program}", encoding="utf-8")
@@ -130,7 +128,6 @@ def test_the_page_and_the_notebook_run_as_a_script_without_a_guard(tmp_path: Pat
     assert (tmp_path / "runs" / "notebook" / "report.html").is_file()
 
 
-@pytest.mark.torture  # a kernel takes long to start; its code runs in every test run, behind that of the page
 def test_the_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     notebook = nbformat.read(ROOT / "docs" / "notebook.ipynb", as_version=4)
