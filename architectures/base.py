@@ -196,12 +196,17 @@ class Architecture(nn.Module, ABC):
     """how many validation problems it is asked, at most, for each point of its learning curve"""
 
     def __init__(self, config: Any, spec: SequenceSpec) -> None:
-        """Raises ValueError where the first size field is no multiple of the config's `size_step`."""
+        """Raises ValueError where the first size field is no multiple of the config's `size_step`, or dropout not in
+        [0, 1).
+        """
         super().__init__()
         for name in config.size_fields[:1]:
             if (value := getattr(config, name)) % config.size_step:
                 heads = f" with {config.heads} heads" if hasattr(config, "heads") else ""
                 raise ValueError(f"{name} {value}: must be a multiple of {config.size_step}{heads}")
+        dropout = getattr(config, "dropout", None)
+        if isinstance(dropout, float) and not 0 <= dropout < 1:
+            raise ValueError(f"dropout {dropout}: must be at least 0 and less than 1")
         self.config, self.spec = config, spec
 
     @abstractmethod

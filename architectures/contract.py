@@ -39,6 +39,13 @@ def _broken_promises(model: Architecture, batch: Batch, tolerance: float) -> Ite
         check_logits(logits_BAV, batch, model.spec)
         if not logits_BAV.isfinite().all():
             yield "its logits are not finite: a division by 0, or a mask that leaves a symbol nothing to see"
+        with torch.no_grad():
+            again_BAV = model.logits(batch.prompt, batch.answer)
+        if _differ(again_BAV, logits_BAV, tolerance):
+            yield (
+                "its logits of the same batch are others the second time: something is drawn at random, or kept, "
+                "outside training (F.dropout without training=self.training)"
+            )
         if rows_that_see_others(model, batch, [0], tolerance):
             yield (
                 "its logits of one problem change with the other problems of the batch: a layer mixes rows "

@@ -31,7 +31,7 @@ from bench.architectures.pretrained_files import (
     origin,
     readable,
     require,
-    require_weights,
+    require_same,
     write_base,
 )
 from bench.architectures.pretrained_text import Translator, require_embeddings
@@ -62,6 +62,8 @@ class PretrainedConfig(Config):
     """of a model on the Hub: branch or commit; a plan keeps the commit"""
     sha256: str = ""
     """of a local model's weights, which a plan keeps: it is trained and asked with no others"""
+    setup: str = ""
+    """SHA-256 of a local model's config and tokenizer, which a plan keeps likewise"""
     licence: str = ""
     """as the model states it; a plan keeps it"""
     weights: int | None = None
@@ -72,6 +74,11 @@ class PretrainedConfig(Config):
     """whether it writes with a cache, which is not so where that would change its logits; a plan keeps it"""
 
     @property
+    def files(self) -> tuple[str, str, str, str]:
+        """What `load_model` and `load_tokenizer` take."""
+        return self.model, self.revision, self.sha256, self.setup
+
+    @property
     def training(self) -> Mapping[str, Any]:
         rate = {"full": 1e-4, "lora": 1e-3}[self.adapt]
         return {"optimizer": "adamw", "lr": rate, "outer_lr": rate, "batch": 16, "warmup": 0.1}
@@ -79,23 +86,23 @@ class PretrainedConfig(Config):
     def settled(self) -> Self:
         require("transformers", *(("peft",) if self.adapt == "lora" else ()))
         found = origin(self.model, self.revision)
-        if self.sha256 not in ("", found.sha256):
-            raise ValueError(f"model {self.model}: its weights have SHA-256 {found.sha256}, not {self.sha256}")
+        for what, asked, there in (("weights", self.sha256, found.sha256), ("setup", self.setup, found.setup)):
+            if asked not in ("", there):
+                raise ValueError(f"model {self.model}: its {what} has SHA-256 {there}, not {asked}")
         cached = self._has_right_cache() if self.cached is None else self.cached
         return dataclasses.replace(self, **dataclasses.asdict(found), cached=cached)
 
     def in_cell(self, directory: Path, model_at: Path | None) -> Self:
         if model_at is not None:
-            require_weights(model_at, self.sha256)
+            require_same(model_at, self.sha256, self.setup)
             return dataclasses.replace(self, model=str(model_at))
         kept = directory / BASE
-        return dataclasses.replace(self, model=str(kept), revision="", sha256="") if kept.is_dir() else self
+        return dataclasses.replace(self, model=str(kept), revision="", sha256="", setup="") if kept.is_dir() else self
 
     def _has_right_cache(self) -> bool:
         """See `is_cache_right`. Raises ValueError where the model cannot write."""
-        files = self.model, self.revision, self.sha256
         with torch.device("cpu"):
-            model, tokenizer = load_model(*files).eval(), load_tokenizer(*files)
+            model, tokenizer = load_model(*self.files).eval(), load_tokenizer(*self.files)
             texts = [f"{a}+{97 - 3 * a}=" for a in range(10, 10 + HANDFUL)]
             rows = tokenizer(texts, add_special_tokens=False)["input_ids"]
             shortest = min(map(len, rows))
@@ -106,7 +113,7 @@ class PretrainedConfig(Config):
             with readable(self.model, f"{family} cannot be asked here"), naming_limits(model):
                 if not is_causal(model, prompts):
                     raise ValueError("what it says of a token depends on those behind it, which it will not have")
-                return is_cache_right(model, prompts, _end_tokens(model, tokenizer))
+                return is_cache_right(model, prompts)
 
 
 @register
@@ -129,13 +136,13 @@ class Pretrained(Architecture):
 
     def __init__(self, config: PretrainedConfig, spec: SequenceSpec) -> None:
         super().__init__(config, spec)
-        files = config.model, config.revision, config.sha256
-        self.model = load_model(*files)
-        self._tokenizer = load_tokenizer(*files)
+        self.model, self._tokenizer = load_model(*config.files), load_tokenizer(*config.files)
         ends = _end_tokens(self.model, self._tokenizer)
         self._translator = Translator(self._tokenizer, ends, spec, flips=spec.reversed and config.order == "people")
         self._takes = frozenset(inspect.signature(self.model.forward).parameters)
         self._cached = config.cached
+        self._wrote: dict[tuple[tuple[int, ...], tuple[int, ...]], list[int]] = {}
+        """(tokens of a prompt, answer) -> the tokens that the answer was read from, since `generate` was last called"""
         if config.adapt == "lora":
             _adapt(self.model, config.rank)
         nn.Module.register_state_dict_post_hook(self, _drop_what_is_not_kept)
@@ -156,6 +163,7 @@ class Pretrained(Architecture):
     @torch.no_grad()
     def generate(self, prompt: Tensor, width: int) -> Tensor:
         answer = prompt.new_full((len(prompt), width), self.spec.pad)
+        self._wrote.clear()
         by_length: dict[int, list[int]] = {}
         rows = self._translator.prompts(prompt)
         for row, tokens in enumerate(rows):
@@ -163,7 +171,9 @@ class Pretrained(Architecture):
         for members in by_length.values():  # of one length, so that nothing is padded
             written = self._write([rows[row] for row in members], self._translator.most_tokens(width))
             for row, tokens in zip(members, written, strict=True):
-                answer[row] = torch.tensor(self._translator.read(tokens, width))
+                ids = self._translator.read(tokens, width)
+                answer[row] = torch.tensor(ids)
+                self._wrote[tuple(rows[row]), tuple(ids)] = self._translator.read_from(tokens, ids)
         return answer
 
     @torch.no_grad()
@@ -171,16 +181,20 @@ class Pretrained(Architecture):
         """(B, P), (B, A) -> (B, A) probability of each symbol of an answer, given the prompt and the symbols before it.
 
         Of a token that is several symbols the first one has its probability, and the others have 1. Where answers are
-        written from their other end, what was written before a symbol is what people read before it.
+        written from their other end, what was written before a symbol is what people read before it. An answer that
+        `generate` has just given has the tokens that the model wrote, and its end that of the token which ended it;
+        any other has the tokenizer's own.
         """
-        answers = self._translator.answers(answer)
-        nll_BC, places = self._negative_log_likelihoods(self._translator.prompts(prompt), answers)
+        prompts, rows = self._translator.prompts(prompt), answer.tolist()
+        answers = [
+            self._wrote.get((tuple(asked), tuple(row)), tokens)
+            for asked, row, tokens in zip(prompts, rows, self._translator.answers(answer), strict=True)
+        ]
+        nll_BC, places = self._negative_log_likelihoods(prompts, answers)
         likelihoods = torch.ones(answer.shape, dtype=nll_BC.dtype)
-        for row, (ids, tokens) in enumerate(zip(answer.tolist(), answers, strict=True)):
-            columns: list[int | None] = self._translator.spans(ids)
-            columns += [ids.index(self.spec.eos)] if len(columns) < len(tokens) else []
-            for place, column in zip(places[row], columns, strict=True):
-                likelihoods[row, column or 0] *= torch.exp(-nll_BC[row, place]).cpu()
+        for row, (ids, tokens) in enumerate(zip(rows, answers, strict=True)):
+            for place, column in zip(places[row], self._translator.columns(tokens, ids), strict=True):
+                likelihoods[row, column] *= torch.exp(-nll_BC[row, place]).cpu()
         return likelihoods.to(answer.device)
 
     def parameter_groups(self) -> Iterator[tuple[str, nn.Parameter, bool, int]]:
@@ -197,7 +211,7 @@ class Pretrained(Architecture):
         [tokens] = self._translator.prompts(prompt)
         tokens = tokens + [self._translator.end] * (self.spec.answer_width - 1)
         if self._cached is None:
-            self._cached = is_cache_right(self.model, [tokens], self._translator.ends)
+            self._cached = is_cache_right(self.model, [tokens])
         return cache_bytes(self.model, tokens, self._translator.ends) if self._cached else 0
 
     def training_flops(self) -> int:
@@ -223,7 +237,7 @@ class Pretrained(Architecture):
         tokens = self._translator.longest_prompt() + self.most_tokens()
         what = f"it cannot read {tokens} tokens, as many as a row of this suite may take"
         with torch.device("cpu"), torch.no_grad():
-            model = load_model(self.config.model, self.config.revision, self.config.sha256).eval()
+            model = load_model(*self.config.files).eval()
             with readable(self.config.model, what), naming_limits(model):
                 model(input_ids=torch.full((1, tokens), self._translator.end), use_cache=False)
 
@@ -285,7 +299,7 @@ class Pretrained(Architecture):
     def _write(self, prompts: list[list[int]], most: int) -> list[list[int]]:
         """The tokens that are written after prompts of one length, at most so many."""
         if self._cached is None:
-            self._cached = is_cache_right(self.model, prompts[:HANDFUL], self._translator.ends)
+            self._cached = is_cache_right(self.model, prompts[:HANDFUL])
         return write(self.model, prompts, most, self._translator.ends, self._cached)
 
 

@@ -34,16 +34,17 @@ def write(model: Any, prompts: list[list[int]], most: int, ends: Collection[int]
 
 
 @torch.no_grad()
-def is_cache_right(model: Any, prompts: list[list[int]], ends: Collection[int]) -> bool:
+def is_cache_right(model: Any, prompts: list[list[int]]) -> bool:
     """Whether the model's logits with its cache are those of reading all tokens again, but for rounding.
 
-    prompts: a handful, of one length. Raises whatever the model raises without a cache.
+    prompts: a handful, of one length. None ends before `TRIED` tokens are written: a model that ends at once would show
+    nothing of its cache. Raises whatever the model raises without a cache.
     """
     try:
-        found = _generate(model, prompts, TRIED, ends, logits=True)
+        found = _generate(model, prompts, TRIED, (), logits=True)
         with_cache_SBW = torch.stack(found.logits)
     except Exception:  # whatever a family without a cache raises
-        write(model, prompts, 1, ends, cached=False)
+        write(model, prompts, 1, (), cached=False)
         return False
     if next(_tensors(found.get("past_key_values")), None) is None:  # it has read all again
         return False
@@ -85,15 +86,18 @@ def _alike(one: Tensor, other: Tensor) -> bool:
 
 
 def _generate(model: Any, prompts: list[list[int]], most: int, ends: Collection[int], logits: bool = False) -> Any:
-    """With the model's cache: `sequences` (B, P + S), and where asked for the `logits` of each step, S of (B, W)."""
+    """With the model's cache: `sequences` (B, P + S), and where asked for the `logits` of each step, S of (B, W).
+
+    Without `ends` none ends before it has `most` tokens.
+    """
     from transformers import GenerationConfig
 
     ids = torch.tensor(prompts, device=model.device)
     settings = GenerationConfig(
         max_new_tokens=most,
         do_sample=False,
-        eos_token_id=sorted(ends),
-        pad_token_id=min(ends),
+        eos_token_id=sorted(ends) or None,
+        pad_token_id=min(ends, default=0),
         return_dict_in_generate=True,
         output_logits=logits,
     )

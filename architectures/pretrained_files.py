@@ -29,6 +29,11 @@ PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 SAFETENSORS = ("model.safetensors", "model.safetensors.index.json")
 """As transformers names them: whole, or the list of the parts."""
 CONFIG, GENERATION, CARD = "config.json", "generation_config.json", "README.md"
+SETUP = (
+    *(CONFIG, GENERATION, "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model"),
+)
+"""What decides what a model answers beside its weights, as transformers names it."""
 BASE = "base"
 """In the folder of a cell whose weights are all in it: config and tokenizer of the model that it was trained from."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -55,6 +60,8 @@ class Origin:
 
     sha256: str
     """of the file of weights in hex; where those are in parts, of the lines `NAME SHA-256` of all"""
+    setup: str
+    """of the lines `NAME SHA-256` of config and tokenizer; '' of a GGUF file, which holds them too"""
     revision: str
     """commit on the Hub"""
     licence: str
@@ -85,14 +92,15 @@ def origin(model: str, revision: str = "") -> Origin:
         ValueError: there is no such model, it is no causal language model, or it cannot be read without running code.
     """
     path = _local(model)
-    sha256 = "" if path is None else _sha256(path)
-    files = _files(model, revision, sha256)
+    sha256, setup = ("", "") if path is None else (_sha256(path), _setup(path))
+    files = _files(model, revision, sha256, setup)
     config = _config(files)
     with torch.device("meta"), readable(model, f"{config.model_type} cannot be built from its config"):
         weights = sum(p.numel() for p in _undrawn(config).parameters())
     remark = Path(files.place) / REMARK
     return Origin(
         sha256,
+        setup,
         "" if files.local else _commit(files),
         _licence(files),
         weights,
@@ -100,11 +108,11 @@ def origin(model: str, revision: str = "") -> Origin:
     )
 
 
-def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
+def load_tokenizer(model: str, revision: str, sha256: str, setup: str) -> Any:
     """The tokenizer that comes with a model. Raises ValueError as `origin`, and where there is none."""
     from transformers import AutoTokenizer
 
-    files = _files(model, revision, sha256)
+    files = _files(model, revision, sha256, setup)
     _config(files)
     with readable(model, "its tokenizer cannot be loaded"):
         return AutoTokenizer.from_pretrained(
@@ -112,14 +120,14 @@ def load_tokenizer(model: str, revision: str, sha256: str) -> Any:
         )
 
 
-def load_model(model: str, revision: str, sha256: str) -> Any:
+def load_model(model: str, revision: str, sha256: str, setup: str) -> Any:
     """The model with its weights in torch's default precision; on the meta device, and of a `BASE`, without.
 
     Raises ValueError as `origin`, and where the files are not those of `sha256`, which '' leaves open, or lack weights.
     """
     from transformers import AutoModelForCausalLM, GenerationConfig
 
-    files = _files(model, revision, sha256)
+    files = _files(model, revision, sha256, setup)
     config = _config(files)
     if torch.get_default_device().type == "meta" or not files.weights:
         described = _undrawn(config)
@@ -151,14 +159,19 @@ def write_base(model: Any, tokenizer: Any, directory: Path) -> None:
     tokenizer.save_pretrained(directory)
 
 
-def require_weights(place: Path, sha256: str) -> None:
-    """Raises ValueError unless the model with the weights of this SHA-256 lies at a place."""
+def require_same(place: Path, sha256: str, setup: str) -> None:
+    """Raises ValueError unless a model of this `Origin.sha256` and `Origin.setup` ('': any) lies at a place."""
     path = _local(str(place))
     if path is None:
         raise ValueError(f"model {place}: there is no such folder or file")
     if (found := _sha256(path)) != sha256:
         known = f"SHA-256 {sha256[:12]}" if sha256 else "no SHA-256, since it is of the Hub"
         raise ValueError(f"model {place}: is not that of the run: its weights have SHA-256 {found[:12]}, there {known}")
+    if setup and (found := _setup(path)) != setup:
+        raise ValueError(
+            f"model {place}: is not that of the run: its config and tokenizer have SHA-256 {found[:12]}, there "
+            f"SHA-256 {setup[:12]}"
+        )
 
 
 def require(*packages: str) -> None:
@@ -203,7 +216,7 @@ def _local(model: str) -> Path | None:
 
 
 @lru_cache(maxsize=8)
-def _files(model: str, revision: str, sha256: str) -> _Files:
+def _files(model: str, revision: str, sha256: str, setup: str) -> _Files:
     require("transformers")
     # Its threads are none of the cell's, and gain nothing on short texts.
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -219,6 +232,8 @@ def _files(model: str, revision: str, sha256: str) -> _Files:
     found = _sha256(path)
     if sha256 and found != sha256:
         raise ValueError(f"model {model}: was changed; its weights have SHA-256 {found[:12]}, not {sha256[:12]}")
+    if setup and (now := _setup(path)) != setup:
+        raise ValueError(f"model {model}: was changed; config and tokenizer have SHA-256 {now[:12]}, not {setup[:12]}")
     return _Files(model, str(path if path.is_dir() else _converted(path, found)), None, local=True)
 
 
@@ -314,6 +329,13 @@ def _sha256(path: Path) -> str:
         return _sha256_of_file(whole)
     lines = [f"{part.name} {_sha256_of_file(part)}\n" for part in sorted(path.glob("*.safetensors"))]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _setup(path: Path) -> str:
+    """See `Origin.setup`; `path` is a GGUF file or a folder of safetensors."""
+    files = [path / name for name in SETUP] if path.is_dir() else []
+    lines = [f"{file.name} {_sha256_of_file(file)}\n" for file in files if file.is_file()]
+    return hashlib.sha256("".join(lines).encode()).hexdigest() if lines else ""
 
 
 def _sha256_of_file(path: Path) -> str:

@@ -4,7 +4,8 @@ Prompt and answer are tokenised separately, so that the prompt's tokens are the 
 follows, and in evaluation, where none does: of SmolLM2's tokens one is `=-`, and `3-5=-2` as one text would end the
 prompt in `5`.
 
-- Prompt `12+7=`: the model's begin token where its tokenizer puts one, then the tokens of `12+7=`.
+- Prompt `12+7=`: what the model's tokenizer puts in front of every text (a begin token, say), then the tokens of
+  `12+7=`. Two prompts that differ have tokens that differ.
 - Answer `19`: the tokens of `19`, a leading space where the tokenizer puts one, then the model's end token.
 - Suites that reverse their answers are answered in the order of people unless `order` is 'suite': `-12.5` where the
   suite has `5.21-`. Workings, which stand before a ':', stay as they are.
@@ -80,10 +81,12 @@ class Translator:
             raise ValueError("nobody said which texts the suite's symbols are")
         self._tokenize = spec.tokenize
         self._longest = max(map(len, self._texts))
-        self._symbols = {symbol for text in self._texts for symbol in _SYMBOL.findall(text)} - OF_PROMPTS
-        begun = tokenizer("0")["input_ids"]
-        begins = tokenizer.bos_token_id is not None and begun[:1] == [tokenizer.bos_token_id]
-        self._begin = begun[:1] if begins else []
+        self._all_symbols = {symbol for text in self._texts for symbol in _SYMBOL.findall(text)}
+        self._symbols = self._all_symbols - OF_PROMPTS
+        self._begin = _tokens_in_front(tokenizer)
+        for end in ends:
+            if (text := str(tokenizer.decode([end])).strip()) in self._all_symbols:
+                raise ValueError(f"the model's end token, {end}, is '{text}'; name another one in its config")
         for text in filter(None, self._texts):
             if self.text(self._tokens([text])[0]).strip() != text.strip():
                 raise ValueError(f"the model's tokenizer cannot write '{text}'")
@@ -97,6 +100,8 @@ class Translator:
             raise ValueError(
                 f"the model's tokenizer writes '{wrong}' as '{self.text(tokens)}', which is read otherwise"
             )
+        if alike := self._written_alike():
+            raise ValueError("the model's tokenizer has the same tokens for '{}' and '{}'".format(*alike))
 
     def prompts(self, prompt: Tensor) -> list[list[int]]:
         """(B, P) -> the model's tokens of each prompt; what follows it does not enter."""
@@ -116,10 +121,7 @@ class Translator:
 
     def read(self, tokens: Sequence[int], width: int) -> list[int]:
         """What the model wrote -> the suite's ids: symbols, the end token where it ended, then pads."""
-        text = self.text(tokens).lstrip()
-        if self._spaced:
-            text = _BESIDE_NO_DIGIT.sub("", text)
-        symbols = _SYMBOL.findall(text)
+        symbols = _SYMBOL.findall(self._as_read(tokens))
         stop = next((place for place, symbol in enumerate(symbols) if symbol not in self._symbols), len(symbols))
         ended = stop < len(symbols) or bool(self.ends.intersection(tokens))
         kept = _SYMBOL.findall("".join(symbols[:stop]).strip())
@@ -129,6 +131,17 @@ class Translator:
         ids += [self._spec.eos] if ended and len(ids) < width else []
         return ids + [self._spec.pad] * (width - len(ids))
 
+    def read_from(self, tokens: Sequence[int], row: Sequence[int]) -> list[int]:
+        """Of what the model wrote the tokens that `read` took this answer from, that which ended it among them."""
+        symbols, ended = len(self._written(row)[0]), self._spec.eos in row
+        for count, token in enumerate(tokens):
+            found = len(self._as_read(tokens[:count]))
+            if found > symbols or (found == symbols and not ended):
+                return list(tokens[:count])
+            if token in self.ends:
+                return list(tokens[: count + 1])
+        return list(tokens)
+
     def longest_prompt(self) -> int:
         """Tokens of a prompt in which no two symbols share one."""
         return len(self._begin) + self._spec.prompt_width * max(map(len, self._tokens(list(filter(None, self._texts)))))
@@ -137,13 +150,28 @@ class Translator:
         """A bound on the tokens of an answer of so many of the suite's, its end and a leading space among them."""
         return width * self._longest + 1
 
-    def spans(self, row: Sequence[int]) -> list[int | None]:
-        """The answer's column in which each of its tokens starts, the end token left out; None where unknown."""
-        text, columns = self._written(row)
-        if not self._tokenizer.is_fast:
-            return [None] * len(self._tokens([text])[0])
-        spans = self._tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        return [columns[min(start, len(columns) - 1)] if columns else None for start, _ in spans]
+    def columns(self, tokens: Sequence[int], row: Sequence[int]) -> list[int]:
+        """The column of an answer in which each of its tokens starts; behind its last symbol that of its end."""
+        columns = self._written(row)[1]
+        last = row.index(self._spec.eos) if self._spec.eos in row else max(len(row) - 1, 0)
+        starts = (len(self._as_read(tokens[:count])) for count in range(len(tokens)))
+        return [columns[start] if start < len(columns) else last for start in starts]
+
+    def _as_read(self, tokens: Sequence[int]) -> str:
+        """What the model wrote, up to its end token, without the spaces that its tokenizer put there."""
+        text = self.text(tokens).lstrip()
+        return _BESIDE_NO_DIGIT.sub("", text) if self._spaced else text
+
+    def _written_alike(self) -> tuple[str, str] | None:
+        """Two prompts whose operands stand with other signs between them, and that the tokenizer cannot tell apart."""
+        signs = sorted(symbol for symbol in self._all_symbols if not symbol.isdigit() and symbol not in (" ", "="))
+        between = [*signs, *(one + other for one in signs for other in signs)]
+        texts = [f"5{sign}3=" for sign in between]
+        seen: dict[tuple[int, ...], str] = {}
+        for text, tokens in zip(texts, self._tokens(texts), strict=True):
+            if (other := seen.setdefault(tuple(tokens), text)) != text:
+                return other, text
+        return None
 
     def _misread(self) -> str | None:
         """An answer, as people write it, that is another one when it is read from its tokens."""
@@ -169,6 +197,13 @@ class Translator:
 
     def _tokens(self, texts: list[str]) -> list[list[int]]:
         return [list(tokens) for tokens in self._tokenizer(texts, add_special_tokens=False)["input_ids"]]
+
+
+def _tokens_in_front(tokenizer: Any) -> list[int]:
+    """What a tokenizer puts in front of every text."""
+    alone, whole = (list(tokenizer("0", add_special_tokens=special)["input_ids"]) for special in (False, True))
+    starts = range(len(whole) - len(alone) + 1)
+    return next((whole[:start] for start in starts if whole[start : start + len(alone)] == alone), [])
 
 
 def _flip(pieces: list[Piece], symbols: list[str]) -> list[Piece]:

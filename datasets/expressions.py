@@ -41,8 +41,9 @@ _QUESTION = re.compile(rf"{_ASKED}\s*\d*\**:\**")
 _SOLVED = re.compile(r".*(?:[=?]|\bis|\bequals)\s*[+-]?[\d.,/ ]*\d\.?", re.ASCII)
 _BEFORE = re.compile(
     r"(?:please|(?:can|could) you|tell me|what(?:'s|s| is| are| does)|how much (?:is|are)|calculate|compute|evaluate|"
-    r"work out|find|solve|simplify|determine|give(?: me)?|(?:the )?(?:value|result|answer) (?:of|to)|"
-    r"the following(?: [a-z]+)?)\b\s*:?\s*"
+    r"work out|find|solve|simplify|determine|give(?: me)?|(?:the )?(?:value|result|answer) (?:of|to)|answer|"
+    r"the following(?: [a-z]+)?|(?:this|the) (?:calculation|equation|exercise|expression|problem|question|task))\b"
+    r"\s*(?::|\.(?!\d))?\s*"
 )
 _AFTER = re.compile(rf"(?:[\s?.,=_:#]|\bplease\b|\bequals?\b|\bequal to\b|\bis\b|{_ANSWERED})+$")
 _AROUND = re.compile(r"(?P<quote>\*\*|['\"])(?P<quoted>.*)(?P=quote)|\((?P<inside>(?:[^()]|\([^()]*\))*)\)", re.DOTALL)
@@ -51,6 +52,8 @@ _WORDS = {
     **{"plus": "+", "added to": "+", "minus": "-", "take away": "-", "times": "*", "x": "*"},
     **{"multiplied by": "*", "divided by": "/", "over": "/"},
 }
+_NO_SUM = r"(?!\s*(?:\+|-\s))"
+"""Behind x: `3x+4` and `3x - 4` are no products."""
 _PHRASES = (
     ("(?:add|add together|put together|sum|(?:the )?sum of|(?:the )?total of) {A} (?:and|to) {B}", "+"),
     ("(?:subtract|take) {B} from {A}", "-"),
@@ -68,7 +71,7 @@ def _pattern(phrase: str) -> re.Pattern[str]:
 
 _PATTERNS = (
     *((_pattern(rf"{{A}}\s*{re.escape(op)}\s*{{B}}"), op) for op in OPERATIONS),
-    *((_pattern(rf"{{A}}\s*{word}\s*{{B}}"), op) for word, op in _WORDS.items()),
+    *((_pattern(rf"{{A}}\s*{word}{_NO_SUM if word == 'x' else ''}\s*{{B}}"), op) for word, op in _WORDS.items()),
     *((_pattern(phrase), op) for phrase, op in _PHRASES),
 )
 _DIFFERENCE = _pattern("(?:the )?(?:difference|distance) (?:between|of) {A} and {B}")
@@ -201,5 +204,12 @@ def _what_is_not_read(plain: str) -> str:
     before, equals, behind = plain.partition("=")
     if equals:
         return f"{none}: '{behind.strip()}' stands behind ="
-    numbers = len(re.findall(NUMERAL, before, re.ASCII))
-    return f"has {numbers} numbers, not two" if numbers > 2 else none
+    first, *others = re.split(NUMERAL, before, flags=re.ASCII)
+    if len(others) > 2:
+        return f"has {len(others)} numbers, not two"
+    if len(others) < 2:
+        return f"{none}: it has {'one' if others else 'no'} number"
+    between, last = others
+    is_operation = any(pattern.fullmatch(f"1{between}1") for pattern, _ in _PATTERNS)
+    left = " ".join((max(first, last, key=len) if is_operation else between).split()) or ascii(before)[1:-1]
+    return f"{none}: '{left[:20]}' is not read"

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from bench.datasets.drawing.stream import BLOCK, ProblemStream
 from bench.datasets.problems import NO_PROBLEMS, Problems
 from bench.datasets.split import distinct
-from bench.datasets.writing.forms import Form, Symbols
+from bench.datasets.writing.cells import Symbols
+from bench.datasets.writing.forms import Form
 
 MOST_EXAMPLES = 2**22
 """Examples that are searched for distinct ones, about 4.2 million."""

@@ -19,6 +19,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,12 @@ _BINARY = {
     b"\xd0\xcf\x11\xe0": ("an Excel workbook", "read_excel", "xlrd"),
 }
 """First bytes of a file -> what it is, the function of pandas that reads it, and the package that this needs."""
+_TWO_READINGS = re.compile(r"(?P<question>[^,]+)(?:,| (?=\d{3}$))(?P<rest>[^,]+),*", re.ASCII)
+"""A line whose comma or space may stand before an answer or in a number, if its question is one."""
+_SAYS_TWO_READINGS = (
+    "may be a problem and its answer, or end in a number such as 7,19 or 80 200; write = behind the problem, or a "
+    "header such as question,answer"
+)
 
 
 @dataclass(frozen=True)
@@ -138,11 +145,13 @@ def detect(text: str) -> str:
         return "big-bench" if "examples" in found or not found else "json-lines" if first else "json"
     if _separator(text):
         return "csv"
-    first_line, second = _line(1, lines[0]), lines[1] if len(lines) > 1 else "="
-    if isinstance(first_line.expression, Expression):
-        value = read_answer(second) and "=" not in plain_symbols(second)
-        a, op, b = as_problems([first_line.expression]).texts(0)
-        return "mathematics" if value and (isinstance(_read(second), str) or is_answer(second, a, op, b)) else "lines"
+    question, first_line, second = _read(lines[0]), _line(1, lines[0]), lines[1] if len(lines) > 1 else "="
+    if isinstance(question, Expression) and read_answer(second) and "=" not in plain_symbols(second):
+        a, op, b = as_problems([question]).texts(0)
+        if isinstance(_read(second), str) or is_answer(second, a, op, b):
+            return "mathematics"
+    if isinstance(question, Expression) or isinstance(first_line.expression, Expression):
+        return "lines"
     raise ValueError(
         f"its layout cannot be told from its content; name it: --layout {'|'.join(LAYOUTS)} (its first line, "
         f"'{shown(lines[0])}', names no columns and {first_line.expression})"
@@ -337,8 +346,12 @@ def _line_by_line(text: str) -> Iterator[_Entry]:
 def _line(number: int, line: str) -> _Entry:
     """The operation before the last `=` of a line, or else its last tab, and the answer behind, where there is one."""
     line = line.strip()
-    question, equals, answer = plain_symbols(line).rpartition("=" if "=" in plain_symbols(line) else "\t")
-    answer = answer.strip(" ?_.\t\r")
+    plain = plain_symbols(line)
+    question, equals, answer = plain.rpartition("=" if "=" in plain else "\t")
+    answer = answer.strip().rstrip(" ?_.\t")
+    parts = None if equals else _TWO_READINGS.fullmatch(plain)
+    if parts and isinstance(_read(parts["question"]), Expression) and read_answer(parts["rest"]):
+        return _Entry(number, line, _SAYS_TWO_READINGS)
     return _Entry(number, line, _read(question if equals else line), (answer,) if equals and answer else ())
 
 

@@ -22,11 +22,12 @@ from bench.datasets.drawing.counter import Counter, key_of
 from bench.datasets.drawing.evaluation import EvaluationSet, evaluation_set
 from bench.datasets.drawing.sampling import Sampler
 from bench.datasets.drawing.stream import ProblemStream
-from bench.datasets.problems import OPERATIONS, SIGNS, Division, DivisionRule, Signs, solve
+from bench.datasets.problems import OPERATIONS, SIGNS, Division, DivisionRule, Signs
 from bench.datasets.strata import Stratum
 from bench.datasets.writing.encoding import Encoding, alphabet, integer_digits
 from bench.datasets.writing.forms import Form
 from bench.datasets.writing.tokenizers import SPECIAL, TOKENIZERS, BytePair, Tokenizer
+from bench.datasets.writing.workings import Workings
 
 SUITES = Path(__file__).parent / "suites"
 MOST_DIGITS = 100
@@ -86,7 +87,8 @@ class FormSection(_Section):
     answer_digits: Literal["plain", "padded"] = "plain"
     """padded: the answer's integer part filled with zeros to the most digits that an answer of the suite can have"""
     notation: Literal["ascii", "latex"] = "ascii"
-    workings: Literal["none", "scratchpad"] = "none"
+    workings: Workings = "none"
+    """scratchpad: how the answer is worked out stands before it; scratchpad-sums: with the sums of a product's rows"""
     tokenizer: Literal["characters", "digit-chunks", "byte-pair"] = "characters"
     vocabulary: Annotated[int, Field(le=65_536)] | None = None
     """tokens that 'byte-pair' learns at most, special ones included; of that tokenizer alone"""
@@ -156,8 +158,6 @@ class Suite(_Section):
             raise ValueError(f"evaluation.extra_digits: {', '.join(sorted(both))} is trained on, so not extra")
         if self.division.rule == "remainder" and "/" not in self.operations:
             raise ValueError("division.rule 'remainder' needs '/' among the operations")
-        if self.form.workings != "none" and "/" in self.operations:
-            raise ValueError("form.workings 'scratchpad' has none for '/'; leave that out of the operations")
         if self.form.answer_digits == "padded" and self.division.rule in ("fraction", "remainder"):
             raise ValueError(
                 f"form.answer_digits 'padded' fits one number, not those of division '{self.division.rule}'"
@@ -247,7 +247,7 @@ class Suite(_Section):
             return TOKENIZERS[self.form.tokenizer](symbols)
         counter = Counter(key_of("tokenizer", self.key))
         some = self.sampler.draw(np.arange(TEXTS_TO_LEARN_FROM) % len(self.sampler.strata), counter)
-        texts = [self._form.prompts(some), self._form.targets(some, solve(some, self.rule))]
+        texts = [self._form.prompts(some), self._form.targets(some, self.rule)]
         return BytePair(symbols, texts, self.form.vocabulary)
 
     def evaluation_set(self, split: Literal["validation", "test", "seen"]) -> EvaluationSet:

@@ -21,8 +21,9 @@ settings.register_profile("arithbench", derandomize=True, deadline=None, databas
 settings.load_profile("arithbench")
 
 LONGEST_FIRST = (
-    *("torture/test_kills", "running/test_resume", "running/test_pretrained", "tuning/test_tune", "running/test_run"),
-    *("torture/test_broken_files", "sharing/test_exporting", "architectures/test_contract", "verifying/test_verify"),
+    *("running/test_resume", "running/test_pretrained", "architectures/test_pretrained", "tuning/test_tune"),
+    *("running/test_run", "torture/test_broken_files", "sharing/test_exporting", "architectures/test_contract"),
+    *("verifying/test_verify", "test_docs", "test_api"),
 )
 """Test files that take longest: begun last, they would leave one of two processes without work at the end."""
 

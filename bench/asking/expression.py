@@ -8,10 +8,14 @@ from bench.datasets.problem_files import shown
 from bench.datasets.problems import Problems
 from bench.datasets.properties import properties_of
 from bench.datasets.split import SPLITS, split_of
+from bench.datasets.suites import Suite
+from bench.datasets.writing.paper import on_paper
 from bench.datasets.writing.tokenizers import EOS, PAD
+from bench.datasets.writing.workings import first_wrong_part
 from bench.errors import UserError
-from bench.results.report.tables.replies import Reply, Symbol
+from bench.results.report.tables.replies import PaperLine, Reply, Symbol
 from bench.results.statistics.pretrained import is_pretrained
+from bench.running.evaluation import mistake
 
 
 def read_problem(text: str) -> Problems:
@@ -51,6 +55,7 @@ def _replies(model: TrainedModel, problems: Problems) -> list[Reply]:
     answered = model.answer(problems)
     likelihoods = model.likelihoods(problems, answered.ids)
     form, decode = encoding.form, encoding.tokenizer.decode
+    wanted = [decode(ids) for ids in encoding.encode(problems).answer] if form.workings != "none" else []
     replies = []
     for row, split in enumerate(splits):
         ids, probabilities = answered.ids[row].tolist(), likelihoods[row].tolist()
@@ -58,17 +63,24 @@ def _replies(model: TrainedModel, problems: Problems) -> list[Reply]:
         start = _start_of_answer(ids[:length], encoding.workings_end)
         symbols = [Symbol(form.as_read(decode([ids[at]])), probabilities[at]) for at in range(start, length)]
         raw = decode(ids)
+        texts, answer = problems.texts(row), form.read_answer(raw)
+        wrong, paper = "", []
+        if wanted:
+            wrong = mistake(model.suite, raw, wanted[row], texts[1])
+            paper = _on_paper(model.suite, texts, answer, decode(ids[:start]), form.workings_of(wanted[row]))
         reply = Reply(
             architecture=model.architecture,
             seed=model.seed,
-            expression="".join(problems.texts(row)),
+            expression="".join(texts),
             split=split,
             unseen=not is_pretrained(model.record) and (split != "train" or known["range"][row] == "beyond"),
-            answer=form.read_answer(raw),
+            answer=answer,
             expected=known["answer"][row],
             right=bool(answered.right[row]),
             raw=raw,
             workings=decode(ids[:start]),
+            mistake=wrong,
+            paper=paper,
             confidence=prod(probabilities[: length + 1]),
             symbols=symbols[::-1] if form.answer == "reversed" else symbols,
             workings_probability=None if encoding.workings_end == PAD else prod(probabilities[:start]),
@@ -77,6 +89,14 @@ def _replies(model: TrainedModel, problems: Problems) -> list[Reply]:
         )
         replies.append(reply)
     return replies
+
+
+def _on_paper(suite: Suite, texts: tuple[str, str, str], answer: str, workings: str, right: str) -> list[PaperLine]:
+    """A model's workings, the line marked in which they go wrong first."""
+    wrong = first_wrong_part(workings, right)
+    lines = on_paper(texts, answer, workings, suite.rule, reverse=suite.encoding.form.answer == "reversed")
+    first = next((number for number, line in enumerate(lines) if wrong in line.parts), None)
+    return [PaperLine(line.text, number == first) for number, line in enumerate(lines)]
 
 
 def _start_of_answer(ids: list[int], workings_end: int) -> int:

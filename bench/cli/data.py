@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.cli.parameters import Json
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bench.datasets.problems import Problems
     from bench.datasets.suites import Suite
 
@@ -20,6 +22,7 @@ def data_command(
     training_problems: str | None = None,
     json: Json = False,
     csv: bool = False,
+    paper: bool = False,
 ) -> None:
     """Look at the problems of a suite as a model is given them.
 
@@ -30,15 +33,19 @@ def data_command(
     split
         'train' shows the stream of --seed in its order, the others the fixed evaluation set in its order.
     n
-        How many.
+        How many: of the stream the first, of a set at even distances, so that all kinds of problems are among them.
     seed
         Of the training stream.
     training_problems
         As for `run`: the stream over so many distinct problems.
     csv
         The same as CSV.
+    paper
+        Each problem worked out as a person writes it on paper, digit under digit; as LaTeX where the suite is.
     """
     import sys
+
+    import numpy as np
 
     from bench.cli.output import print_csv, print_json, print_listing
     from bench.datasets.drawing.stream import BLOCK
@@ -50,8 +57,8 @@ def data_command(
         raise UserError(f"--n {n}: expected a whole number from 1 on")
     if not 0 <= seed < 2**31:
         raise UserError(f"--seed {seed}: expected 0 to 2147483647")
-    if json and csv:
-        raise UserError("--json and --csv: take one of them")
+    if json + csv + paper > 1:
+        raise UserError("--json, --csv and --paper: take one of them")
     limit = parse_count(training_problems, "--training-problems") if training_problems else None
     with user_errors():
         chosen = load_suite(suite)
@@ -62,9 +69,14 @@ def data_command(
             problems = type(blocks[0]).join(blocks).rows(slice(n))
         else:
             problems = chosen.evaluation_set(split).problems
+            count = min(n, len(problems))
+            problems = problems.rows(np.arange(count) * len(problems) // count)
     if len(problems) < n:
         print(f"bench: the {split} set of {chosen.name} has {len(problems):,} problems; all are shown", file=sys.stderr)
-    rows = _rows(chosen, problems.rows(slice(n)), split)
+    if paper:
+        print("\n\n".join(_worked_out(chosen, problems)))
+        return
+    rows = _rows(chosen, problems, split)
     if json:
         print_json(rows)
         return
@@ -94,6 +106,21 @@ def _form(suite: Suite) -> str:
             form.tokenizer,
         ]
     )
+
+
+def _worked_out(suite: Suite, problems: Problems) -> Iterator[str]:
+    """Each problem and answer, and how it is worked out: as the suite has it, or without sums where it has nothing."""
+    from bench.datasets.writing.forms import TEXTS, Form
+    from bench.datasets.writing.paper import in_latex, on_paper
+
+    kind = "scratchpad" if suite.form.workings == "none" else suite.form.workings
+    form, rule = Form("plain", workings=kind), suite.rule
+    for row, codes in enumerate(form.targets(problems, rule)):
+        target = "".join(TEXTS[code] for code in codes if code)
+        texts, answer = problems.texts(row), form.read_answer(target)
+        lines = on_paper(texts, answer, form.workings_of(target), rule, reverse=False)
+        body = in_latex(lines) if suite.form.notation == "latex" else "\n".join(line.text for line in lines)
+        yield f"{' '.join(texts)} = {answer}\n{body}"
 
 
 def _rows(suite: Suite, problems: Problems, split: str) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from bench.datasets.suites import Suite
 from bench.datasets.writing.encoding import Encoded
 from bench.datasets.writing.forms import Form
 from bench.datasets.writing.tokenizers import EOS
+from bench.datasets.writing.workings import first_mistake
 from bench.results.records.predictions import COLUMNS
 from bench.running.training import autocast
 
@@ -71,8 +72,16 @@ def predictions(suite: Suite, test: EvaluationSet, seen: EvaluationSet, answered
     )[list(COLUMNS)]
     if form.workings == "none":
         return frame
-    pairs = zip(raw, map(decode, suite.encoding.encode(problems).answer), strict=True)
-    return frame.assign(workings_right=[int(form.workings_of(text) == form.workings_of(good)) for text, good in pairs])
+    wanted = map(decode, suite.encoding.encode(problems).answer)
+    mistakes = [mistake(suite, *row) for row in zip(raw, wanted, frame["op"], strict=True)]
+    return frame.assign(workings_right=[int(not each) for each in mistakes], mistake=mistakes)
+
+
+def mistake(suite: Suite, raw: str, wanted: str, operation: str) -> str:
+    """Where the workings in a generated text go wrong first, see `first_mistake`. wanted: the right text."""
+    form = suite.encoding.form
+    right = form.workings_of(wanted)
+    return first_mistake(form.workings_of(raw) or raw, right, operation, suite.rule, form.workings)
 
 
 def digits_right(form: Form, answer: str, raw: str) -> int:

@@ -25,8 +25,9 @@ from bench.architectures import Architecture, Autoregressive, MaskedInfilling
 from bench.architectures.base import Kind
 from bench.architectures.pretrained import Pretrained
 from bench.asking.models import TrainedModel, trained_models
-from bench.datasets.writing.forms import TEXTS, WORKINGS_END
+from bench.datasets.writing.forms import TEXTS
 from bench.datasets.writing.tokenizers import DIGITS, SPECIAL, BytePair
+from bench.datasets.writing.workings import WORKINGS_END
 from bench.errors import UserError
 from bench.results.files import write_text
 from bench.results.records.record import WEIGHTS

@@ -165,7 +165,7 @@ def importances(space: dict[str, BaseDistribution], trials: list[Trial]) -> dict
     evaluator = optuna.importance.PedAnovaImportanceEvaluator(target_quantile=0.5, evaluate_on_local=False)
     with warnings.catch_warnings(action="error", category=UserWarning):  # so many are equal that no half is better
         try:
-            return optuna.importance.get_param_importances(study, evaluator=evaluator)
+            return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
         except UserWarning:
             return None
 

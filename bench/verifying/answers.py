@@ -15,7 +15,7 @@ from bench.datasets.writing.encoding import Encoded
 from bench.datasets.writing.tokenizers import EOS
 from bench.results.records.predictions import PREDICTIONS
 from bench.results.records.record import WEIGHTS
-from bench.running.evaluation import Answered, digits_right, state_bytes
+from bench.running.evaluation import Answered, digits_right, mistake, state_bytes
 from bench.verifying.cell import Cell, Wrong, and_more, ask, problem_of, short
 from bench.verifying.expected import Expected
 
@@ -69,9 +69,11 @@ def answers(cell: Cell) -> str:
         ),
     }
     if form.workings != "none":
-        pairs = zip(found["raw"], asked["raw"], strict=True)
-        of_workings = [int(form.workings_of(raw) == form.workings_of(target)) for raw, target in pairs]
-        expected["workings_right"] = pd.Series(of_workings, dtype="int64")
+        rows = zip(found["raw"], asked["raw"], asked["op"], strict=True)
+        mistakes = pd.Series([mistake(cell.expected.suite, *row) for row in rows], dtype="str")
+        expected["workings_right"] = (mistakes == "").astype("int64")
+        if "mistake" in found:  # runs of 0.2.0 lack it
+            expected["mistake"] = mistakes
     if ("workings_right" in found) != ("workings_right" in expected):
         has, have = ("a", "no workings") if "workings_right" in found else ("no", "workings")
         raise Wrong(f"{PREDICTIONS} has {has} column workings_right, and the suite's answers have {have}")

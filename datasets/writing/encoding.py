@@ -11,21 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.problems import OPERATIONS, Division, Problems, no_answer, solve
+from bench.datasets.problems import OPERATIONS, Division, Problems, no_answer
 from bench.datasets.strata import Stratum
-from bench.datasets.writing.forms import (
-    FRACTION,
-    REMAINDER,
-    TEXTS,
-    TIMES,
-    WORKINGS_END,
-    Form,
-    Symbols,
-    as_codes,
-    push_left,
-    push_right,
-)
+from bench.datasets.writing.cells import Symbols, push_left, push_right
+from bench.datasets.writing.forms import FRACTION, REMAINDER, TEXTS, TIMES, Form, as_codes
 from bench.datasets.writing.tokenizers import EOS, PAD, Characters, Ids, Tokenizer
+from bench.datasets.writing.workings import WORKINGS_END
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,7 @@ class Encoding:
         """Token ids of prompts and targets."""
         n = len(problems)
         prompt = push_right(self.tokenizer.encode(self.form.prompts(problems)))
-        answer = push_left(self.tokenizer.encode(self.form.targets(problems, solve(problems, self._division))))
+        answer = push_left(self.tokenizer.encode(self.form.targets(problems, self._division)))
         prompts = np.zeros((n, self.prompt_width), dtype=np.int64)
         prompts[:, self.prompt_width - prompt.shape[1] :] = prompt
         answers = np.zeros((n, self.answer_width), dtype=np.int64)
@@ -107,7 +98,7 @@ class Encoding:
             reasons[row] = reasons[row] or reason
         rows = [row for row, reason in enumerate(reasons) if not reason]
         possible = problems.rows(np.array(rows, dtype=np.int64))
-        targets = self.form.targets(possible, solve(possible, self._division))
+        targets = self.form.targets(possible, self._division)
         what = "an answer" if self.form.workings == "none" else "an answer with workings"
         for row, reason in zip(rows, self._misfits(what, targets, self.answer_width - 1), strict=True):
             reasons[row] = reason
@@ -141,7 +132,9 @@ def alphabet(strata: list[Stratum], division: Division, form: Form) -> str:
     """All symbols of problems of these strata and their answers, each as the character of its code."""
     operations = {s.operation for s in strata}
     divides, latex = "/" in operations, form.notation == "latex"
-    decimals = any(s.places for s in strata) or (divides and division.rule in ("exact", "rounded") and division.places)
+    worked, rule = form.workings != "none", division.rule
+    places = division.places if rule == "exact" else division.places + worked if rule == "rounded" else 0
+    decimals = any(s.places for s in strata) or (divides and places)
     written = {"*": chr(TIMES), "/": chr(FRACTION) + "{}"} if latex else {}
     symbols = "0123456789" + "".join(written.get(op, op) for op in OPERATIONS if op in operations or op == "-")
     symbols += "=" + ("." if decimals else "")
@@ -149,7 +142,7 @@ def alphabet(strata: list[Stratum], division: Division, form: Form) -> str:
         symbols += chr(REMAINDER) if latex else "r"
     if latex:
         symbols += " " + ("()" if any(s.signs[1] == "-" and s.operation != "/" for s in strata) else "")
-    return symbols + ("," + WORKINGS_END if form.workings != "none" else "")
+    return symbols + ("," + WORKINGS_END if worked else "")
 
 
 def _number_symbols(digits: int, places: int) -> int:
@@ -173,10 +166,41 @@ def _target_symbols(stratum: Stratum, division: Division, form: Form) -> int:
     answer = _answer_symbols(stratum, division, form)
     if form.workings == "none":
         return answer
+    return _workings_symbols(stratum, division, form) + len(WORKINGS_END) + answer
+
+
+def _workings_symbols(stratum: Stratum, division: Division, form: Form) -> int:
     a, b = stratum.a_digits + stratum.places, stratum.b_digits + stratum.places
-    if stratum.operation == "*":  # a row for each digit of b, each one digit longer than the row before; b - 1 commas
-        return sum(a + 1 + place for place in range(b)) + b - 1 + len(WORKINGS_END) + answer
-    return 3 * max(a, b) - 1 + len(WORKINGS_END) + answer
+    match stratum.operation:
+        case "+" | "-":
+            return 3 * max(a, b) - 1
+        case "*":  # a row for each digit of b, each one digit longer than the row before; b - 1 commas
+            rows = sum(a + 1 + place for place in range(b)) + b - 1
+            sums = sum(a + 2 + place for place in range(1, b - 1))
+            return rows + sums * (form.workings == "scratchpad-sums")
+    if division.rule == "fraction":
+        steps = max(_euclidean_steps(a, b), _euclidean_steps(b, a) + 1)
+        # The product of all quotients is below the larger operand, that of a remainder and its numerator at most a.
+        return steps * (1 + (a + 1) + b + len(",,,,")) - 1 + max(a, b)
+    decimals = 0 if division.rule == "remainder" else division.places + (division.rule == "rounded")
+    return max(_division_symbols(a, digits, decimals) for digits in (range(1, b + 1) if stratum.b_digits == 1 else [b]))
+
+
+def _division_symbols(a: int, b: int, decimals: int) -> int:
+    """A bound on the workings of a long division of `a` by `b` digits that goes on for so many decimals.
+
+    What is divided has a digit more than b, and so has what is taken away, but for the first step.
+    """
+    steps = max(a - b + 1, 1) + decimals
+    return steps * ((b + 1) + 1 + (b + 1) + len(",,,")) - 2 + b
+
+
+def _euclidean_steps(larger: int, smaller: int) -> int:
+    """The most steps of Euclid's algorithm on numbers of so many digits: on neighbours in Fibonacci's sequence."""
+    steps, one, other = 1, 2, 3
+    while one < 10**smaller and other < 10**larger:
+        steps, one, other = steps + 1, other, one + other
+    return steps
 
 
 def _answer_symbols(stratum: Stratum, division: Division, form: Form) -> int:
@@ -210,10 +234,15 @@ def integer_digits(stratum: Stratum, division: Division) -> int:
             return a + b
     if division.rule == "fraction":
         return a + places
-    # |b| is at least 10**(b - 1), or 10**-places where b has one digit, whose integer part may be 0.
-    quotient = a + places if b == 1 else max(a - b + 1, 1)
     # Rounding may carry into one digit more: 99 / 1 at places 0 does not, 9.99 / 1 at one place does.
-    return quotient + (division.rule == "rounded")
+    return _quotient_digits(stratum) + (division.rule == "rounded")
+
+
+def _quotient_digits(stratum: Stratum) -> int:
+    """A bound on the digits of the integer part of a quotient before it is rounded."""
+    # |b| is at least 10**(b - 1), or 10**-places where b has one digit, whose integer part may be 0.
+    a, b = stratum.a_digits, stratum.b_digits
+    return a + stratum.places if b == 1 else max(a - b + 1, 1)
 
 
 def _adds(stratum: Stratum) -> bool:

@@ -12,7 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.datasets.writing.forms import TEXTS, WORKINGS_END, Symbols
+from bench.datasets.writing.cells import Symbols
+from bench.datasets.writing.forms import TEXTS
+from bench.datasets.writing.workings import WORKINGS_END
 
 PAD, BOS, EOS, MASK = range(4)
 SPECIAL = ("<pad>", "<bos>", "<eos>", "<mask>")

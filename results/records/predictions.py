@@ -35,9 +35,14 @@ COLUMNS = {
 """In the order of the file."""
 
 WORKINGS_COLUMNS = {
-    "workings_right": Column("int64", "1 if all symbols up to the end of the workings are right, else 0")
+    "workings_right": Column("int64", "1 if all symbols up to the end of the workings are right, else 0"),
+    "mistake": Column(
+        "str",
+        "the first part of the workings that is wrong and the step it stands in, such as `times 2`; `end` where "
+        "nothing but their end is; empty where they are right",
+    ),
 }
-"""The columns behind them in a suite whose answers have workings."""
+"""The columns behind them in a suite whose answers have workings; runs of 0.2.0 lack `mistake`."""
 
 ALLOWED = {
     "split": ("test", "train"),
@@ -68,7 +73,9 @@ def _parsed(data: bytes) -> pd.DataFrame:
 
 def _columns(names: list[str]) -> dict[str, Column]:
     """The columns of a file that has some of these names."""
-    return COLUMNS | (WORKINGS_COLUMNS if WORKINGS_COLUMNS.keys() & set(names) else {})
+    if not WORKINGS_COLUMNS.keys() & set(names):
+        return COLUMNS
+    return COLUMNS | {name: column for name, column in WORKINGS_COLUMNS.items() if name != "mistake" or name in names}
 
 
 def _checked(frame: pd.DataFrame) -> pd.DataFrame:

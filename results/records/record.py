@@ -119,7 +119,8 @@ class Record:
     peak_memory_mb: Figure | None
     """peak memory of the cell's process above what stood before the model was built, in MB (10^6 bytes)"""
     state_bytes: Count | None
-    """bytes that generation keeps for one problem (recurrent state, or cached keys and values at full width)"""
+    """bytes that generation keeps for one problem (recurrent state, or cached keys and values) when its answer is at
+    full width; its prompt is as wide as the suite's widest, but for `pretrained`, which reads a prompt's own tokens"""
     weight_bits: Figure | None
     """bits a weight, mean over all parameters as used for an answer (32 for float32)"""
     device: str

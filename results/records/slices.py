@@ -57,14 +57,19 @@ def slice_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     A row without a value in a column (no carries in * and /) is left out of that slice alone.
     """
     rows: list[tuple[str, str, int, int]] = []
+    split = predictions["split"]
+    trained, tested = (predictions[split == name] for name in ("train", "test"))
     for name, columns in SLICES.items():
-        asked = predictions[predictions["split"] == ("train" if name == "seen digits" else "test")]
+        asked = trained if name == "seen digits" else tested
         if not columns:
             rows.append((name, "all", int(asked["right"].sum()), len(asked)))
             continue
-        groups = dict(iter(asked.groupby(list(columns), sort=False, dropna=True)["right"]))
+        counts = asked.groupby(list(columns), sort=False, dropna=True)["right"].agg(["sum", "size"])
+        keys = counts.index if len(columns) > 1 else zip(counts.index, strict=True)
+        groups = dict(zip(keys, counts.itertuples(index=False, name=None), strict=True))
         for key in sorted(groups, key=partial(_rank, columns)):
-            rows.append((name, " ".join(map(str, key)), int(groups[key].sum()), len(groups[key])))
+            correct, total = groups[key]
+            rows.append((name, " ".join(map(str, key)), int(correct), int(total)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -60,8 +60,12 @@ def all_tables(scores: Scores) -> list[Table]:
     tables = [summary(scores), unfinished(scores)]
     if scores.records:
         tables += [slices.by_slice(scores, "operation"), *slices.by_digits(scores), slices.by_slice(scores, "signs")]
-        tables += [slices.few_problems(scores), slices.by_workings(scores), slices.by_slice(scores, "places")]
-        tables += [slices.by_slice(scores, "range"), slices.on_training_problems(scores)]
+        tables += [slices.few_problems(scores), slices.by_workings(scores), slices.by_mistake(scores)]
+        tables += [
+            slices.by_slice(scores, "places"),
+            slices.by_slice(scores, "range"),
+            slices.on_training_problems(scores),
+        ]
         tables += [by_learning(scores), audit(scores)]
     seen: set[Note] = set()
     kept = []

@@ -222,9 +222,7 @@ def _share(pairs: list[tuple[int, int]]) -> Estimate:
 
 
 def _trained_pair(scores: Scores, one: str, other: str, seed: int) -> TrainedPair:
-    answers = [scores.predictions[name, seed].set_index("item") for name in (one, other)]
-    right = [answer.loc[answer["split"] == "test", "right"] for answer in answers]
-    apart = right[0] - right[1]  # item by item: all cells met the same
+    apart = scores.right[one, seed] - scores.right[other, seed]  # item by item: all cells met the same
     only_one, only_other = int((apart == 1).sum()), int((apart == -1).sum())
     return TrainedPair(seed=seed, only_one_right=only_one, only_other_right=only_other, p=mcnemar(only_one, only_other))
 

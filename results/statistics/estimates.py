@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from statistics import fmean, median, stdev
 from typing import Literal
 
@@ -84,7 +84,7 @@ def across_seeds(values: Sequence[float]) -> Estimate:
         return replace(estimate, note=f"{n} seed{'s' if n > 1 else ''}: no interval")
     if min(values) == max(values):
         return replace(estimate, note=ALL_EQUAL)
-    half = float(scipy.stats.t.ppf((1 + LEVEL) / 2, n - 1)) * stdev(values) / n**0.5
+    half = _t_quantile(n - 1) * stdev(values) / n**0.5
     return replace(estimate, low=estimate.mean - half, high=estimate.mean + half)
 
 
@@ -129,6 +129,12 @@ def interquartile_mean(tasks: Sequence[Sequence[float]]) -> Estimate:
         return replace(middle, note=ALL_EQUAL)
     low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return replace(middle, low=float(low), high=float(high))
+
+
+@cache
+def _t_quantile(freedom: int) -> float:
+    """What bounds a t interval at LEVEL, in standard errors."""
+    return float(scipy.stats.t.ppf((1 + LEVEL) / 2, freedom))
 
 
 def _middle_half(scores: np.ndarray) -> np.ndarray:

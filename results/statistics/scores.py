@@ -170,7 +170,18 @@ class Scores:
 
     def rows(self, slice_name: str, value: str) -> pd.DataFrame:
         """Rows of results.csv, and of the baselines below them, for one value of a slice."""
-        return self._scored[(self._scored["slice"] == slice_name) & (self._scored["value"] == value)]
+        return self._by_value.get((slice_name, value), self._scored[:0])
+
+    @cached_property
+    def _by_value(self) -> dict[Any, pd.DataFrame]:
+        """(slice, value) -> its rows, for `rows`, which is asked for them by the thousand."""
+        return dict(iter(self._scored.groupby(["slice", "value"], sort=False)))
+
+    @cached_property
+    def right(self) -> dict[tuple[str, int], pd.Series]:
+        """(architecture, seed) -> whether each test problem was answered right (1) or not (0), by its item."""
+        tested = {cell: predictions[predictions["split"] == "test"] for cell, predictions in self.predictions.items()}
+        return {cell: predictions.set_index("item")["right"] for cell, predictions in tested.items()}
 
     def asked(self, slice_name: str, value: str) -> int:
         """Problems of one value of a slice, per cell: all cells met the same."""
@@ -271,7 +282,8 @@ def _ends(folders: list[Path]) -> list[str]:
 
 def _nothing_right(predictions: pd.DataFrame) -> pd.DataFrame:
     """Predictions of a cell that never answers, from those of one that was asked the same."""
-    none = dict.fromkeys(("ended", "right", "digits_right", "workings_right"), 0) | {"prediction": "", "raw": ""}
+    none: dict[str, int | str] = {"prediction": "", "raw": "", "mistake": "end"}
+    none |= dict.fromkeys(("ended", "right", "digits_right", "workings_right"), 0)
     return predictions.assign(**{column: value for column, value in none.items() if column in predictions})
 
 

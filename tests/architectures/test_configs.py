@@ -23,8 +23,9 @@ from bench.architectures.transformer import Transformer
     ("architecture", "changes", "message"),
     [
         (Transformer, {"width": 65}, "width 65: must be a multiple of 4 with 4 heads"),
-        (Transformer, {"dropout": 1.5}, "1.5"),
-        (LSTM, {"dropout": -0.1}, "-0.1"),
+        (Transformer, {"dropout": 1.5}, "dropout 1.5: must be at least 0 and less than 1"),
+        (LSTM, {"dropout": 1.0}, "dropout 1.0: must be at least 0 and less than 1"),
+        (LSTM, {"dropout": -0.1}, "dropout -0.1: must be at least 0 and less than 1"),
         (EncoderDecoder, {"width": 61}, "width 61: must be a multiple of 4 with 4 heads"),
         (EncoderDecoder, {"layers": 1}, "layers 1: an encoder-decoder needs at least 2"),
         (EncoderDecoder, {"buckets": 3}, "buckets 3: there must be at least 4"),

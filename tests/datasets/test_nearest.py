@@ -10,7 +10,7 @@ from bench.datasets.drawing.stream import BLOCK
 from bench.datasets.nearest import first_distinct, nearest, nearest_rows
 from bench.datasets.problems import Problems
 from bench.datasets.suites import Suite, load_suite
-from bench.datasets.writing.forms import Symbols
+from bench.datasets.writing.cells import Symbols
 
 Texts = tuple[str, str, str]
 

@@ -105,7 +105,12 @@ def test_what_is_no_problem_is_kept_with_its_place_and_reason(tmp_path: Path) ->
     lines = ['{"context": "Q: What is 1 plus 1?", "completion": "2"}', "[1]", "{", '{"context": 3, "completion": "2"}']
     lines.append('{"context": "Q: What is (1+2)*3?", "completion": "9"}')
     reason, none = "is no JSON object with a question and its answer", "is no operation on two numbers, such as -12 * 7"
-    assert read(tmp_path, "\n".join(lines)) == [(2, reason), (3, reason), (4, none), (5, "has 3 numbers, not two")]
+    assert read(tmp_path, "\n".join(lines)) == [
+        (2, reason),
+        (3, reason),
+        (4, f"{none}: it has one number"),
+        (5, "has 3 numbers, not two"),
+    ]
     assert read(tmp_path, '{"context": "What is 1 plus\u2028 1?", "completion": "2"}\r\n\r\n[1]\r\n') == [(3, reason)]
     examples = [{"input": "1 + 1", "target": ["2", "two"]}, {"input": "1 + 1"}, 7, {"input": "1", "target": "1"}]
     found = [position for position, _ in read(tmp_path, json.dumps({"examples": examples}))]
@@ -259,3 +264,23 @@ def test_lines_may_lack_their_answers(tmp_path: Path) -> None:
     assert read_outside(tmp_path / "file").answers == [("19",), ("7",)]
     (tmp_path / "file").write_text("12+7\n3/4\n")  # not a question with its answer
     assert len(read_outside(tmp_path / "file").problems) == 2
+
+
+def test_a_line_that_may_be_a_problem_and_its_answer_is_refused(tmp_path: Path) -> None:
+    lines = "12+7,19\n12+7, 190\n-12+7,-5,\n120+80 200\n2 * 3,5\n12 + 7 = 19,0\n1 234 - 3,5\n"
+    refused = read(tmp_path, lines)
+    assert [position for position, _ in refused] == [1, 2, 3, 4, 5, 7]
+    assert {reason for _, reason in refused} == {
+        "may be a problem and its answer, or end in a number such as 7,19 or 80 200; write = behind the problem, or a "
+        "header such as question,answer"
+    }
+    one_reading = "3,5 * 2\n3,5 * 2,5\n1 234 + 5\n5 + 1,234,567\n2 * 3,5 =\nWhat is 1 + 2, please\n1 + twenty five\n"
+    assert read(tmp_path, one_reading) == []
+    assert read(tmp_path, "question,answer\n12+7,19\n120+80,200\n") == []
+    (tmp_path / "file").write_text("Calculate 12 + 7,5.\n19,5\n", encoding="utf-8")
+    assert read_outside(tmp_path / "file").layout == "mathematics"
+
+
+def test_an_answer_in_a_line_may_begin_with_its_point(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("1/2=.5\n1+1=2.\n1+1=...\n", encoding="utf-8")
+    assert read_outside(tmp_path / "file").answers == [(".5",), ("2",), ()]

@@ -279,8 +279,8 @@ def test_an_amount_may_be_written_with_an_exponent(load: Any) -> None:
         ("form.notatoin", "latex", "unknown key 'form.notatoin'; did you mean 'notation'?"),
         (
             "form.workings",
-            "scratchpad",
-            "form.workings 'scratchpad' has none for '/'; leave that out of the operations",
+            "sums",
+            "form.workings: Input should be 'none', 'scratchpad' or 'scratchpad-sums' (given: 'sums')",
         ),
         ("defaults.parameters", 0, "defaults.parameters: Input should be greater than or equal to 1 (given: 0)"),
         ("defaults.training_problems", 0, "defaults.training_problems: Input should be greater than or equal to 1"),

@@ -1,13 +1,14 @@
 """Exported folders, loaded where this project is not. Run as `python -I elsewhere.py TASKS`.
 
 TASKS is a JSON file, a list of objects: `folder`, `auto` (the class of transformers that loads it), `prompts` (ids of
-tokens, padded on the left), `texts`, and `generate` (how many of the prompts). Prints a JSON list, what each model did:
-`answers` (ids), `said` (answers to the texts), `said_alone` (to the first, asked as a string), `ids` (the texts as
-token ids), `loss` (of the answers as labels), `generated` (ids by transformers' own `generate`) and `longest` (how many
-symbols that writes where it must write 50), both absent where there is none, `without_canvas` (the error of the prompts
-alone as a canvas, where there is no `generate`), `card` (what the example in the model card
-printed) and `card_says` (what the card says that it prints), and `refused` (the errors of two prompts that cannot be
-asked).
+tokens, padded on the left), `labels` (ids of their answers, padded on the right), `texts`, and `generate` (how many of
+the prompts). Prints a JSON list, what each model did: `answers` (ids), `said` (answers to the texts), `said_alone` (to
+the first, asked as a string), `ids` (the texts as token ids), `losses` (of the labels, padded in several ways),
+`generated` (ids by transformers' own `generate`) and `longest` (how many symbols that writes where it must write 50),
+both absent where there is none, `gap` (the error of a label left out inside an answer, where that is read apart from
+the prompt), `without_canvas` (the error of the prompts alone as a canvas, where there is no `generate`), `card` (what
+the example in the model card printed) and `card_says` (what the card says that it prints), and `refused` (the errors of
+two prompts that cannot be asked).
 """
 
 import contextlib
@@ -40,21 +41,33 @@ def refused(model: Any, tokenizer: Any) -> list[str]:
     return said
 
 
-def loss(model: Any, auto: str, prompts: Any) -> float:
-    """What a model calls its loss on its own answers, or on an empty canvas."""
+def losses(model: Any, auto: str, prompts: Any, answers: Any) -> list[float]:
+    """What a model calls its loss on answers, or on an empty canvas: the same however labels are padded."""
     import torch
 
-    answers = model.answer_ids(prompts)
-    both = torch.cat([prompts, answers], dim=1)
-    with torch.no_grad():
+    def rows(pad: int, side: str, width: int, *parts: Any) -> Any:
+        """The symbols of each row of the parts, padded anew."""
+        found = []
+        for row in torch.cat(parts, dim=1).tolist():
+            symbols = [symbol for symbol in row if symbol]
+            pads = [pad] * (width - len(symbols))
+            found.append(pads + symbols if side == "left" else symbols + pads)
+        return torch.tensor(found)
+
+    calls = []
+    if auto == "AutoModel":
+        canvas = torch.full_like(answers, model.spec.mask)
+        labels = torch.cat([prompts, answers], dim=1)
+        calls.append({"input_ids": torch.cat([prompts, canvas], dim=1), "labels": labels})
+    for pad, side, more in (0, "right", 0), (-100, "right", 3), (0, "left", 0), (-100, "left", 3):
         if auto == "AutoModelForSeq2SeqLM":
-            found = model(input_ids=prompts, labels=answers.masked_fill(answers == model.config.pad_token_id, -100))
-        elif auto == "AutoModel":
-            canvas = torch.cat([prompts, torch.full_like(answers, model.spec.mask)], dim=1)
-            found = model(input_ids=canvas, labels=both)
-        else:
-            found = model(input_ids=both, labels=both)
-    return float(found.loss)
+            calls.append({"input_ids": prompts, "labels": rows(pad, side, answers.shape[1] + more, answers)})
+        elif auto == "AutoModelForCausalLM":
+            width = prompts.shape[1] + answers.shape[1] + more
+            labels = rows(pad, side, width, prompts, answers)
+            calls.append({"input_ids": rows(0, side, width, prompts, answers), "labels": labels})
+    with torch.no_grad():
+        return [float(model(**call).loss) for call in calls]
 
 
 def done(task: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +83,7 @@ def done(task: dict[str, Any]) -> dict[str, Any]:
         "ids": tokenizer(task["texts"], padding="max_length")["input_ids"],
         "said_alone": model.answer(task["texts"][0], tokenizer),
         "refused": refused(model, tokenizer),
-        "loss": loss(model, task["auto"], prompts),
+        "losses": losses(model, task["auto"], prompts, torch.tensor(task["labels"])),
     }
     if task["auto"] != "AutoModel":
         some = prompts[: task["generate"]]
@@ -84,6 +97,11 @@ def done(task: dict[str, Any]) -> dict[str, Any]:
             model(input_ids=prompts[:, -1:])
         except ValueError as error:
             result["without_canvas"] = str(error)
+    if task["auto"] == "AutoModelForSeq2SeqLM":
+        try:
+            model(input_ids=prompts[:1], labels=torch.tensor([[5, -100, 5]]))
+        except ValueError as error:
+            result["gap"] = str(error)
     card = (Path(task["folder"]) / "README.md").read_text(encoding="utf-8")
     code, printed = (re.search(rf"```{kind}\n(.*?)```", card, re.DOTALL)[1] for kind in ("python", "text"))
     out, here = io.StringIO(), Path.cwd()

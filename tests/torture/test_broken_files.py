@@ -57,7 +57,7 @@ KINDS = {
     "curve": Kind(CELL / "curve.csv", mutations.CSV, READ_BY_ALL),
     "weights": Kind(CELL / "model.safetensors", mutations.ANY, ("verify", "ask")),
 }
-SOME = pytest.param(5, id="some")
+SOME = pytest.param(3, id="some")
 MANY = pytest.param(1000, id="many", marks=pytest.mark.torture)
 
 

@@ -104,10 +104,8 @@ def same(one: Path, other: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="signals and process groups are POSIX")
-@pytest.mark.parametrize(
-    ("kills", "examples"),
-    [pytest.param(1, 4_000, id="1"), pytest.param(100, 24_000, id="100", marks=pytest.mark.torture)],
-)
+@pytest.mark.torture
+@pytest.mark.parametrize(("kills", "examples"), [(1, 4_000), (100, 24_000)], ids=["1", "100"])
 def test_a_run_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
     kills: int, examples: int, tmp_path: Path
 ) -> None:

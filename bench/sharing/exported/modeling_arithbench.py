@@ -10,7 +10,7 @@ arithbench. `generate` of transformers gives the same, more slowly, since it kee
 answer that the model was trained on, whatever `max_new_tokens` says.
 
 With `labels`, a call gives the loss too: the mean negative log-likelihood of the answer's symbols, in nats. Labels of
--100 are left out, and so are pads where answers are written symbol by symbol.
+-100 are left out, and so are pads where answers are written symbol by symbol, on whichever side they stand.
 
 B batch, P prompt width, A answer width, V vocabulary, N symbols of the answer so far
 """
@@ -66,11 +66,22 @@ class ArithbenchConfig(PretrainedConfig):
         super().__init__(**kwargs)
 
 
+def ids_of(text: str, tokenizer: Any) -> list[int] | None:
+    """The tokens of a text; None where some symbol has none."""
+    try:
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    except Exception:  # the package tokenizers raises no other
+        return None
+    return ids if tokenizer.decode(ids) == text else None
+
+
 class Arithbench(PreTrainedModel):
     """What the three classes have in common."""
 
     config_class = ArithbenchConfig
     main_input_name = "input_ids"
+    accepts_loss_kwargs = False
+    """Read by `Trainer` of transformers: the loss is a mean over the symbols of one call."""
 
     def __init__(self, config: ArithbenchConfig) -> None:
         super().__init__(config)
@@ -123,13 +134,10 @@ class Arithbench(PreTrainedModel):
         return torch.cat(parts)
 
     def _ids(self, prompt: str, tokenizer: Any) -> list[int]:
-        try:
-            ids: list[int] = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-            known = tokenizer.decode(ids) == prompt
-        except Exception:  # the package tokenizers raises no other
-            known = False
-        if not known:
-            raise ValueError(f"'{prompt}' has symbols that the model does not know")
+        ids = ids_of(prompt, tokenizer)
+        if ids is None:
+            unknown = [f"'{part}'" for part in dict.fromkeys(SYMBOL.findall(prompt)) if ids_of(part, tokenizer) is None]
+            raise ValueError(f"'{prompt}' has symbols that the model does not know: {', '.join(unknown)}")
         return ids
 
     def _read(self, written: str) -> str:
@@ -141,10 +149,11 @@ class Arithbench(PreTrainedModel):
     def _widened(self, prompt: Tensor) -> Tensor:
         """Prompts with pads on the left up to the width that the model was trained on, and checked."""
         short = self.spec.prompt_width - prompt.shape[1]
-        if short < 0:
-            raise ValueError(f"a prompt of {prompt.shape[1]} tokens; the widest is {self.spec.prompt_width}")
         if (prompt[:, -1] != self.config.prompt_end_token_id).any():
             raise ValueError("a prompt that does not end in '='; pad prompts on the left")
+        if (prompt[:, : max(-short, 0)] != self.spec.pad).any():
+            widest = int((prompt != self.spec.pad).sum(1).max())
+            raise ValueError(f"a prompt of {widest} tokens; the widest is {self.spec.prompt_width}")
         return F.pad(prompt, (short, 0), value=self.spec.pad)
 
     def _next(self, prompt: Tensor, written: Tensor) -> Tensor:
@@ -174,7 +183,7 @@ class Writing(Arithbench, GenerationMixin):
     def generate(self, *args: Any, stopping_criteria: Any = None, **kwargs: Any) -> Any:
         """As in transformers, but that it ends at the widest answer at the latest."""
         criteria = StoppingCriteriaList([*(stopping_criteria or []), self._is_widest])
-        return super().generate(*args, stopping_criteria=criteria, **kwargs)  # type: ignore[misc]
+        return super().generate(*args, stopping_criteria=criteria, **kwargs)
 
     def _is_widest(self, ids: Tensor, scores: Any, **ignored: Any) -> Tensor:
         """(B,) whether answers have the largest width: all or none."""
@@ -186,8 +195,24 @@ class Writing(Arithbench, GenerationMixin):
             return 1  # behind the token bos
         return int((ids[0] == self.config.prompt_end_token_id).int().argmax()) + 1
 
+    def _answers(self, ids: Tensor) -> Tensor:
+        """(B, N) answers with pads behind them -> the same, no wider than the widest, and checked."""
+        is_pad = ids == self.spec.pad
+        if (is_pad[:, :-1] & ~is_pad[:, 1:]).any():
+            raise ValueError("a pad or a label of -100 before a symbol of an answer, which depends on all before it")
+        if not is_pad[:, self.spec.answer_width :].all():
+            longest = int((~is_pad).sum(1).max())
+            raise ValueError(f"an answer of {longest} tokens; the longest is {self.spec.answer_width}")
+        return ids[:, : self.spec.answer_width]
+
     def _without_pads(self, labels: Tensor) -> Tensor:
         return labels.masked_fill(labels == self.spec.pad, NOT_SCORED)
+
+
+def rolled(x: Tensor, steps: Tensor) -> Tensor:
+    """(B, N, ...) rows moved to the right by steps (B,); what leaves a row there enters it on the left."""
+    columns_BN = (torch.arange(x.shape[1], device=x.device) - steps[:, None]) % x.shape[1]
+    return x[torch.arange(len(x), device=x.device)[:, None], columns_BN]
 
 
 class ArithbenchForCausalLM(Writing):
@@ -205,13 +230,21 @@ class ArithbenchForCausalLM(Writing):
         pads are known by their id.
 
         With labels (B, P + N), such as `input_ids` themselves: the loss of those of the answer, and logits (B, N, V).
+        Rows may then be padded on either side: each is moved so that its '=' stands in the same column.
         """
-        column = self._start(input_ids)
-        prompt, written = input_ids[:, :column], input_ids[:, column:]
+        at = (input_ids == self.config.prompt_end_token_id).int().argmax(1)
+        column = int(at.max()) + 1
         if labels is None:
-            return CausalLMOutput(logits=self._next(prompt, written))
-        logits = self._next(prompt, written[:, :-1])[:, : written.shape[1]]
-        return CausalLMOutput(loss=self._loss(logits, self._without_pads(labels[:, column:])), logits=logits)
+            return CausalLMOutput(logits=self._next(input_ids[:, :column], input_ids[:, column:]))
+        if labels.shape != input_ids.shape:
+            raise TypeError(f"labels: {tuple(labels.shape)}, where input_ids have {tuple(input_ids.shape)}")
+        steps = column - 1 - at
+        room = (0, int(steps.max()))
+        input_ids = rolled(F.pad(input_ids, room, value=self.spec.pad), steps)
+        labels = rolled(F.pad(self._without_pads(labels), room, value=NOT_SCORED), steps)
+        written = self._answers(input_ids[:, column:])
+        logits = self._next(input_ids[:, :column], written[:, :-1])[:, : written.shape[1]]
+        return CausalLMOutput(loss=self._loss(logits, labels[:, column:][:, : written.shape[1]]), logits=logits)
 
     def prepare_inputs_for_generation(self, input_ids: Tensor, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """What `forward` is given at each step of `generate`: all symbols so far."""
@@ -250,18 +283,20 @@ class ArithbenchForSeq2SeqLM(Writing):
         (B, N + 1, V). `encoder_outputs` holds the prompts where `input_ids` does not. The attention mask is ignored.
 
         With labels (B, N), answers with their end token: their loss. The decoder then reads the labels themselves,
-        unless `decoder_input_ids` are given.
+        which may be padded on either side, and the logits are (B, N, V), unless `decoder_input_ids` are given.
         """
         prompt = encoder_outputs[0] if encoder_outputs is not None else input_ids
         if prompt is None:
             raise ValueError("neither input_ids nor encoder_outputs")
-        if decoder_input_ids is not None:
-            written = decoder_input_ids[:, 1:]
-        elif labels is not None:
-            written = labels[:, :-1].masked_fill(labels[:, :-1] == NOT_SCORED, self.spec.pad)
+        if labels is None:
+            logits = self._next(prompt, prompt[:, :0] if decoder_input_ids is None else decoder_input_ids[:, 1:])
+        elif decoder_input_ids is not None:
+            logits = self._next(prompt, self._answers(decoder_input_ids[:, 1:]))
         else:
-            written = prompt[:, :0]
-        logits = self._next(prompt, written)
+            given = labels.masked_fill(labels == NOT_SCORED, self.spec.pad)
+            pads = (given != self.spec.pad).int().argmax(1)  # in front of each answer
+            logits = self._next(prompt, self._answers(rolled(given, -pads))[:, :-1])
+            logits = rolled(F.pad(logits, (0, 0, 0, labels.shape[1] - logits.shape[1])), pads)
         loss = None if labels is None else self._loss(logits, self._without_pads(labels))
         return Seq2SeqLMOutput(loss=loss, logits=logits)
 

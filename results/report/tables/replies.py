@@ -15,6 +15,15 @@ class Symbol:
     """that the model gave it, see `Architecture.likelihoods`"""
 
 
+@dataclass(frozen=True)
+class PaperLine:
+    """A line of workings as a person writes them on paper."""
+
+    text: str
+    wrong: bool
+    """the first part of the workings that is wrong stands in it"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """What one model says to one expression."""
@@ -38,6 +47,10 @@ class Reply:
     """the symbols as generated: the last digit first where the suite reverses answers, and behind the workings"""
     workings: str
     """the part of `raw` before the answer, with its end; '' where the suite has no workings"""
+    mistake: str
+    """where they go wrong first, such as 'times 2'; '' where they are right, or the suite has none"""
+    paper: list[PaperLine]
+    """the model's workings, digit under digit; none where the suite has none"""
     confidence: float
     """product of the probabilities of all symbols generated, the end token among them"""
     symbols: list[Symbol]

@@ -18,6 +18,13 @@ ONLY_IF_MANY = ("places", "range")
 DISTINCT_NOTE = Note(
     "`distinct` counts pairs of magnitudes. Their sign variants are asked too, and are not independent of each other."
 )
+PARTS = ("column", "row", "sum", "divided", "times", "taken", "left", "numerator", "denominator", "end")
+"""Of workings, as `mistake` in the predictions names them."""
+PARTS_NOTE = Note(
+    "`column` is one of a sum, `row` and `sum` are of a product. In a division `divided` is what is divided, `times` "
+    "how often, `taken` what that takes away, `left` what is left; in a fraction `numerator` and `denominator` are of "
+    "a convergent. `end`: nothing else is wrong, but the workings go on, or never end."
+)
 WORKINGS_NOTE = Note(
     "Exact match looks at the answer, which stands behind the workings. `answer alone` counts right answers behind "
     "wrong workings."
@@ -102,6 +109,29 @@ def by_workings(scores: Scores) -> Table | None:
             rows[name][column.key] = shares.show(shares_across_seeds(list(of_kind)), asked)
     title, notes = f"Answers and their workings, % right (n = {asked:,})", [WORKINGS_NOTE, *shares.notes()]
     return Table(key="workings", title=title, columns=[*words("architecture"), *columns], rows=rows, notes=notes)
+
+
+def by_mistake(scores: Scores) -> Table | None:
+    """Where workings go wrong first, where the suite's answers have workings."""
+    if any("mistake" not in predictions for predictions in scores.predictions.values()):
+        return None
+    asked, found = scores.asked("all", "all"), {}
+    for cell, predictions in scores.predictions.items():
+        mistakes = predictions.loc[predictions["split"] == "test", "mistake"]
+        found[cell] = mistakes[mistakes != ""].str.extract("([a-z]+)")[0].value_counts()
+    parts = [part for part in PARTS if any(part in counts for counts in found.values())]
+    rows, shares = {}, Shares()
+    for name in scores.architectures:
+        rows[name] = {"architecture": Value(label(scores, name))}
+        for part in parts:
+            of_seeds = [int(found[name, seed].get(part, 0)) / asked for seed in scores.seeds(name)]
+            rows[name][part] = shares.show(shares_across_seeds(of_seeds), asked)
+    title, notes = (
+        f"Where workings go wrong first, % of all test problems (n = {asked:,})",
+        [PARTS_NOTE, *shares.notes()],
+    )
+    columns = [*words("architecture"), *figures(*parts)]
+    return Table(key="mistakes", title=title, columns=columns, rows=rows, notes=notes) if parts else None
 
 
 def on_training_problems(scores: Scores) -> Table | None:

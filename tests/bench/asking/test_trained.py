@@ -173,6 +173,7 @@ def test_symbols_stand_in_the_order_in_which_a_person_reads_them(models: list[Tr
     ("suite", "asked", "written", "answer", "workings"),
     [
         ("addition3-scratchpad", "128+367", "51,90,40:495", "495", "51,90,40:"),
+        ("addition3-scratchpad", "128+367", "51,80,40:495", "495", "51,80,40:"),
         ("addition3-scratchpad", "128+367", "9:495", "495", "9:"),  # wrong workings are forgiven
         ("addition3-scratchpad", "128+367", "9:495:495", "", "9:"),
         ("addition3-scratchpad", "128+367", "495", "", "495"),  # workings that never end
@@ -197,6 +198,14 @@ def test_answers_in_every_form_are_read_as_a_person_writes_them(
     product = prod(symbol.probability for symbol in reply.symbols) * (reply.end_probability or 1)
     assert reply.confidence == pytest.approx(product * (reply.workings_probability or 1))
     assert (reply.workings_probability is None) == (suite != "addition3-scratchpad")
+    assert reply.mistake == {"51,80,40:": "column 2", "9:": "column 1", "495": "column 1"}.get(workings, "")
+    lines = [(line.text.strip(), line.wrong) for line in reply.paper]
+    if workings == "51,80,40:":
+        assert lines == [("1", True), ("128", False), ("+ 367", False), ("-----", False), ("485", False)]
+    elif workings == "51,90,40:":
+        assert lines == [("1", False), ("128", False), ("+ 367", False), ("-----", False), ("495", False)]
+    else:
+        assert lines == ([(workings, True)] if workings else [])
 
 
 def test_a_token_of_several_digits_is_read_in_the_order_of_the_answer(models: list[TrainedModel]) -> None:

@@ -352,6 +352,18 @@ def test_data_shows_problems_as_a_model_is_given_them(
     assert csv[1].split(",")[-4] == " ".join(rows[0]["symbols"])
 
 
+def test_data_shows_problems_on_paper(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    status, out, _ = call(capsys, monkeypatch, "data", "--n", "9", "--paper")
+    assert status == 0
+    worked = [problem.splitlines() for problem in out.rstrip("\n").split("\n\n")]
+    rows = json.loads(call(capsys, monkeypatch, "data", "--n", "9", "--json")[1])
+    assert [lines[0] for lines in worked] == [f"{row['a']} {row['op']} {row['b']} = {row['answer']}" for row in rows]
+    assert all(len(lines) > 3 for lines in worked)
+    latex = call(capsys, monkeypatch, "data", "--n", "2", "--paper", "--suite", "latex")[1]
+    assert latex.count(r"\begin{array}") == 2
+    assert call(capsys, monkeypatch, "data", "--paper", "--csv")[0] == 2
+
+
 def test_data_shows_the_evaluation_set_in_its_order_and_says_when_that_is_all(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -366,6 +378,15 @@ def test_data_shows_the_evaluation_set_in_its_order_and_says_when_that_is_all(
     assert [(row["a"], row["op"], row["b"]) for row in json.loads(out)] == [
         problems.texts(row) for row in range(len(problems))
     ]
+
+
+def test_some_problems_of_a_set_are_of_all_its_kinds(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = json.loads(call(capsys, monkeypatch, "data", "--split", "test", "--n", "400", "--json")[1])
+    assert len(rows) == len({(row["a"], row["op"], row["b"]) for row in rows}) == 400
+    assert {row["op"] for row in rows} == set("+-*/")
+    assert {row["digits"] for row in rows} == {"1x1", "1x2", "2x1", "2x2"}
 
 
 def test_check_prints_the_plan_and_trains_nothing(

@@ -44,6 +44,11 @@ class MixesRows(LSTM):
         return logits - logits.mean(0)
 
 
+class DropsWhileItAnswers(LSTM):
+    def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
+        return nn.functional.dropout(super().logits(prompt, answer), 0.1)
+
+
 class CountsPads(LSTM):
     def logits(self, prompt: Tensor, answer: Tensor) -> Tensor:
         return super().logits(prompt, answer) * (1 + 0.01 * prompt.shape[1])
@@ -131,6 +136,7 @@ BROKEN = {
     ForgetsTheShift: "logits of answer column 0 change with the symbols from that column on.* a shift by one",
     SeesTheLastSymbol: "logits of answer column 4 change with the symbols from that column on",
     MixesRows: "logits of one problem change with the other problems of the batch: a layer mixes rows",
+    DropsWhileItAnswers: "logits of the same batch are others the second time: something is drawn at random",
     CountsPads: "logits change with the padding left of a prompt",
     DividesByZero: "logits are not finite: a division by 0",
     OneSymbolTooFew: r"logits have shape \(2, 5, 16\); \(B, A, V\) is \(2, 5, 17\)",

@@ -74,6 +74,7 @@ def test_workings_and_answers_are_scored_apart(tmp_path: Path) -> None:
     frame, _ = answered_with(suite, changes)
     assert list(frame.loc[:4, "right"]) == [1, 0, 0, 0, 1]
     assert list(frame.loc[:4, "workings_right"]) == [0, 1, 0, 0, 1]
+    assert list(frame.loc[:4, "mistake"]) == ["column 1", "", "end", "column 1", ""]
     assert list(frame.loc[:2, "prediction"]) == [number, frame.loc[1, "answer"] + "1", ""]
     assert (frame.loc[4:, ["right", "workings_right"]] == 1).all(axis=None)
     assert (frame.loc[4:, "raw"] == targets[4:]).all()
@@ -82,6 +83,9 @@ def test_workings_and_answers_are_scored_apart(tmp_path: Path) -> None:
     assert list(classify(frame)[:3]) == ["", "wrong length", "wrong length"]
     write_predictions(tmp_path, frame)
     pd.testing.assert_frame_equal(read_predictions(tmp_path), frame, check_dtype=False)
+    older = frame.drop(columns="mistake")
+    write_predictions(tmp_path, older)
+    pd.testing.assert_frame_equal(read_predictions(tmp_path), older, check_dtype=False)
     with pytest.raises(ValueError, match="workings_right is '7'"):
         write_predictions(tmp_path, frame.assign(workings_right=7))
 
@@ -101,6 +105,9 @@ def test_an_edited_score_of_workings_is_found() -> None:
     edited = frame["workings_right"].mask(frame.index == 0, 1)
     with pytest.raises(Wrong, match=r"workings_right of .* is 1, by the symbols generated \(9:9\) it is 0"):
         checked(frame.assign(workings_right=edited))
+    with pytest.raises(Wrong, match=r"mistake of .* is end, by the symbols generated \(9:9\) it is column 1"):
+        checked(frame.assign(mistake=frame["mistake"].mask(frame.index == 0, "end")))
+    assert checked(frame.drop(columns="mistake")).startswith(f"{record.correct:,} right of")
     with pytest.raises(Wrong, match="has no column workings_right"):
         checked(frame.drop(columns="workings_right"))
     plain: Any = SimpleNamespace(suite=suite_in("latex"), all_right=answered_with(suite_in("latex"), {})[0])

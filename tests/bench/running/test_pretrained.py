@@ -492,6 +492,6 @@ def test_smollm2_reads_writes_and_learns(smollm2_cache: None, tmp_path: Path) ->
     [trained] = trained_models(tmp_path / "run")
     tokens = trained.model._translator._tokenizer
     with torch.no_grad():
-        untrained = pretrained_files.load_model(config["model"], "", config["sha256"])
+        untrained = pretrained_files.load_model(config["model"], "", config["sha256"], "")
         said = untrained(torch.tensor([tokens("The capital of France is")["input_ids"]])).logits[0, -1].argmax()
     assert tokens.decode(said).strip() == "Paris"

@@ -16,6 +16,7 @@ from socket import create_server
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 from calling import call
 from flask import Flask
@@ -29,9 +30,12 @@ from bench.asking.expression import ask, read_problem
 from bench.asking.models import TrainedModel, trained_models
 from bench.datasets.expressions import MOST_SYMBOLS
 from bench.datasets.problems import Problems
+from bench.datasets.suites import load_suite
+from bench.datasets.writing.tokenizers import EOS, PAD
 from bench.errors import UserError
 from bench.results.records.record import WEIGHTS
-from bench.results.report.tables.replies import Reply, Symbol
+from bench.results.report.tables.replies import PaperLine, Reply, Symbol
+from bench.running.evaluation import Answered
 from bench.serving import server as serving
 from bench.serving.asker import Asker
 from bench.serving.report_page import ReportPage, policy_of
@@ -123,7 +127,7 @@ def test_the_api_names_models_and_is_described(client: FlaskClient, models: list
     routes = {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith(("/api/", "/healthz"))}
     assert routes == {*OPENAPI["paths"], "/api/openapi.json"}
     schemas = OPENAPI["components"]["schemas"]
-    for name, cls in (("Reply", Reply), ("Symbol", Symbol)):
+    for name, cls in (("Reply", Reply), ("PaperLine", PaperLine), ("Symbol", Symbol)):
         assert list(schemas[name]["properties"]) == [field.name for field in fields(cls)]
 
 
@@ -166,12 +170,36 @@ class Silent(TrainedModel):
         return replace(answered, ids=0 * answered.ids + self.suite.encoding.tokenizer.vocabulary.index("-"))
 
 
+class Scribbler(TrainedModel):
+    """Works the sum of 128 and 367 out with a mistake in its second column."""
+
+    def answer(self, problems: Problems) -> Any:
+        encoded = self.suite.encoding.encode(problems)
+        ids = [self.suite.encoding.tokenizer.vocabulary.index(symbol) for symbol in "51,80,40:495"] + [EOS]
+        rows = np.array([ids + [PAD] * (encoded.answer.shape[1] - len(ids))] * len(problems))
+        return Answered(rows, encoded.right(rows), 0.0)
+
+    def likelihoods(self, problems: Problems, ids: Any) -> Any:
+        return np.ones(ids.shape)
+
+
 def test_the_page_shows_an_answer_that_is_no_number(site: Site, models: list[TrainedModel]) -> None:
     model = models[0]
     with closing(Asker([Silent(model.record, model.suite, model.model)])) as asker:
         page = client_of(create_app(replace(site, asker=asker))).post("/", data={"expression": "1+1"}).text
     assert re.search("no number: <code>-+</code>", page)
     assert "no end" in page
+
+
+def test_the_page_shows_workings_line_by_line_and_marks_the_first_mistake(
+    site: Site, models: list[TrainedModel]
+) -> None:
+    model, suite = models[0], load_suite("addition3-scratchpad")
+    with closing(Asker([Scribbler(model.record, suite, model.model)])) as asker:
+        page = client_of(create_app(replace(site, asker=asker))).post("/", data={"expression": "128+367"}).text
+    lines = page.split('<pre aria-label="Workings">')[1].split("</pre>")[0].splitlines()
+    assert [line.strip() for line in lines] == ["<mark>   1 </mark>", "128", "+ 367", "-----", "485"]
+    assert "Workings go wrong first at <strong>column 2</strong>" in page
 
 
 # --- what is refused

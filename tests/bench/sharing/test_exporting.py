@@ -35,8 +35,8 @@ from bench.results.records.run import cell_directory, open_run
 from bench.sharing import exporting
 from bench.sharing.exporting import auto_class, chosen_model, export, sources
 
-PROBLEMS = 1000
-GENERATED = 100
+PROBLEMS = 400
+GENERATED = 25
 """Of these, so many are also answered by transformers' own `generate`, which is slow."""
 
 
@@ -111,6 +111,7 @@ class Exported:
     folder: Path
     texts: list[str]
     prompts: Any
+    labels: Any
     result: dict[str, Any]
     """what `elsewhere` saw"""
 
@@ -137,13 +138,13 @@ def exported(all_run: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Ex
         folder = directory / f"{trained.architecture}-{trained.suite.name}"
         export(trained, run, folder)
         encoding = trained.suite.encoding
-        prompts = Stream(trained.suite.stream(3, None), encoding).take(PROBLEMS).prompt
+        problems = Stream(trained.suite.stream(3, None), encoding).take(PROBLEMS)
+        prompts, labels = problems.prompt, problems.answer
         texts = [encoding.tokenizer.decode(row[row > 0]) for row in prompts]
-        found.append(Exported(trained, folder, texts, prompts, {}))
+        found.append(Exported(trained, folder, texts, prompts, labels, {}))
         auto = auto_class(type(trained.model))
-        tasks.append(
-            {"folder": str(folder), "auto": auto, "prompts": prompts.tolist(), "texts": texts, "generate": GENERATED}
-        )
+        ids = {"prompts": prompts.tolist(), "labels": labels.tolist()}
+        tasks.append({"folder": str(folder), "auto": auto, "texts": texts, "generate": GENERATED} | ids)
     (directory / "tasks.json").write_text(json.dumps(tasks), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
@@ -179,7 +180,7 @@ def test_exported_models_answer_elsewhere_as_here(exported: list[Exported]) -> N
 
 def test_exported_models_have_the_loss_of_the_models_here(exported: list[Exported]) -> None:
     for one in exported:
-        model, prompt, answer = one.trained.model, torch.from_numpy(one.prompts), torch.tensor(one.result["answers"])
+        model, prompt, answer = one.trained.model, torch.from_numpy(one.prompts), torch.from_numpy(one.labels)
         with torch.no_grad():
             if isinstance(model, Autoregressive):
                 loss = model.loss(Batch(prompt, answer), torch.Generator())
@@ -187,14 +188,21 @@ def test_exported_models_have_the_loss_of_the_models_here(exported: list[Exporte
             else:
                 logits = model.logits(prompt, torch.full_like(answer, model.spec.mask))
                 mean = torch.nn.functional.cross_entropy(logits.flatten(0, 1), answer.flatten())
-        assert one.result["loss"] == pytest.approx(mean.item(), rel=1e-4), one.folder.name
+        losses = one.result["losses"]
+        assert losses == pytest.approx([mean.item()] * len(losses), rel=1e-4), one.folder.name
+
+
+def test_labels_with_a_gap_are_refused(exported: list[Exported]) -> None:
+    gaps = {one.trained.architecture: one.result["gap"] for one in exported if "gap" in one.result}
+    assert set(gaps) == {"encoder-decoder", "lstm-seq2seq"}
+    assert all(said.startswith("a pad or a label of -100 before a symbol") for said in gaps.values())
 
 
 def test_prompts_that_cannot_be_asked_are_refused(exported: list[Exported]) -> None:
     for one in exported:
         unknown, too_wide = one.result["refused"]
         end = " =" if one.trained.suite.name in ("latex", "byte-pair") else "="
-        assert unknown == f"ValueError: '1+1?{end}' has symbols that the model does not know"
+        assert unknown == f"ValueError: '1+1?{end}' has symbols that the model does not know: '?'"
         assert too_wide.startswith("ValueError: a prompt of ")
 
 

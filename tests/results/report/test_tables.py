@@ -21,7 +21,7 @@ from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import all_tables
 from bench.results.report.table import Table
 from bench.results.report.tables.learning import by_learning
-from bench.results.report.tables.slices import by_workings
+from bench.results.report.tables.slices import by_mistake, by_workings
 from bench.results.statistics.comparable import NotComparable
 from bench.results.statistics.scores import Scores
 
@@ -341,6 +341,27 @@ def test_answers_and_workings_are_counted_apart(run_directory: Path) -> None:
     assert table is not None
     for name, row in texts(table).items():
         assert list(row.values())[1:] == [written(list(shares)) for shares in zip(*expected[name], strict=True)]
+
+
+def test_mistakes_in_workings_are_counted_by_part(run_directory: Path) -> None:
+    scores = Scores(open_run(run_directory))
+    assert by_mistake(scores) is None
+    shares: dict[str, list[list[float]]] = defaultdict(list)
+    kinds = ["times 1", "", "row 3", "times 2"]
+    for (name, seed), frame in scores.predictions.items():
+        mistakes = [kinds[(item + seed) % 4] for item in frame["item"]]
+        scores.predictions[name, seed] = frame.assign(mistake=mistakes)
+        of_test = [text for text, split in zip(mistakes, frame["split"], strict=True) if split == "test"]
+        counts = [sum(text.startswith(part) for text in of_test) for part in ("row", "times")]
+        shares[name].append([count / len(of_test) for count in counts])
+    table = by_mistake(scores)
+    assert table is not None
+    assert [column.key for column in table.columns] == ["architecture", "row", "times"]
+    for name, row in texts(table).items():
+        assert list(row.values())[1:] == [written(list(of_part)) for of_part in zip(*shares[name], strict=True)]
+    for cell, frame in scores.predictions.items():
+        scores.predictions[cell] = frame.assign(mistake="")
+    assert by_mistake(scores) is None
 
 
 def test_how_fast_counts_a_seed_that_missed_as_beyond_the_budget(
