@@ -261,7 +261,7 @@ def draw(study: Study, space: dict[str, BaseDistribution], seed: int) -> dict[st
                     intermediate_values=trial.intermediate_values,
                 )
             )
-    drawn = sampled.ask(places).params
+    drawn: dict[str, Any] = sampled.ask(places).params
     return drawn | {name: scale[drawn[name]] for name, scale in scales.items()}
 
 

@@ -30,7 +30,7 @@ def test_the_first_trials_are_the_defaults_and_then_the_same_for_all(
         assert [one.settings[name] for name in common] == [other.settings[name] for name in common]
     assert transformer[0].settings == {
         **{"optimizer": "muon", "lr": 0.02, "outer_lr": 0.006, "batch": 128, "warmup": 0.02, "weight_decay": 0.1},
-        **{"layers": 2, "heads": 4},
+        **{"layers": 2, "heads": 4, "norm": "rms", "activation": "swiglu", "subnorm": True, "positions": "learned"},
     }
     assert [trial.settings["batch"] for trial in lstm] == [changes.get("batch", 128) for changes in DESIGN]
     assert [trial.settings["optimizer"] for trial in lstm] == [changes.get("optimizer", "muon") for changes in DESIGN]
@@ -48,12 +48,15 @@ def test_the_design_has_every_depth_and_each_batch_and_optimiser_several_times(t
 
 def test_every_own_option_is_tried_by_itself(tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula]) -> None:
     formula()
-    found = searched(search_of(tiny_path, len(DESIGN) + 2, "bitnet"), tmp_path)["bitnet"]
+    changes = {"heads": 2, "norm": "layer", "activation": "gelu", "subnorm": False, "positions": "rotary"}
+    found = searched(search_of(tiny_path, len(DESIGN) + len(changes), "bitnet"), tmp_path)["bitnet"]
     usual = found[1].settings
-    assert (usual["batch"], usual["layers"], usual["heads"], usual["positions"]) == (64, 3, 4, "rotary")
-    assert found[len(DESIGN)].settings == usual | {"heads": 2}
-    assert found[len(DESIGN) + 1].settings == usual | {"positions": "learned"}
-    assert {(trial.settings["heads"], trial.settings["positions"]) for trial in found[: len(DESIGN)]} == {(4, "rotary")}
+    assert (usual["batch"], usual["layers"]) == (64, 3)
+    for trial, (name, other) in zip(found[len(DESIGN) :], changes.items(), strict=True):
+        assert trial.settings == usual | {name: other}
+    defaults = {"heads": 4, "norm": "rms", "activation": "swiglu", "subnorm": True, "positions": "learned"}
+    for trial in found[: len(DESIGN)]:
+        assert {name: trial.settings[name] for name in defaults} == defaults
 
 
 def test_the_sampler_begins_right_after_the_design_even_where_trials_failed(
@@ -70,8 +73,8 @@ def test_the_sampler_begins_right_after_the_design_even_where_trials_failed(
 def test_a_design_has_no_trial_twice(tmp_path: Path, tiny_path: Path) -> None:
     suite = tmp_path / "settled.toml"
     suite.write_text(tiny_path.read_text() + "[defaults.settings]\nlayers = 2\nheads = 2\n", encoding="utf-8")
-    search = search_of(suite, 4, "transformer", budget="steps=9")
-    trials = design(search.spaces["transformer"], get("transformer"))
+    search = search_of(suite, 4, "gpt2", budget="steps=9")
+    trials = design(search.spaces["gpt2"], get("gpt2"))
     assert [trials.count(trial) for trial in trials] == [1] * len(trials)
     assert len(trials) < len(DESIGN)
 
@@ -83,7 +86,10 @@ def test_what_the_suite_settles_is_not_searched(tmp_path: Path, tiny_path: Path)
     suite = tmp_path / "settled.toml"
     suite.write_text(tiny_path.read_text() + '[defaults.settings]\noptimizer = "sgd"\nlayers = 2\n', encoding="utf-8")
     shared = search_of(suite, budget="steps=9").shared
-    assert list(search_space(shared, get("transformer"))) == ["lr", "outer_lr", "warmup", "weight_decay", "heads"]
+    assert list(search_space(shared, get("transformer"))) == [
+        *("lr", "outer_lr", "warmup", "weight_decay"),
+        *("heads", "norm", "activation", "subnorm", "positions"),
+    ]
     assert settings_of(shared, {"lr": 0.5}) == {"lr": 0.025}
 
 
@@ -230,13 +236,15 @@ def test_the_files_say_the_space_its_edges_and_what_the_paper_has(
     tiny_path: Path, tmp_path: Path, formula: Callable[..., Formula], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     formula(lambda settings: 90 if settings["layers"] == 6 else 10)
-    monkeypatch.setattr(get("bitnet").Config, "published", {"positions": "learned"})
+    monkeypatch.setattr(get("bitnet").Config, "published", {"positions": "rotary", "bias": True})
     search = search_of(tiny_path, 6, "bitnet", 1, params="40k")
     searched(search, tmp_path)
     about = json.loads((tmp_path / SEARCH).read_text())["architectures"]["bitnet"]
     assert about["space"]["batch"] == {"choices": [32, 64, 128, 256]}
     assert about["space"]["layers"] == {"low": 1, "high": 6, "log": False, "step": 1}
-    assert about["paper"] == {"heads": 4, "positions": "learned"}
+    assert about["paper"] == {
+        **{"heads": 4, "norm": "rms", "activation": "swiglu", "subnorm": True, "positions": "rotary"}
+    }
     files = read_search(tmp_path)
     assert files.papers == {"bitnet": about["paper"]}
     assert [row.at_edge for row in files.trials["bitnet"][:4]] == ["", "", "batch=32", "batch=32"]
