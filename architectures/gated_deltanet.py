@@ -33,7 +33,7 @@ from bench.architectures.linear_attention import (
     in_chunks,
 )
 from bench.architectures.mamba2 import draw_step_lengths
-from bench.architectures.norms import RMSNorm
+from bench.architectures.norms import RMSNorm, unit
 from bench.architectures.parts import Activation, FeedForward, FeedForwardConfig, Norm, linear, make_norm
 from bench.architectures.registry import register
 
@@ -88,16 +88,12 @@ def gated_delta_rule(
     u_BHCV = v_BHCV * strength_BHC[..., None]
     if state_BHKV is not None:
         u_BHCV = u_BHCV - (strong_k_BHCK * log_decay_BHC.cumsum(-1).exp()[..., None]) @ state_BHKV
-    system_BHCC = strong_k_BHCK @ k_BHCK.mT * decay_between(log_decay_BHC)
+    between_BHCC = decay_between(log_decay_BHC)
+    system_BHCC = strong_k_BHCK @ k_BHCK.mT * between_BHCC
     u_BHCV = torch.linalg.solve_triangular(  # reads what is below the diagonal, and takes the diagonal for ones
         system_BHCC, u_BHCV.type_as(system_BHCC), upper=False, unitriangular=True
     )
-    return decayed_attention(q_BHCK, k_BHCK, u_BHCV, log_decay_BHC, state_BHKV, keep)
-
-
-def unit(x: Tensor) -> Tensor:
-    """Vectors along the last dimension, scaled to length 1; those of length 0 stay."""
-    return x * (x.square().sum(-1, keepdim=True) + 1e-6).rsqrt()
+    return decayed_attention(q_BHCK, k_BHCK, u_BHCV, log_decay_BHC, state_BHKV, keep, between_BHCC)
 
 
 class Mixer(nn.Module):
@@ -124,7 +120,7 @@ class Mixer(nn.Module):
         past, kept_BHKV = (None, None) if state is None else state
         joined = torch.cat([self.query_key.weight, self.value.weight])  # cheaper than to join what they give
         mixed_BSN, past = self.convolution(F.linear(x_BSD * visible_BS1, joined), past)
-        query_key_BSN, value_BSN = mixed_BSN.chunk(2, dim=-1)
+        query_key_BSN, value_BSN = F.silu(mixed_BSN).chunk(2, dim=-1)
         q_BHSK, k_BHSK = unit(query_key_BSN.unflatten(-1, (2 * self.heads, -1))).transpose(1, 2).chunk(2, dim=1)
         v_BHSV = value_BSN.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         log_decay_BHS = -self.log_rate.exp()[:, None] * F.softplus(self.step(x_BSD)).mT

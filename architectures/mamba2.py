@@ -90,7 +90,7 @@ class Mixer(nn.Module):
         past, kept_BHNV = (None, None) if state is None else state
         joined = torch.cat([self.value.weight, self.write_read.weight])  # cheaper than to join what they give
         mixed_BSN, past = self.convolution(F.linear(x_BSD * visible_BS1, joined), past)
-        value_BSI, write_BSN, read_BSN = mixed_BSN.split([self.inner, self.state, self.state], dim=-1)
+        value_BSI, write_BSN, read_BSN = F.silu(mixed_BSN).split([self.inner, self.state, self.state], dim=-1)
         value_BHSV = value_BSI.unflatten(-1, (self.heads, -1)).transpose(1, 2)
         step_BHS = (F.softplus(self.step(x_BSD)) * visible_BS1).mT
         log_decay_BHS = -self.log_rate.exp()[:, None] * step_BHS

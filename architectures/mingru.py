@@ -6,21 +6,21 @@ after a norm and added to the residual stream. At each symbol x:
 
 The paper computes h by sums of logarithms, for which g keeps candidates positive, since its scan (Heinsen, "Efficient
 Parallelization of a Ubiquitous Sequential Computation", 2023) would divide by products of 1 - z that vanish. The scan
-here doubles its reach in each of log2 T rounds (Hillis and Steele, "Data Parallel Algorithms", 1986): it multiplies and
-never divides, so the same states come without logarithms, which are slow on CPUs.
+here multiplies and never divides, so the same states come without logarithms, which are slow on CPUs: on these it goes
+from symbol to symbol, elsewhere it doubles its reach in each of log2 S rounds (Hillis and Steele, "Data Parallel
+Algorithms", 1986).
 
 B batch, S symbols read, T <= S symbols written, D width, H = expansion x D hidden, W window, F feed-forward
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bench.architectures.base import SequenceSpec, last_columns
-from bench.architectures.linear_attention import StateDecoder, StatePositions
+from bench.architectures.linear_attention import ShortConvolution, StateDecoder, StatePositions
 from bench.architectures.parts import FeedForward, FeedForwardConfig, linear, make_norm
 from bench.architectures.registry import register
 
@@ -61,11 +61,48 @@ class MinGRUConfig(FeedForwardConfig):
 
 
 def scan(decay: Tensor, update: Tensor) -> Tensor:
-    """(B, S, H) each -> (B, S, H) states h[s] = decay[s] * h[s - 1] + update[s], after h = 0, all s at once.
+    """(B, S, H) each -> (B, S, H) states h[s] = decay[s] * h[s - 1] + update[s], after h = 0."""
+    states: Tensor = _Scanned.apply(decay, update)  # type: ignore[no-untyped-call]
+    return states
 
-    Each round doubles the reach r: what the last r updates leave of a state becomes what the last 2 r leave.
+
+class _Scanned(torch.autograd.Function):
+    """With its gradient by hand, which is such a scan itself, from the last symbol to the first."""
+
+    @staticmethod
+    def forward(ctx: Any, decay: Tensor, update: Tensor) -> Tensor:
+        states = _states(decay[:, 1:], update)
+        ctx.save_for_backward(decay, states)
+        return states
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        decay, states = ctx.saved_tensors
+        [gradient] = gradients
+        to_update = _states(decay[:, 1:].flip(1), gradient.flip(1)).flip(1)
+        to_decay = torch.zeros_like(decay)  # that of the first symbol decays nothing
+        torch.mul(to_update[:, 1:], states[:, :-1], out=to_decay[:, 1:])
+        return to_decay, to_update
+
+
+def _states(decay: Tensor, update: Tensor) -> Tensor:
+    """(B, S - 1, H), (B, S, H) -> (B, S, H) the states; `decay` is that from each symbol to the next."""
+    return one_by_one(decay, update) if update.device.type == "cpu" else all_at_once(decay, update)
+
+
+def one_by_one(decay: Tensor, update: Tensor) -> Tensor:
+    """As `_states`, in S - 1 steps."""
+    states = update.clone()
+    for place in range(1, states.shape[1]):
+        states[:, place].addcmul_(decay[:, place - 1], states[:, place - 1])
+    return states
+
+
+def all_at_once(decay: Tensor, update: Tensor) -> Tensor:
+    """As `_states`, in rounds that double the reach r: what the last r updates leave of a state becomes what the last
+    2 r leave.
     """
-    states, decay, reach = update, decay[:, 1:], 1
+    states, reach = update, 1
     while reach < states.shape[1]:
         reached = torch.addcmul(states[:, reach:], decay, states[:, :-reach])
         states = torch.cat([states[:, :reach], reached], dim=1)
@@ -97,32 +134,13 @@ class MinGRU(nn.Module):
         return self.out(last_columns(hidden_BSH, wanted)), hidden_BSH[:, -1:]
 
 
-class Convolution(nn.Module):
-    """Each channel mixed with its values at the last W symbols (causal, depthwise)."""
-
-    def __init__(self, width: int, window: int) -> None:
-        super().__init__()
-        bound = window**-0.5  # as `nn.Conv1d` draws them
-        self.weight = nn.Parameter(torch.empty(window, 1, width).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(width).uniform_(-bound, bound))
-
-    def forward(self, x_BSD: Tensor, past: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Symbols after the W - 1 of `past` (None: zeros) -> (B, S, D), and the last W - 1 of all."""
-        window, length = len(self.weight), x_BSD.shape[1]
-        seen = F.pad(x_BSD, (0, 0, window - 1, 0)) if past is None else torch.cat([past, x_BSD], dim=1)
-        mixed_BSD: Tensor = self.bias
-        for place in range(window):  # at these lengths faster on CPUs than a grouped convolution
-            mixed_BSD = mixed_BSD + seen[:, place : place + length] * self.weight[place]
-        return mixed_BSD, seen[:, length:]
-
-
 class Block(nn.Module):
     """Convolution, minGRU and feed-forward, each after a norm and added to the residual stream."""
 
     def __init__(self, config: MinGRUConfig) -> None:
         super().__init__()
         self.norm_1 = make_norm(config.norm, config.width)
-        self.convolution = Convolution(config.width, config.window)
+        self.convolution = ShortConvolution(config.width, config.window, bias=True)
         self.norm_2 = make_norm(config.norm, config.width)
         self.mingru = MinGRU(config.width, config.expansion * config.width)
         self.norm_3 = make_norm(config.norm, config.width)

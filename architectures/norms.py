@@ -1,4 +1,4 @@
-"""RMS norm with a gradient written by hand: on processors, training it takes a third of the time of torch's.
+"""RMS norm and unit length with gradients written by hand: on processors, training them takes a third of the time.
 
 D width, ... any sizes in front of it
 """
@@ -48,3 +48,27 @@ class _Normed(torch.autograd.Function):
         along = (weighted @ gain_D).div_(unit.shape[-1]).unsqueeze(-1)
         to_x = (gradient * gain_D).addcmul_(unit, along, value=-1).mul_(inverse)
         return to_x, weighted.reshape(-1, len(gain_D)).sum(0), None
+
+
+def unit(x: Tensor) -> Tensor:
+    """(..., D) -> vectors along the last dimension, scaled to length 1; those of length 0 stay."""
+    scaled: Tensor = _Unit.apply(x)  # type: ignore[no-untyped-call]
+    return scaled
+
+
+class _Unit(torch.autograd.Function):
+    """With its gradient by hand, which is at right angles to the vector."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        inverse = torch.linalg.vector_norm(x, dim=-1, keepdim=True).square_().add_(1e-6).rsqrt_()
+        scaled = x * inverse
+        ctx.save_for_backward(scaled, inverse)
+        return scaled
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        scaled, inverse = ctx.saved_tensors
+        [gradient] = gradients
+        along = (gradient * scaled).sum(-1, keepdim=True)
+        return torch.addcmul(gradient, scaled, along, value=-1).mul_(inverse)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.architectures.norms import RMSNorm
+from bench.architectures.norms import RMSNorm, unit
 
 
 @pytest.mark.parametrize("shape", [(5,), (4, 5), (2, 3, 4, 5)])
@@ -34,3 +34,10 @@ def test_the_gradient_is_that_of_small_differences() -> None:
 def test_it_is_in_the_precision_of_its_gain() -> None:
     norm = RMSNorm(4, eps=1e-6).float()
     assert norm(torch.ones((2, 4), dtype=torch.bfloat16)).dtype == torch.float32
+
+
+def test_unit_length_and_its_gradient() -> None:
+    x = torch.randn((3, 2, 4), generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(unit(x).norm(dim=-1), torch.ones((3, 2), dtype=torch.float64), atol=1e-5, rtol=0)
+    assert torch.autograd.gradcheck(unit, (x,))
+    assert torch.equal(unit(torch.zeros(2, 3)), torch.zeros(2, 3))

@@ -89,18 +89,32 @@ def gated_delta_rule_by_steps(
 
 
 @pytest.mark.parametrize("bias", [False, True])
-def test_short_convolution_is_a_grouped_one(bias: bool) -> None:
-    ours = ShortConvolution(6, 4, bias)
-    theirs = nn.Conv1d(6, 6, 4, groups=6, padding=3, bias=bias)
+@pytest.mark.parametrize("window", [1, 4])
+def test_short_convolution_is_a_grouped_one(bias: bool, window: int) -> None:
+    ours = ShortConvolution(6, window, bias)
+    theirs = nn.Conv1d(6, 6, window, groups=6, padding=window - 1, bias=bias)
     theirs.load_state_dict(ours.state_dict())
-    x = draw(2, 9, 6, seed=0)
-    expected = F.silu(theirs(x.mT)[:, :, :9]).mT
+    x = draw(2, 9, 6, seed=0).requires_grad_()
+    expected = theirs(x.mT)[:, :, :9].mT
     out, past = ours(x, None)
     assert distance(out, expected) < TIGHT
+    assert torch.equal(past, x[:, 10 - window :])
     first, past = ours(x[:, :2], None)
+    assert past.shape == (2, window - 1, 6)
     second, past = ours(x[:, 2:], past)
-    assert distance(torch.cat([first, second], dim=1), expected) < TIGHT
-    assert torch.equal(past, x[:, -3:])
+    split = torch.cat([first, second], dim=1)
+    assert distance(split, expected) < TIGHT
+    assert torch.equal(past, x[:, 10 - window :])
+
+    weights = draw(*expected.shape, seed=1)
+    ways = {
+        "theirs": torch.autograd.grad((expected * weights).sum(), (x, *theirs.parameters())),
+        "whole": torch.autograd.grad((out * weights).sum(), (x, *ours.parameters())),
+        "split": torch.autograd.grad((split * weights).sum(), (x, *ours.parameters())),
+    }
+    for way in ("whole", "split"):
+        for found, right in zip(ways[way], ways["theirs"], strict=True):
+            assert distance(found, right) < TIGHT
 
 
 @pytest.mark.parametrize("architecture", [RetNet, Mamba2, GatedDeltaNet])

@@ -14,7 +14,7 @@ from bench.architectures import Architecture, Batch, SequenceSpec
 from bench.architectures.gru import GRU
 from bench.architectures.lstm import LSTM
 from bench.architectures.lstm_seq2seq import LSTMSeq2Seq
-from bench.architectures.mingru import MinGRU, MinGRULanguageModel, scan
+from bench.architectures.mingru import MinGRU, MinGRULanguageModel, all_at_once, one_by_one, scan
 from bench.architectures.recurrent import Recurrent
 from bench.architectures.rnn import RNN
 from bench.architectures.transformer_lstm import TransformerLSTM
@@ -261,7 +261,7 @@ def test_mingru_is_that_of_the_paper(
         for block in model.blocks:
             window, width = model.config.window, model.config.width
             convolution = nn.Conv1d(width, width, window, groups=width, padding=window - 1)
-            convolution.weight.copy_(block.convolution.weight.permute(2, 1, 0))
+            convolution.weight.copy_(block.convolution.weight)
             convolution.bias.copy_(block.convolution.bias)
             x = x + convolution(block.norm_1(x).T)[:, : len(x)].T
             x = x + twin(block.mingru, block.norm_2(x))
@@ -280,7 +280,12 @@ def test_scan_is_the_recurrence(length: int) -> None:
     for column in range(length):
         state = decay[:, column] * state + update[:, column]
         states.append(state)
-    assert distance(scan(decay, update), torch.stack(states, dim=1)) < TIGHT
+    expected = torch.stack(states, dim=1)
+    for way in (one_by_one, all_at_once):
+        assert distance(way(decay[:, 1:], update), expected) < TIGHT
+    inputs = (decay.requires_grad_(), update.requires_grad_())
+    assert distance(scan(*inputs), expected) < TIGHT
+    assert torch.autograd.gradcheck(scan, inputs)
 
 
 def test_scan_stands_gates_that_forget_all() -> None:
