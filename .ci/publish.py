@@ -152,7 +152,7 @@ def runs_block(name: str, report: Contents, several: bool) -> str:
 def summary_block(report: Contents) -> str:
     """What the README shows of a run: the summary in short, with what it says of its figures in a paragraph below."""
     [part] = report.parts
-    table = summary_in_short(part.scores)
+    table = summary_in_short(part.scores, part.tiers)
     notes = " ".join(note.text for note in table.notes)
     return "\n\n".join([grid_of(table), *blocks_of([notes], [])]) + "\n"
 
