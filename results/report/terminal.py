@@ -14,7 +14,7 @@ from bench.results.files import printable
 from bench.results.records.collect import CELLS, RESULTS
 from bench.results.records.run import RunFolder
 from bench.results.report.contents import ACROSS, Contents
-from bench.results.report.table import Table
+from bench.results.report.table import SHARED, Table
 from bench.results.report.tables.summary import ending
 from bench.results.statistics.conclusion import duration
 from bench.results.statistics.scores import Scores
@@ -25,6 +25,8 @@ ENDING = 25
 """Lines of 100 columns that the end of a run takes at most."""
 VERDICTS = 3
 """Sentences of the verdict that it shows."""
+FEWEST_ROWS = 3
+"""Rows that it shows in a narrow terminal too, where its sentences take many lines."""
 PAGE = "report.html"
 """The page of a run, in its folder."""
 
@@ -57,8 +59,9 @@ def print_ending(report: Contents, console: Console) -> None:
     ways = _next(run, short=True)
     table = ending(part.scores, part.tiers)
     [columns, *_] = fitting(table, console.width)
-    below = [*part.verdict[:VERDICTS], _cost(part.scores)]
+    below = [*part.verdict[:VERDICTS], _cost(part.scores), *_marks(table)]
     room = ENDING - len(ways) - 4 - sum(len(_plain(line).wrap(console, console.width)) for line in below)
+    room = max(room, FEWEST_ROWS)
     left_out = max(0, len(table.rows) - room)
     if left_out:
         kept = dict(list(table.rows.items())[: room - 1])
@@ -81,11 +84,29 @@ def _print_next(console: Console, ways: list[tuple[str, str]]) -> None:
 
 
 def _cost(scores: Scores) -> str:
-    """What a run took."""
+    """What a run took, and what it lacks."""
     records = scores.records
     seconds = sum(record.train_seconds or 0 for record in records)
     cells = f"{len(records)} cell{'s' if len(records) != 1 else ''}"
-    return f"{cells} trained for {duration(seconds)} in all, under {scores.plan.settings.budget} each."
+    line = f"{cells} trained for {duration(seconds)} in all, under {scores.plan.settings.budget} each."
+    if not scores.unfinished:
+        return line
+    name, seed, status, reason = scores.unfinished[0]
+    why = f"{status}: {reason}" if reason else status
+    lacking = len(scores.unfinished)
+    have = "1 has no result:" if lacking == 1 else f"{lacking} have no result, such as"
+    return f"{line} {have} {name} seed {seed} ({why})."
+
+
+def _marks(table: Table) -> list[str]:
+    """What the marks of a table mean, where it has any, in a line."""
+    texts = [value.text for row in table.rows.values() for value in row.values()]
+    meanings = {
+        " !": "! its settings were not tuned for this",
+        SHARED: f"{SHARED} measured while other work shared the machine",
+    }
+    found = [meaning for mark, meaning in meanings.items() if any(mark in text for text in texts)]
+    return [f"{'; '.join(found)}."] if found else []
 
 
 def print_tables(console: Console, head: list[str], tables: list[Table]) -> None:

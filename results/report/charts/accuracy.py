@@ -74,9 +74,10 @@ def tier_chart(scores: Scores, styles: style.Styles, tiers: dict[str, str]) -> C
         share = scores.share_right(name, "all", "all")
         shares.append(share)
         means.append(about | interval(share))
-        seeds += [
-            about | {"mean": 100 * record.exact_match} for record in scores.of(name) if record.exact_match is not None
-        ]
+        for record in scores.of(name):
+            if record.exact_match is not None:
+                right = 100 * record.exact_match
+                seeds.append(about | {"mean": right, "exact match %": f"{right:.1f} (seed {record.seed})"})
     drawn = style.drawn_as(scores, styles)
     order = [row["architecture"] for row in means]
     y = alt.Y("architecture:N", sort=order, title=None)
@@ -85,10 +86,12 @@ def tier_chart(scores: Scores, styles: style.Styles, tiers: dict[str, str]) -> C
     tooltip = ["architecture:N", "exact match %:N", "tier:N"]
     base = alt.Chart(pd.DataFrame(means)).encode(y=y)
     rules = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="exact match %"), x2="high:Q", color=colour)
-    dots = alt.Chart(pd.DataFrame(seeds)).mark_circle(size=22, opacity=0.45).encode(x=x, y=y, color=colour)
+    dots = alt.Chart(pd.DataFrame(seeds)).mark_circle(size=22, opacity=0.45)
+    dots = dots.encode(x=x, y=y, color=colour, tooltip=tooltip)
     points = base.mark_point(size=80, filled=True, opacity=1)
     points = points.encode(x=x, color=colour, shape=style.shape_by(drawn).legend(None), tooltip=tooltip)
-    letters = base.mark_text(align="left", dx=8, fontSize=13).encode(x="high:Q", text="tier:N", tooltip=tooltip)
+    letters = base.mark_text(align="left", dx=8, fontSize=13)
+    letters = letters.encode(x="high:Q", text=alt.Text("tier:N"), tooltip=tooltip)
     return Chart(
         name="tiers",
         title="Tiers",

@@ -71,10 +71,13 @@ def _trade_off(scores: Scores, styles: style.Styles, name: str, column: str, tit
         points.encode(x=x, y=y, color=colour, shape=shape, tooltip=tooltip),
     ]
     sides: dict[Literal["left", "right"], int] = {"left": 9, "right": -9}
+    names = _placed(frame)
     for side, dx in sides.items():
-        named = alt.Chart(_placed(frame)).transform_filter(alt.datum.align == side)
-        named = named.mark_text(align=side, dx=dx, fontSize=11)
-        layers.append(named.encode(x="cost:Q", y="at:Q", text="architecture:N", color=colour))
+        some = names[names["align"] == side]
+        if some.empty:  # of no rows at all a browser complains that they have no extent
+            continue
+        named = alt.Chart(some).mark_text(align=side, dx=dx, fontSize=11)
+        layers.append(named.encode(x="cost:Q", y="at:Q", text=alt.Text("architecture:N"), color=colour))
     if shared:
         crowded = alt.Chart(frame).transform_filter("datum.shared")
         grey = crowded.mark_point(size=30, filled=True, opacity=1, color=style.GREY)

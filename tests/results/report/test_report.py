@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from bench.results.records.plan import Plan, write_plan
-from bench.results.records.record import Record
-from bench.results.records.run import open_run
+from bench.results.records.record import Record, write_record
+from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import Contents, contents
 from bench.results.report.markdown import blocks_of
 from bench.results.report.table import Column, Note, Table, Value, words
@@ -140,7 +140,23 @@ def test_a_run_ends_in_25_lines_of_100_columns(run_directory: Path) -> None:
             left_out = f"{len(names) - shown} more are in the tables." if shown < len(names) else ""
             assert left_out in lines
             assert lines[-1] == f"all tables:     python -m bench report {directory}"
+    assert "~ measured while other work shared the machine." in lines
     assert any("45 cells trained for 48 minutes in all" in line for line in lines)
+
+
+def test_the_end_of_a_run_says_what_is_missing(
+    run_directory: Path, make_plan: Callable[..., Plan], make_record: Callable[..., Record]
+) -> None:
+    write_plan(run_directory, make_plan(seeds=[0, 1, 2, 3]))
+    failed = make_record(architecture="lstm", seed=3, status="failed", reason="no memory left")
+    write_record(cell_directory(run_directory, "lstm", 3), failed)
+    for width in (100, 40):
+        screen = Console(file=io.StringIO(), width=width, color_system=None)
+        print_ending(contents([open_run(run_directory)]), screen)
+        text = " ".join(_written(screen).split())
+        assert "2 have no result, such as lstm seed 3 (failed: no memory left)." in text
+        assert "finish the run: python -m bench run --arch lstm,transformer" in text
+        assert {"lstm", "transformer"} <= set(text.split())
 
 
 def test_the_end_of_a_run_shows_the_hardest_problems_and_the_verdict(run_directory: Path) -> None:
