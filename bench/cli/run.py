@@ -1,4 +1,4 @@
-"""`run`: train, evaluate, print the tables."""
+"""`run`: train, evaluate, say how it ended."""
 
 from bench.planning.options import RunOptions
 
@@ -13,7 +13,7 @@ def run_command(
     quiet: bool = False,
     json: bool = False,
 ) -> int:
-    """Train architectures under one budget and print the tables.
+    """Train architectures under one budget, and say which is right most often.
 
     The same command again continues an interrupted run and skips what is done. Into an explicit --out, more
     architectures and seeds may be added.
