@@ -102,6 +102,7 @@ def _marks(table: Table) -> list[str]:
     """What the marks of a table mean, where it has any, in a line."""
     texts = [value.text for row in table.rows.values() for value in row.values()]
     meanings = {
+        " [": "[ ] 95 % interval",
         " !": "! its settings were not tuned for this",
         SHARED: f"{SHARED} measured while other work shared the machine",
     }

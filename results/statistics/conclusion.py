@@ -163,7 +163,7 @@ def _level(alike: list[Comparison]) -> str:
 def _what_it_would_take(scores: Scores, names: list[str], pairs: Pairs) -> str | None:
     """How many seeds would tell more, and the training that they take."""
     own = [pair for pair in pairs.values() if {pair.one, pair.other} <= set(names)]
-    if (needed := seeds_to_tell(own, TOLD)) is None:
+    if (needed := seeds_to_tell(own, TOLD, len(pairs))) is None:
         return None
     line = (
         f"About {needed} seeds would tell apart two that truly differ by {100 * TOLD:.0f} points, with a chance of 80 %"

@@ -53,18 +53,18 @@ def tiers(budgets: Mapping[str, Sequence[str]], differing: Collection[tuple[str,
     return found
 
 
-def seeds_to_tell(comparisons: Sequence[Comparison], difference: float) -> int | None:
+def seeds_to_tell(comparisons: Sequence[Comparison], difference: float, pairs: int) -> int | None:
     """Seeds of each architecture that tell apart two whose true shares right lie `difference` (0 to 1) apart.
 
-    They do with a chance of 80 % by paired t tests, each at 0.05 divided by the number of pairs, which is Holm's
-    hardest step; the spread of paired differences is pooled over all pairs. None where no pair has an interval, or
-    1,000 seeds are not enough.
+    They do with a chance of 80 % by paired t tests, each at 0.05 divided by the `pairs` that are asked about, which is
+    Holm's hardest step; the spread of paired differences is pooled over `comparisons`. None where none has an interval,
+    or 1,000 seeds are not enough.
     """
     spreads = [row.error**2 * row.difference.n for pair in comparisons if (row := pair.rows[0]).error is not None]
     if not spreads:
         return None
     spread = math.sqrt(sum(spreads) / len(spreads))
-    level = SIGNIFICANCE / len(comparisons)
+    level = SIGNIFICANCE / pairs
     for seeds in range(FEWEST_SEEDS, MOST_SEEDS + 1):
         bound = scipy.stats.t.isf(level / 2, seeds - 1)
         if scipy.stats.nct.sf(bound, seeds - 1, difference * math.sqrt(seeds) / spread) >= POWER:

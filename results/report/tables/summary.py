@@ -119,7 +119,9 @@ def ending(scores: Scores, tiers: Mapping[str, str]) -> Table:
     whole = summary(scores, tiers)
     hardest = _hardest(scores)
     columns = [*words("architecture"), whole.column("exact_match"), *([whole.column("tier")] if tiers else [])]
-    columns += [Column("hardest", f"{hardest} %")] if hardest else []
+    columns += (
+        [Column("hardest", f"{hardest} % (n = {scores.asked('operation x digits', hardest):,})")] if hardest else []
+    )
     columns += [whole.column(key) for key in ("train_seconds", "peak_memory_mb")]
     rows = {}
     for name, row in whole.rows.items():

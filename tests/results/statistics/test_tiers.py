@@ -86,8 +86,11 @@ def test_so_many_seeds_tell_so_often() -> None:
         pair_of("a", "c", [0.0, 0.02, 0.04]),
         pair_of("b", "c", [0.0] * 3),
     ]
-    seeds = seeds_to_tell(comparisons, 0.03)
+    seeds = seeds_to_tell(comparisons, 0.03, 3)
     assert seeds is not None
+    more = seeds_to_tell(comparisons, 0.03, 30)  # of pairs of another budget too
+    assert more is not None
+    assert more > seeds
     generator = np.random.default_rng(0)
     told = {
         n: np.mean(stats.ttest_1samp(generator.normal(0.03, 0.02, (20_000, n)), 0, axis=1).pvalue < 0.05 / 3)
@@ -98,5 +101,5 @@ def test_so_many_seeds_tell_so_often() -> None:
 
 
 def test_where_no_pair_has_an_interval_no_number_is_told() -> None:
-    assert seeds_to_tell([pair_of("a", "b", [0.1])], 0.03) is None
-    assert seeds_to_tell([pair_of("a", "b", [-0.9, 0.2, 0.49])], 0.0001) is None  # more than 1,000
+    assert seeds_to_tell([pair_of("a", "b", [0.1])], 0.03, 1) is None
+    assert seeds_to_tell([pair_of("a", "b", [-0.9, 0.2, 0.49])], 0.0001, 1) is None  # more than 1,000
