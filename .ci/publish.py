@@ -1,8 +1,8 @@
 """What the project shows of a finished run, so that nobody copies a figure by hand.
 
     python .ci/publish.py pictures RUN
-                                writes pictures/tables.svg, the tables as a terminal shows them, and the top of the page
-                                as pictures/report.png
+                                writes pictures/tables.svg, the tables as a terminal shows them, the top of the page as
+                                pictures/report.png, and accuracy against seconds as pictures/accuracy.png
     python .ci/publish.py NAME RUN [...]
                                 writes results/published/NAME, the run (or each of several, in a folder of its own)
                                 without its weights, and the tables of all into the page of results, between the lines
@@ -35,6 +35,7 @@ from bench.cli.perf import JSON_FILE as PERF_FILE
 from bench.results.records.run import open_run
 from bench.results.records.search import read_search
 from bench.results.report.contents import Contents, contents
+from bench.results.report.html import write_pictures
 from bench.results.report.markdown import blocks_of, grid_of
 from bench.results.report.table import Table
 from bench.results.report.tables import speed
@@ -114,10 +115,13 @@ def pictures(report: Contents) -> list[Path]:
     print_tables(console, part.opening, [table for table in part.tables if table.key in IN_PICTURE])
     svg = console.export_svg(title=part.scores.plan.command, unique_id="tables")
     # Without the fonts that it would fetch from elsewhere: any font of fixed width does.
-    tables, page = PICTURES / "tables.svg", PICTURES / "report.png"
+    tables, page, accuracy = (PICTURES / name for name in ("tables.svg", "report.png", "accuracy.png"))
     tables.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")
     screenshot(report, page)
-    return [tables, page]
+    with tempfile.TemporaryDirectory() as folder:
+        drawn = {path.name: path for path in write_pictures(report, Path(folder))}
+        shutil.copyfile(drawn["accuracy-train-seconds.png"], accuracy)
+    return [tables, page, accuracy]
 
 
 def screenshot(report: Contents, path: Path) -> None:
@@ -161,7 +165,7 @@ def runs_block(name: str, report: Contents, several: bool) -> str:
 def summary_block(report: Contents) -> str:
     """What the README shows of a run: the summary in short, with what it says of its figures in a paragraph below."""
     [part] = report.parts
-    table = summary_in_short(part.scores)
+    table = summary_in_short(part.scores, part.tiers)
     notes = " ".join(note.text for note in table.notes)
     return "\n\n".join([grid_of(table), *blocks_of([notes], [])]) + "\n"
 

@@ -196,7 +196,7 @@ def carry_out(
     about = f"{plan.suite.name}: {len(plan.entries)} architectures x {len(plan.seeds)} seeds, {plan.budget} each"
     with (
         occupied(plan, directory, join),
-        ProgressView(screen, len(plan.cells)) as view,
+        ProgressView(screen, len(plan.cells), len(plan.cells) - len(left)) as view,
         tracked(view, trackers if left else (), plan, directory) as watcher,
     ):
         for line in [f"{about}; folder {directory}", *left_out_lines(options)]:

@@ -15,6 +15,7 @@ os.environ |= {
     # Some oracles in transformers carry @torch.compile: ten seconds and a C++ compiler for nothing.
     "TORCHDYNAMO_DISABLE": "1",
 }
+os.environ.pop("COLUMNS", None)  # xdist sets it, and text is as wide as it says
 
 # The same examples every time, and no deadline: timings on shared machines vary by a factor of five.
 settings.register_profile("arithbench", derandomize=True, deadline=None, database=None)

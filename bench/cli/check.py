@@ -1,11 +1,24 @@
 """`check`: the plan of a run, with sizes, FLOPs and time; trains nothing."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from bench.planning.options import RunOptions
 
+if TYPE_CHECKING:
+    from bench.results.records.plan import Plan
 
-def check_command(options: RunOptions) -> None:
-    """Resolve everything and print the plan with parameters, FLOPs and time; train nothing."""
-    from bench.cli.output import console, print_listing
+
+def check_command(options: RunOptions, *, json: bool = False) -> None:
+    """Resolve everything and print the plan with parameters, FLOPs and time; train nothing.
+
+    Parameters
+    ----------
+    json
+        One JSON document on standard output, with unrounded numbers.
+    """
+    from bench.cli.output import console, print_json, print_listing
     from bench.errors import UserError, reason_of
     from bench.planning.amounts import parse_budget, short_count, short_time
     from bench.planning.contract import refuse_broken
@@ -42,6 +55,10 @@ def check_command(options: RunOptions) -> None:
             "tuned for": planned.preset + ("" if planned.tuned else " !") if planned.preset else "nothing !",
         }
         rows.append(row)
+    if json:
+        waiting = seconds_until_done(each * len(plan.seeds), cells_at_once(options, settings.device, budget))
+        print_json(_document(plan, str(directory), dict(zip(plan.entries, each, strict=True)), waiting))
+        return
     suite = plan.suite
     threads = f"{settings.threads} thread{'' if settings.threads == 1 else 's'}"
     limit, at_once = settings.training_problems, cells_at_once(options, settings.device, budget)
@@ -70,3 +87,38 @@ def check_command(options: RunOptions) -> None:
         f"{short_time(sum(each) * len(plan.seeds))} of training in all "
         f"(from a few steps with throwaway weights, without evaluation)"
     )
+
+
+def _document(plan: Plan, directory: str, seconds: dict[str, float], waiting: float) -> dict[str, Any]:
+    """The plan for programs. `seconds`: architecture -> of training a cell; `waiting`: until all cells are done."""
+    from bench.planning.amounts import parse_budget
+
+    settings, budget = plan.settings, parse_budget(plan.budget)
+    cells = []
+    for name, planned in plan.entries.items():
+        examples = budget.examples(planned.training["batch"], planned.flops_per_example)
+        cells.append(
+            {
+                "architecture": name,
+                "parameters": planned.parameters,
+                "active_parameters": planned.active_parameters,
+                "match": planned.match,
+                "flops_per_example": planned.flops_per_example,
+                "examples": examples,
+                "train_seconds": seconds[name],
+                "preset": planned.preset,
+                "tuned": planned.tuned,
+                "config": planned.config,
+                "training": planned.training,
+            }
+        )
+    return {
+        "suite": plan.suite.name,
+        "suite_version": plan.suite.version,
+        "seeds": plan.seeds,
+        "budget": plan.budget,
+        "settings": settings.model_dump(),
+        "folder": directory,
+        "cells": cells,
+        "seconds_until_done": waiting,
+    }

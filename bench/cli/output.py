@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,15 @@ from bench.results.files import printable
 if TYPE_CHECKING:
     from bench.results.records.run import RunFolder
 
-NARROWEST = 120
-"""Columns when standard output is no terminal, so that nothing is cut in a file or a pipe."""
+USUAL_WIDTH = 120
+"""Columns when standard output is no terminal and COLUMNS is not set."""
 
 
 class _Console(Console):
     """Prints what it is given: text is no markup, and holds nothing that a terminal would obey."""
 
-    def __init__(self, width: int | None = None) -> None:
-        super().__init__(width=width, highlight=False, markup=False, emoji=False)
+    def __init__(self, **how: Any) -> None:
+        super().__init__(highlight=False, markup=False, emoji=False, **how)
 
     def render_str(self, text: str, **how: Any) -> Text:
         return super().render_str(printable(text), **how)
@@ -34,10 +35,12 @@ class _Console(Console):
         raise  # rich calls this where it has caught the error, and would exit with 1; `main` knows better
 
 
-def console() -> Console:
-    """Standard output, never narrower than tables need where it is no terminal."""
-    found = _Console()
-    return found if found.is_terminal else _Console(width=max(found.width, NARROWEST))
+def console(errors: bool = False, quiet: bool = False) -> Console:
+    """Standard output, or standard error; as wide as COLUMNS says, where that is set. `quiet`: prints nothing."""
+    found = _Console(stderr=errors, quiet=quiet)
+    if found.is_terminal or os.environ.get("COLUMNS", "").isdigit():
+        return found
+    return _Console(stderr=errors, quiet=quiet, width=USUAL_WIDTH)
 
 
 def name_broken(runs: list[RunFolder]) -> int:

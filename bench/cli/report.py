@@ -5,7 +5,7 @@ from pathlib import Path
 FORMATS = ("text", "html", "md", "csv", "latex")
 
 
-def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | None = None) -> int:
+def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | None = None, json: bool = False) -> int:
     """The tables and charts of one or several runs, computed from their files.
 
     Several runs are joined where their problems and versions agree, and shown one after another where not. A cell with
@@ -21,11 +21,13 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
         text, html, md, csv, latex, or several separated by commas.
     out
         Folder to write report.txt, report.html, ... into; with html every chart too, as SVG and PNG. Default: print.
+    json
+        One JSON document on standard output, with the unrounded numbers: in place of --format and --out.
     """
     import os
     from contextlib import suppress
 
-    from bench.cli.output import console, name_broken
+    from bench.cli.output import console, name_broken, print_json
     from bench.errors import UserError, suggest, user_errors
     from bench.locks import TABLES_LOCK, Held, holding
     from bench.planning.amounts import parse_names
@@ -33,12 +35,14 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
     from bench.results.records.run import open_run
     from bench.results.report.contents import contents
     from bench.results.report.terminal import print_report
-    from bench.results.report.write import render, write_report
+    from bench.results.report.write import document, render, write_report
 
     formats = parse_names(format, "--format")
     for name in formats:
         if name not in FORMATS:
             raise UserError(f"--format '{name}': unknown; {suggest(name, list(FORMATS))}")
+    if json and (out is not None or formats != ("text",)):
+        raise UserError("--json prints a document of its own; leave --format and --out away")
     with user_errors():
         opened = [open_run(path) for path in (run, *runs)]
         status = name_broken(opened)
@@ -51,7 +55,9 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
                 with suppress(Held, OSError), holding(one.directory / TABLES_LOCK):
                     collect(one.directory)
         report = contents(opened)
-        if out is None and formats == ("text",):
+        if json:
+            print_json(document(report))
+        elif out is None and formats == ("text",):
             print_report(report, console())
         elif out is None:
             for name in formats:

@@ -1,4 +1,4 @@
-"""`run`: train, evaluate, print the tables."""
+"""`run`: train, evaluate, say how it ended."""
 
 from bench.planning.options import RunOptions
 
@@ -10,8 +10,10 @@ def run_command(
     checkpoint_every: float | None = None,
     join: bool = False,
     track: str | None = None,
+    quiet: bool = False,
+    json: bool = False,
 ) -> int:
-    """Train architectures under one budget and print the tables.
+    """Train architectures under one budget, and say which is right most often.
 
     The same command again continues an interrupted run and skips what is done. Into an explicit --out, more
     architectures and seeds may be added.
@@ -27,25 +29,31 @@ def run_command(
         Work beside another process on the same folder, on cells that it does not work on.
     track
         Show curves and figures while the run goes on, in a folder of the run: tensorboard, trackio, or both.
+    quiet
+        Print nothing but what goes wrong.
+    json
+        One JSON document on standard output at the end, as `report --json` prints it; progress goes to standard error.
     """
     import shlex
     import sys
 
     from bench.api import carry_out
-    from bench.cli.output import console
+    from bench.cli.output import console, print_json
     from bench.errors import UserError
     from bench.planning.amounts import parse_names
     from bench.results.files import BadFile
     from bench.results.records.run import open_run
     from bench.results.report.contents import contents
-    from bench.results.report.terminal import print_report
-    from bench.results.report.write import write_report
+    from bench.results.report.terminal import print_ending
+    from bench.results.report.write import document, write_report
     from bench.results.statistics.comparable import NotComparable
     from bench.running.engine import Interrupted
 
     if checkpoint_every is not None and not 0 <= checkpoint_every < float("inf"):
         raise UserError(f"--checkpoint-every {checkpoint_every}: expected seconds from 0 on")
-    screen = console()
+    if quiet and json:
+        raise UserError("--quiet and --json: choose one, since --json prints a document")
+    screen = console(errors=json, quiet=quiet)
     try:
         directory, complete = carry_out(
             options,
@@ -60,7 +68,10 @@ def run_command(
         try:
             write_report(report, ("html", "md"), directory)
         finally:  # the disk may be full
-            print_report(report, screen)
+            if json:
+                print_json(document(report))
+            else:
+                print_ending(report, screen)
     except Interrupted:
         print("bench: interrupted; the same command goes on from the last checkpoints", file=sys.stderr)
         return 130

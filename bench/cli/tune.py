@@ -48,7 +48,8 @@ def tune_command(options: TuneOptions) -> int:
     try:
         at_once = cells_at_once(run_options(options), shared.settings.device, parse_budget(shared.settings.budget))
         trials = search.trials + search.finalists * search.final_seeds
-        with ProgressView(screen, len(search.classes) * trials) as view:
+        # How many trials are to come is not known: some designs have fewer, and those that ended are kept.
+        with ProgressView(screen, len(search.classes) * trials, whole=False) as view:
             found = run_search(search, directory, _Watcher(view, screen.is_terminal), at_once)
     except Interrupted:
         print("bench: interrupted; finished trials are kept, and the same command continues", file=sys.stderr)

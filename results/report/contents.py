@@ -1,6 +1,8 @@
 """What a report holds in every form: the runs in parts that may each stand in one table, with words and tables."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from bench.results.records.run import RunFolder
 from bench.results.report.table import Note, Table
@@ -12,7 +14,7 @@ from bench.results.report.tables.several_runs import across_suites
 from bench.results.report.tables.summary import summary
 from bench.results.statistics.comparable import held_equal
 from bench.results.statistics.comparison import Comparison
-from bench.results.statistics.conclusion import all_pairs, conclusion
+from bench.results.statistics.conclusion import all_pairs, conclusion, tiers_of
 from bench.results.statistics.joining import join_runs
 from bench.results.statistics.pretrained import about_pretrained
 from bench.results.statistics.scores import Scores
@@ -32,8 +34,12 @@ class Part:
     """every two architectures, the better one first"""
     errors: ErrorShares
     """how often each architecture errs in which way"""
+    tiers: dict[str, str]
+    """architecture -> its letters; two share one where they cannot be told apart"""
     opening: list[str]
-    """what differs between runs, what was held equal, what was learnt elsewhere, the suite, and the outcome in words"""
+    """what differs between runs, what was held equal, what was learnt elsewhere, the suite, and the verdict"""
+    verdict: list[str]
+    """the outcome in words, the most important first"""
     tables: list[Table]
 
 
@@ -55,9 +61,12 @@ def contents(runs: list[RunFolder]) -> Contents:
     )
 
 
-def all_tables(scores: Scores) -> list[Table]:
-    """The tables of a report but for those of errors, in order. Tables that have nothing to say are left out."""
-    tables = [summary(scores), unfinished(scores)]
+def all_tables(scores: Scores, tiers: Mapping[str, str] = MappingProxyType({})) -> list[Table]:
+    """The tables of a report but for those of errors, in order. Tables that have nothing to say are left out.
+
+    `tiers`: what `tiers_of` found.
+    """
+    tables = [summary(scores, tiers), unfinished(scores)]
     if scores.records:
         tables += [slices.by_slice(scores, "operation"), *slices.by_digits(scores), slices.by_slice(scores, "signs")]
         tables += [slices.few_problems(scores), slices.by_workings(scores), slices.by_mistake(scores)]
@@ -80,17 +89,20 @@ def all_tables(scores: Scores) -> list[Table]:
 def _part(scores: Scores) -> Part:
     suite = scores.plan.suite
     comparisons, errors = all_pairs(scores), error_shares(scores)
+    tiers, verdict = tiers_of(scores, comparisons), conclusion(scores, comparisons)
     return Part(
         title=f"{suite.name}: {', '.join(str(run.directory) for run in scores.runs)}",
         scores=scores,
         comparisons=comparisons,
         errors=errors,
+        tiers=tiers,
         opening=[
             *scores.differing,
             held_equal(scores.records),
             *about_pretrained(scores.records),
             f"Suite {suite.name}, version {suite.version}: {suite.summary}",
-            *conclusion(scores, comparisons),
+            *verdict,
         ],
-        tables=[*all_tables(scores), *error_tables(scores, errors)],
+        verdict=verdict,
+        tables=[*all_tables(scores, tiers), *error_tables(scores, errors)],
     )

@@ -11,7 +11,7 @@ from jinja2 import Environment, StrictUndefined
 
 from bench.results.files import write_bytes
 from bench.results.records.run import RunFolder
-from bench.results.report.charts.accuracy import error_anatomy, exact_match, heat_maps
+from bench.results.report.charts.accuracy import error_anatomy, exact_match, heat_maps, tier_chart
 from bench.results.report.charts.chart import Chart
 from bench.results.report.charts.curves import learning_curves, performance_profile
 from bench.results.report.charts.differences import differences
@@ -46,12 +46,16 @@ class Heading:
 
 
 HEADINGS = (
-    Heading(title="Summary", charts=("exact-match",), tables=("summary", "unfinished"), tables_first=True),
+    Heading(title="Summary", charts=("tiers",), tables=("summary", "unfinished"), tables_first=True),
     Heading(
         title="How fast it was learnt", charts=("curve-examples", "curve-seconds", "curve-flops"), tables=("learning",)
     ),
     Heading(title="Digits", charts=("digits",), tables=("digits",), folded=True),
-    Heading(title="Operations, signs, decimals", tables=("operation", "signs", "few-problems", "places", "range")),
+    Heading(
+        title="Operations, signs, decimals",
+        charts=("exact-match",),
+        tables=("operation", "signs", "few-problems", "places", "range"),
+    ),
     Heading(title="Differences", charts=("differences", "differences-by-problem")),
     Heading(
         title="Accuracy and cost",
@@ -144,6 +148,7 @@ def charts(part: Part, styles: Styles) -> list[Chart]:
     if not part.scores.records:
         return []
     found = [
+        tier_chart(part.scores, styles, part.tiers),
         exact_match(part.scores, styles),
         *learning_curves(part.scores, styles),
         heat_maps(part.scores),

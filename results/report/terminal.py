@@ -3,6 +3,7 @@
 import io
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console
@@ -13,10 +14,19 @@ from bench.results.files import printable
 from bench.results.records.collect import CELLS, RESULTS
 from bench.results.records.run import RunFolder
 from bench.results.report.contents import ACROSS, Contents
-from bench.results.report.table import Table
+from bench.results.report.table import SHARED, Table
+from bench.results.report.tables.summary import ending
+from bench.results.statistics.conclusion import duration
+from bench.results.statistics.scores import Scores
 
 WIDTH = 120
 """Columns of a text that goes to no terminal."""
+ENDING = 25
+"""Lines of 100 columns that the end of a run takes at most."""
+VERDICTS = 3
+"""Sentences of the verdict that it shows."""
+FEWEST_ROWS = 3
+"""Rows that it shows in a narrow terminal too, where its sentences take many lines."""
 PAGE = "report.html"
 """The page of a run, in its folder."""
 
@@ -35,9 +45,69 @@ def print_report(report: Contents, console: Console) -> None:
     """The tables, where the files are, and how to go on."""
     _print(console, report, detail=False)
     runs = [run for part in report.parts for run in part.scores.runs]
-    for name, value in _next(*runs) if len(runs) == 1 else []:
+    if len(runs) == 1:
+        _print_next(console, _next(runs[0]))
+
+
+def print_ending(report: Contents, console: Console) -> None:
+    """How a run ended, in at most `ENDING` lines of 100 columns: a table, the verdict, what it cost, and how to go on.
+
+    What does not fit is told where to find.
+    """
+    [part] = report.parts
+    [run] = part.scores.runs
+    ways = _next(run, short=True)
+    table = ending(part.scores, part.tiers)
+    [columns, *_] = fitting(table, console.width)
+    below = [*part.verdict[:VERDICTS], _cost(part.scores), *_marks(table)]
+    room = ENDING - len(ways) - 4 - sum(len(_plain(line).wrap(console, console.width)) for line in below)
+    room = max(room, FEWEST_ROWS)
+    left_out = max(0, len(table.rows) - room)
+    if left_out:
+        kept = dict(list(table.rows.items())[: room - 1])
+        below = [f"{left_out + 1} more are in the tables.", *below]
+        table = replace(table, rows=kept)
+    for warning in report.warnings:
+        console.print(_plain(f"warning: {warning}"))
+    console.print()
+    console.print(_rich(table, columns))
+    for line in below:
+        console.print(_plain(line))
+    console.print()
+    _print_next(console, ways)
+
+
+def _print_next(console: Console, ways: list[tuple[str, str]]) -> None:
+    for name, value in ways:
         # Never wrapped: a person copies these.
         console.print(_plain(f"{name:<16}{value}"), soft_wrap=True)
+
+
+def _cost(scores: Scores) -> str:
+    """What a run took, and what it lacks."""
+    records = scores.records
+    seconds = sum(record.train_seconds or 0 for record in records)
+    cells = f"{len(records)} cell{'s' if len(records) != 1 else ''}"
+    line = f"{cells} trained for {duration(seconds)} in all, under {scores.plan.settings.budget} each."
+    if not scores.unfinished:
+        return line
+    name, seed, status, reason = scores.unfinished[0]
+    why = f"{status}: {reason}" if reason else status
+    lacking = len(scores.unfinished)
+    have = "1 has no result:" if lacking == 1 else f"{lacking} have no result, such as"
+    return f"{line} {have} {name} seed {seed} ({why})."
+
+
+def _marks(table: Table) -> list[str]:
+    """What the marks of a table mean, where it has any, in a line."""
+    texts = [value.text for row in table.rows.values() for value in row.values()]
+    meanings = {
+        " [": "[ ] 95 % interval",
+        " !": "! its settings were not tuned for this",
+        SHARED: f"{SHARED} measured while other work shared the machine",
+    }
+    found = [meaning for mark, meaning in meanings.items() if any(mark in text for text in texts)]
+    return [f"{'; '.join(found)}."] if found else []
 
 
 def print_tables(console: Console, head: list[str], tables: list[Table]) -> None:
@@ -91,13 +161,15 @@ def _print(console: Console, report: Contents, detail: bool) -> None:
         print_tables(console, [], report.across)
 
 
-def _next(run: RunFolder) -> list[tuple[str, str]]:
-    """Where the files of a run are, and the commands to go on with it."""
+def _next(run: RunFolder, short: bool = False) -> list[tuple[str, str]]:
+    """Where the files of a run are, and the commands to go on with it; `short`: the most important."""
     folder = shlex.quote(str(run.directory))
     suite = run.plan.suite.source
     table_files = f"{run.directory / CELLS}, {run.directory / RESULTS}"
     page = [("with charts:", str(run.directory / PAGE))] if (run.directory / PAGE).is_file() else []
     finish = [("finish the run:", run.plan.command)] if run.missing else []
+    if short:
+        return [*page, *finish, ("all tables:", f"python -m bench report {folder}")]
     return [
         *page,
         ("files:", f"{table_files}, one folder a cell in {run.directory / 'cells'}"),

@@ -2,8 +2,11 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bench.results.files import write_text
 from bench.results.report.contents import ACROSS, Contents
@@ -39,6 +42,34 @@ def write_report(report: Contents, formats: Iterable[str], directory: Path) -> l
     for format, content in texts.items():
         write_text(directory / FILE_NAMES[format], content)
     return [directory / FILE_NAMES[format] for format in texts]
+
+
+def document(report: Contents) -> dict[str, Any]:
+    """The report for programs: text, verdict, tiers and tables of each part. A table's rows have a key and hold values
+    by the keys of its columns, each with its text and the unrounded numbers behind it; beyond the budget is no number.
+    """
+    parts = [
+        {
+            "title": part.title,
+            "suite": part.scores.plan.suite.name,
+            "runs": [str(run.directory) for run in part.scores.runs],
+            "opening": part.opening,
+            "verdict": part.verdict,
+            "tiers": part.tiers,
+            "tables": [_plain(asdict(table)) for table in part.tables],
+        }
+        for part in report.parts
+    ]
+    return {"warnings": report.warnings, "parts": parts, "across": [_plain(asdict(table)) for table in report.across]}
+
+
+def _plain(value: Any) -> Any:
+    """Without numbers that JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _csv(report: Contents) -> str:

@@ -18,6 +18,7 @@ from bench.results.statistics.estimates import (
     all_or_nothing,
     estimate,
     holm,
+    holm_levels,
     mcnemar,
     paired_difference,
     share_of_seeds,
@@ -27,6 +28,8 @@ from bench.results.statistics.scores import Scores
 SLICES = ("all", "operation", "digits", "signs", "operation x digits")
 """Slices whose values are the rows of a comparison."""
 SIGNIFICANCE = 0.05
+SAYS_NOTHING = 1.9
+"""Width of the interval of a difference from which on it is left out: all there is lies between -1 and 1."""
 SOLVED = 0.99
 """Share right from which on a task counts as solved."""
 TRAINED_MODELS = "these two trained models"
@@ -39,6 +42,8 @@ _OPERATIONS = {"+": "addition", "-": "subtraction", "*": "multiplication", "/": 
 class Difference(PairedDifference):
     """One row: how far apart two architectures are, one minus other, on one value of a slice.
 
+    The interval of the difference is that of the test by which the row is judged: at 95 % on `all`, and wider on other
+    rows, as Holm asks. It misses 0 exactly where the verdict names an architecture.
     Where `all_or_nothing`, read the solved shares first.
     """
 
@@ -53,7 +58,7 @@ class Difference(PairedDifference):
     other: Estimate
     """share right of the second"""
     holm: float | None
-    """`decisive`, adjusted over all rows of the comparison"""
+    """`decisive`, adjusted over all rows of the comparison; None on `all`, whose verdict does not rest on it"""
     solved_one: Estimate | None
     """share of seeds with 99 % right: on validation for `all`, on its test problems for any other slice, of which
     validation keeps no counts; None where the records hold no validation"""
@@ -123,7 +128,7 @@ class Comparison:
             said.append(f"{untold.capitalize()}: {', '.join(near)}.")
         if apart:
             listed = ", ".join(f"{words(row)} ({points(row)})" for row in apart)
-            why = f"though the interval misses zero, as some of {len(self.rows)} do by chance"
+            why = f"though by itself p is below {SIGNIFICANCE}, as some of {len(self.rows)} are by chance"
             said.append(f"{untold.capitalize()} either, {why}: {listed}.")
         return said
 
@@ -132,7 +137,7 @@ def compare(scores: Scores, one: str, other: str) -> Comparison:
     """Compares two architectures of `scores` over the seeds that both have; one that diverged has none right.
 
     The verdict on `all`, the one question that was asked beforehand, is that of its own interval. Every other row needs
-    p < 0.05 after Holm over all rows: of some thirty intervals one or two miss zero by chance. A slice that would
+    p < 0.05 after Holm over all rows: of some thirty p values one or two are smaller by chance. A slice that would
     repeat the rows of another (that of a single operation, say) is left out: it asks nothing new.
     Raises ValueError where the two are one, one has no finished cell, or they have no seed in common; BadFile.
     """
@@ -147,10 +152,13 @@ def compare(scores: Scores, one: str, other: str) -> Comparison:
         raise ValueError(f"{one} and {other} have no finished seed in common; run both with the same seeds")
 
     table = _measure(scores, one, other, seeds)
-    adjusted = holm([row.decisive for row in table])
+    ps = [row.decisive for row in table]
     rows = [
-        _judged(replace(row, holm=corrected), one, other, len(table))
-        for row, corrected in zip(table, adjusted, strict=True)
+        _judged(
+            row if row.slice == "all" else replace(row, holm=corrected, difference=row.interval_of(level)),
+            *(one, other, len(table)),
+        )
+        for row, corrected, level in zip(table, holm(ps), holm_levels(ps, SIGNIFICANCE), strict=True)
     ]
     left_out = [(name, seed) for name, finished in seeds_of.items() for seed in finished if seed not in seeds]
     trained = [seed for seed in seeds if not {(one, seed), (other, seed)} & set(scores.diverged)]
@@ -245,7 +253,7 @@ def ahead(row: Difference, one: str, other: str) -> str | None:
 
 
 def points(row: Difference) -> str:
-    """The size of the difference, with its interval where there is one: '12.3 points [9.8, 14.9]'."""
+    """The size of the difference, with its interval where that says anything: '12.3 points [9.8, 14.9]'."""
     return f"{100 * abs(row.difference.mean):.1f} points{_interval(row)}"
 
 
@@ -302,7 +310,7 @@ def _reason(row: Difference, better: str, rows: int) -> str:
 def _interval(row: Difference) -> str:
     """' [9.8, 14.9]': of the difference's size, so turned round where the second architecture is ahead."""
     low, high = row.difference.low, row.difference.high
-    if low is None or high is None:
+    if low is None or high is None or high - low > SAYS_NOTHING:
         return ""
     if row.difference.mean < 0:
         low, high = -high, -low

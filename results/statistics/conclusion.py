@@ -1,6 +1,7 @@
 """What a report says before its tables: which architecture is best, by how much, and where that cannot be told."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 
 from bench.results.statistics.comparison import (
@@ -14,13 +15,16 @@ from bench.results.statistics.comparison import (
     solved_words,
     words,
 )
-from bench.results.statistics.estimates import FEWEST_SEEDS, holm
+from bench.results.statistics.estimates import FEWEST_SEEDS, holm, holm_levels
 from bench.results.statistics.scores import Scores
+from bench.results.statistics.tiers import seeds_to_tell, tiers
 
 Pairs = dict[tuple[str, str], Comparison]
 """By the names of the two, the better first."""
 SHOWN = 2
 """Differences given in figures; the others are in the chart of differences."""
+TOLD = 0.03
+"""The difference of which a report says how many seeds would tell it."""
 
 
 def by_budget(scores: Scores) -> dict[str, list[str]]:
@@ -47,20 +51,47 @@ def all_pairs(scores: Scores) -> list[Comparison]:
     ]
 
 
-def significant(comparisons: Sequence[Comparison]) -> list[bool]:
-    """For each pair, whether it differs significantly overall: p < 0.05 after Holm over the pairs given.
+def over_all_pairs(comparisons: Sequence[Comparison]) -> list[Difference]:
+    """The row of each comparison on all problems, judged after Holm over the pairs given: its interval, its `holm` and
+    its verdict are those.
 
-    These must be all pairs, also where only those with the best are of interest: which is best was read off the same
-    figures, so that of 15 equal architectures one in 10 reports would name a winner if those 14 alone were counted.
+    The pairs must be all there are, also where only those with the best are of interest: which is best was read off
+    the same figures, so that of 15 equal architectures one in 10 reports would name a winner if those 14 alone were
+    counted.
     """
-    adjusted = holm([comparison.rows[0].decisive for comparison in comparisons])
-    return [p is not None and p < SIGNIFICANCE for p in adjusted]
+    rows = [comparison.rows[0] for comparison in comparisons]
+    ps = [row.decisive for row in rows]
+    judged = []
+    for pair, row, p, level in zip(comparisons, rows, holm(ps), holm_levels(ps, SIGNIFICANCE), strict=True):
+        better = ahead(row, pair.one, pair.other)
+        verdict = better if better and p is not None and p < SIGNIFICANCE else cannot_tell(row.difference.n)
+        judged.append(replace(row, holm=p, difference=row.interval_of(level), verdict=verdict))
+    return judged
+
+
+def significant(comparisons: Sequence[Comparison]) -> list[bool]:
+    """For each pair, whether it differs significantly overall: p < 0.05 after Holm over the pairs given, which must be
+    all.
+    """
+    return [
+        row.verdict in (pair.one, pair.other)
+        for pair, row in zip(comparisons, over_all_pairs(comparisons), strict=True)
+    ]
+
+
+def tiers_of(scores: Scores, comparisons: Sequence[Comparison]) -> dict[str, str]:
+    """Architecture -> its letters: two of one budget share one where they cannot be told apart over all pairs."""
+    told = [(pair.one, pair.other) for pair, yes in zip(comparisons, significant(comparisons), strict=True) if yes]
+    return tiers(by_budget(scores), told)
 
 
 def conclusion(scores: Scores, comparisons: list[Comparison]) -> list[str]:
     """The outcome in words, a sentence or two a line. `comparisons`: what `all_pairs` found."""
-    pairs: Pairs = {(comparison.one, comparison.other): comparison for comparison in comparisons}
-    differing = {pair for pair, differs in zip(pairs, significant(comparisons), strict=True) if differs}
+    pairs: Pairs = {
+        (comparison.one, comparison.other): replace(comparison, rows=[whole, *comparison.rows[1:]])
+        for comparison, whole in zip(comparisons, over_all_pairs(comparisons), strict=True)
+    }
+    differing = {names for names, pair in pairs.items() if pair.rows[0].verdict in names}
     budgets = by_budget(scores)
     lines = []
     for budget, names in budgets.items():
@@ -89,7 +120,9 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, differing:
     ties = [other for other in others if mean[other] == mean[best]]
     behind = [pair for pair in before if (best, pair.other) in differing]
     level = [pair for pair in before if (best, pair.other) not in differing and pair.other not in ties]
-    if ties:
+    if len(ties) == len(others) > SHOWN:
+        line = f"All {len(names)} are right equally often, on {100 * mean[best]:.1f} % of the test problems"
+    elif ties:
         line = f"{_listed([best, *ties])} are right most often, each on {100 * mean[best]:.1f} % of the test problems"
     else:
         line = f"{best} is right most often, on {_share(scores, best)} of the test problems"
@@ -99,10 +132,12 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, differing:
         line += f", and more often than {_listed(rest)}"
     yield f"{line}."
     for seeds in sorted({len(pair.seeds) for pair in level}):
-        found = [f"{pair.other} ({_open(pair.rows[0])})" for pair in level if len(pair.seeds) == seeds]
+        alike = [pair for pair in level if len(pair.seeds) == seeds]
         spanned = f", after Holm over all {len(pairs)} pairs," if len(pairs) > 1 else ""
         they = "they are" if ties else "it is"
-        yield f"{cannot_tell(seeds).capitalize()}{spanned} whether {they} better than {_listed(found, 'or')}."
+        yield f"{cannot_tell(seeds).capitalize()}{spanned} whether {they} better than {_level(alike)}."
+    if level and (would_take := _what_it_would_take(scores, names, pairs)):
+        yield would_take
     if reverse := [pair for pair in against if pair not in before]:
         found = [f"{pair.other} ({points(pair.rows[0])}, {len(pair.seeds)} seeds)" for pair in reverse]
         yield f"On the seeds that both have, it is right less often than {_listed(found)}: run all with the same seeds."
@@ -114,6 +149,38 @@ def _under_one_budget(scores: Scores, names: list[str], pairs: Pairs, differing:
     if unpaired := [other for other in others if (best, other) not in pairs]:
         yield f"{best} shares no seed with {_listed(unpaired)}, so they are not compared."
     yield from _by_operation(scores, names, pairs)
+
+
+def _level(alike: list[Comparison]) -> str:
+    """Those that cannot be told from the best; of many the nearest, and how far away the others are."""
+    if len(alike) <= SHOWN + 1:
+        return _listed([f"{pair.other} ({_open(pair.rows[0])})" for pair in alike], "or")
+    shown = [f"{pair.other} ({_open(pair.rows[0])})" for pair in alike[:SHOWN]]
+    last = alike[-1]
+    return f"{', '.join(shown)} or {len(alike) - SHOWN} others, up to {last.other} ({_open(last.rows[0])})"
+
+
+def _what_it_would_take(scores: Scores, names: list[str], pairs: Pairs) -> str | None:
+    """How many seeds would tell more, and the training that they take."""
+    own = [pair for pair in pairs.values() if {pair.one, pair.other} <= set(names)]
+    if (needed := seeds_to_tell(own, TOLD, len(pairs))) is None:
+        return None
+    line = (
+        f"About {needed} seeds would tell apart two that truly differ by {100 * TOLD:.0f} points, with a chance of 80 %"
+    )
+    seconds = [scores.median(name, lambda record: record.train_seconds) for name in names]
+    more = max(needed - min(len(scores.seeds(name)) for name in names), 0)
+    if None not in seconds and more:
+        line += f" (about {duration(more * sum(filter(None, seconds)))} of training more, one cell after the other)"
+    return f"{line}."
+
+
+def duration(seconds: float) -> str:
+    """A duration in words, to two digits or so."""
+    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.{1 if seconds < 10 * size else 0}f} {name}"
+    return f"{seconds:.0f} seconds"
 
 
 def _by_operation(scores: Scores, names: list[str], pairs: Pairs) -> Iterator[str]:

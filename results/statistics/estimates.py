@@ -132,9 +132,9 @@ def interquartile_mean(tasks: Sequence[Sequence[float]]) -> Estimate:
 
 
 @cache
-def _t_quantile(freedom: int) -> float:
-    """What bounds a t interval at LEVEL, in standard errors."""
-    return float(scipy.stats.t.ppf((1 + LEVEL) / 2, freedom))
+def _t_quantile(freedom: int, level: float = LEVEL) -> float:
+    """What bounds a t interval at a level, in standard errors."""
+    return float(scipy.stats.t.ppf((1 + level) / 2, freedom))
 
 
 def _middle_half(scores: np.ndarray) -> np.ndarray:
@@ -154,6 +154,8 @@ class PairedDifference:
 
     difference: Estimate
     """mean of one minus other, with its t interval across seeds; none where seeds are all-or-nothing"""
+    error: float | None
+    """standard error of that mean; None where there is no interval"""
     p: float | None
     """of the paired t test, two-sided; None where there is no interval"""
     sign_flip: float | None
@@ -165,6 +167,14 @@ class PairedDifference:
     def decisive(self) -> float | None:
         """The p that decides: of the t test or, where there is none, of the sign-flip test. None: cannot tell."""
         return self.sign_flip if self.p is None else self.p
+
+    def interval_of(self, level: float) -> Estimate:
+        """The difference with its t interval at another level than 0.95; without one where it has none."""
+        if self.error is None:
+            return self.difference
+        half = _t_quantile(self.difference.n - 1, level) * self.error
+        mean = self.difference.mean
+        return _cut(replace(self.difference, low=mean - half, high=mean + half), -1.0, 1.0)
 
 
 def paired_difference(one: Sequence[float], other: Sequence[float]) -> PairedDifference:
@@ -178,12 +188,12 @@ def paired_difference(one: Sequence[float], other: Sequence[float]) -> PairedDif
     flips = sign_flip(differences) if len(differences) >= FEWEST_SEEDS_SIGN_FLIP else None
     if all_or_nothing(one) or all_or_nothing(other):
         without = replace(mean, low=None, high=None, note=ALL_OR_NOTHING)
-        return PairedDifference(difference=without, p=None, sign_flip=flips, all_or_nothing=True)
-    p = None
+        return PairedDifference(difference=without, error=None, p=None, sign_flip=flips, all_or_nothing=True)
+    error, p = None, None
     if mean.low is not None:
         error = stdev(differences) / mean.n**0.5
         p = 2 * float(scipy.stats.t.sf(abs(mean.mean) / error, mean.n - 1))
-    return PairedDifference(difference=mean, p=p, sign_flip=flips, all_or_nothing=False)
+    return PairedDifference(difference=mean, error=error, p=p, sign_flip=flips, all_or_nothing=False)
 
 
 def all_or_nothing(shares: Sequence[float]) -> bool:
@@ -235,6 +245,22 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
         largest = max(largest, min(1.0, (len(ps) - rank) * p))
         adjusted[place] = largest
     return adjusted
+
+
+def holm_levels(ps: Sequence[float | None], significance: float) -> list[float]:
+    """The level of each test's interval, such that it misses 0 exactly where its `holm` is below `significance`.
+
+    A claim that Holm makes has the interval of the step at which it is made, all others that of the step that failed.
+    """
+    known = sorted((p, place) for place, p in enumerate(ps) if p is not None)
+    step, failed = max(1, len(ps)), False
+    levels = [1 - significance / step] * len(ps)
+    for rank, (p, place) in enumerate(known):
+        if not failed:
+            step = len(ps) - rank
+            failed = step * p >= significance
+        levels[place] = 1 - significance / step
+    return levels
 
 
 def median_reached(amounts: Sequence[float | None]) -> float:

@@ -1,4 +1,4 @@
-"""Charts of exact match and of errors: overall and by operation, by digits, and wrong answers by kind."""
+"""Charts of exact match and of errors: tiers, overall and by operation, by digits, and wrong answers by kind."""
 
 import altair as alt
 import pandas as pd
@@ -7,12 +7,15 @@ from bench.results.records.baselines import NEAREST
 from bench.results.report.charts import style
 from bench.results.report.charts.chart import Chart, interval, intervals_text
 from bench.results.report.tables.errors import ErrorShares
+from bench.results.report.tables.summary import best_first
 from bench.results.statistics.anatomy import CLASSES
 from bench.results.statistics.estimates import ALL_UNSEEN
 from bench.results.statistics.scores import Scores
 
 CLASS_COLOURS = ("#7764d8", "#88ccee", "#44aa99", "#117733", "#ddcc77", "#cc6677", "#999999")
 """Of the classes of wrong answers (after Tol 2021, `muted`): none is an architecture's."""
+LABEL = 150
+"""Pixels of an architecture's name beside the heat map, at most."""
 
 
 def exact_match(scores: Scores, styles: style.Styles) -> Chart:
@@ -61,29 +64,66 @@ def exact_match(scores: Scores, styles: style.Styles) -> Chart:
     )
 
 
+def tier_chart(scores: Scores, styles: style.Styles, tiers: dict[str, str]) -> Chart | None:
+    """All architectures, the best first, with the letters that say which cannot be told apart; None without letters."""
+    if not tiers:
+        return None
+    means, seeds, shares = [], [], []
+    for name in (name for name in best_first(scores) if name in tiers):
+        about = {"architecture": style.chart_label(scores, name), "tier": tiers[name]}
+        share = scores.share_right(name, "all", "all")
+        shares.append(share)
+        means.append(about | interval(share))
+        for record in scores.of(name):
+            if record.exact_match is not None:
+                right = 100 * record.exact_match
+                seeds.append(about | {"mean": right, "exact match %": f"{right:.1f} (seed {record.seed})"})
+    drawn = style.drawn_as(scores, styles)
+    order = [row["architecture"] for row in means]
+    y = alt.Y("architecture:N", sort=order, title=None)
+    x = alt.X("mean:Q", title="exact match %", scale=alt.Scale(zero=False, nice=True, padding=24))
+    colour = style.colour_by(drawn).legend(None)
+    tooltip = ["architecture:N", "exact match %:N", "tier:N"]
+    base = alt.Chart(pd.DataFrame(means)).encode(y=y)
+    rules = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="exact match %"), x2="high:Q", color=colour)
+    dots = alt.Chart(pd.DataFrame(seeds)).mark_circle(size=22, opacity=0.45)
+    dots = dots.encode(x=x, y=y, color=colour, tooltip=tooltip)
+    points = base.mark_point(size=80, filled=True, opacity=1)
+    points = points.encode(x=x, color=colour, shape=style.shape_by(drawn).legend(None), tooltip=tooltip)
+    letters = base.mark_text(align="left", dx=8, fontSize=13)
+    letters = letters.encode(x="high:Q", text=alt.Text("tier:N"), tooltip=tooltip)
+    return Chart(
+        name="tiers",
+        title="Tiers",
+        caption=f"{intervals_text(shares)} Small: each seed. Two share a letter where they cannot be told apart, after "
+        "Holm over all pairs; their intervals may overlap or not, since a pair is compared seed by seed.",
+        picture=style.layered(rules, dots, points, letters, height=24 * len(means)),
+    )
+
+
 def heat_maps(scores: Scores) -> Chart:
-    """Digits of a x digits of b, a panel an architecture and operation."""
-    rows, panels = [], []
-    for name in scores.architectures:
+    """Architectures, the best first, x digits of both operands; a panel an operation."""
+    rows = []
+    patterns: dict[str, None] = {}
+    names = [name for name in best_first(scores) if name in scores.architectures]
+    for name in names:
         for value in scores.values("operation x digits"):
             operation, digits = value.split(" ")
-            panel = f"{operation}   {style.chart_label(scores, name)}"  # a long name is cut at its end
-            if panel not in panels:
-                panels.append(panel)
-            a, b = map(int, digits.split("x"))
+            patterns[digits] = None
             share = scores.share_right(name, "operation x digits", value)
             asked = f"{scores.asked('operation x digits', value):,}"
             asked += f", {ALL_UNSEEN}" if scores.all_unseen(name, "operation x digits", value) else ""
-            about = {"panel": panel, "architecture": style.chart_label(scores, name), "problems": value, "a": a, "b": b}
-            rows.append(about | interval(share) | {"problems asked": asked})
+            about = {"operation": operation, "architecture": style.chart_label(scores, name), "problems": value}
+            rows.append(about | {"digits": digits} | interval(share) | {"problems asked": asked})
     frame = pd.DataFrame(rows)
-    columns = int(frame["b"].nunique())
-    side = 56 if columns <= 2 else 40 if columns <= 5 else 26
+    side = 36 if len(patterns) <= 9 else 26
     # Also on the figures: the pointer often stands on them, not on the cell below.
     tooltip = ["architecture:N", "problems:N", "exact match %:N", "problems asked:N"]
+    order = sorted(patterns, key=lambda digits: (sum(map(int, digits.split("x"))), digits))
+    labels = [style.chart_label(scores, name) for name in names]
     base = alt.Chart(frame).encode(
-        x=alt.X("b:O", title="digits of b", axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("a:O", title="digits of a"),
+        x=alt.X("digits:N", title="digits of a x b", sort=order, axis=alt.Axis(labelAngle=0, labelOverlap=False)),
+        y=alt.Y("architecture:N", title=None, sort=labels, axis=alt.Axis(labelLimit=LABEL)),
         tooltip=tooltip,
     )
     scale = alt.Scale(scheme="viridis", domain=[0, 100])
@@ -93,21 +133,19 @@ def heat_maps(scores: Scores) -> Chart:
         )
     )
     light = alt.condition("datum.mean > 55", alt.value("#000000"), alt.value("#ffffff"))
-    figures = base.mark_text(fontSize=13 if side > 40 else 11).encode(
+    figures = base.mark_text(fontSize=12 if side > 30 else 10).encode(
         text=alt.Text("mean:Q", format=".0f"), color=light
     )
-    layers = alt.layer(cells, figures).properties(width=alt.Step(side), height=alt.Step(side))
-    operations = len(scores.values("operation"))
-    picture = layers.facet(
-        facet=alt.Facet("panel:N", sort=panels, title=None, header=alt.Header(labelLimit=side * columns + 10)),
-        columns=operations if operations > 1 else 4,
-    )
+    layers = alt.layer(cells, figures).properties(width=alt.Step(side), height=alt.Step(22))
+    operations = scores.values("operation")
+    picture = layers.facet(facet=alt.Facet("operation:N", sort=operations, title=None), columns=len(operations))
     return Chart(
         name="digits",
-        title="Exact match by digits of both operands",
-        caption="Mean over seeds, in percent; intervals and numbers of problems are under the pointer.",
+        title="Exact match by operation and digits",
+        caption="Mean over seeds, in percent, the best architecture first; intervals and numbers of problems are under "
+        "the pointer.",
         picture=picture,
-        panel=side * columns + 20,
+        panel=side * len(patterns) + LABEL // max(2, len(operations)),
     )
 
 

@@ -9,13 +9,13 @@ import pandas as pd
 from bench.results.report.charts import style
 from bench.results.report.charts.chart import Chart, interval
 from bench.results.statistics.comparison import Comparison, Difference, words
-from bench.results.statistics.conclusion import significant
+from bench.results.statistics.conclusion import over_all_pairs, significant
 from bench.results.statistics.estimates import FEWEST_SEEDS
 from bench.results.statistics.scores import Scores
 
 FOREST_CAPTION = (
-    f"Paired by seed, 95 % t intervals (of {FEWEST_SEEDS} seeds or more). "
-    "Filled: the difference is significant, at p < 0.05 after Holm over"
+    f"Paired by seed (intervals take {FEWEST_SEEDS} seeds or more). Filled: the difference is significant, and its "
+    "interval misses 0, at p < 0.05 after Holm over"
 )
 
 
@@ -24,11 +24,11 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], styles: style
     if not comparisons:
         return []
     found = []
-    overall = significant(comparisons)
+    whole, overall = over_all_pairs(comparisons), significant(comparisons)
     if len(comparisons) > 1:
         rows = [
-            _difference(pair, pair.rows[0]) | {"ahead": style.chart_label(scores, pair.one), "significant": differs}
-            for pair, differs in zip(comparisons, overall, strict=True)
+            _difference(pair, row) | {"ahead": style.chart_label(scores, pair.one), "significant": differs}
+            for pair, row, differs in zip(comparisons, whole, overall, strict=True)
         ]
         rows.sort(key=lambda row: -row["mean"])
         y = alt.Y("pair:N", sort=None, title=None, axis=alt.Axis(grid=False))
@@ -44,10 +44,11 @@ def differences(scores: Scores, comparisons: Sequence[Comparison], styles: style
     best = comparisons[0].one
     against = [pair for pair in comparisons if pair.one == best]
     differs_from = {pair.other: differs for pair, differs in zip(comparisons, overall, strict=True) if pair.one == best}
+    judged = {pair.other: row for pair, row in zip(comparisons, whole, strict=True) if pair.one == best}
     # Few pairs leave room for more rows each.
     slices = ("all", "operation", "digits", "signs") if len(against) <= 2 else ("all", "operation")
     rows = [
-        _difference(pair, row)
+        _difference(pair, judged[pair.other] if row.slice == "all" else row)
         | {
             "problems": words(row),
             "than": style.chart_label(scores, pair.other),

@@ -1,5 +1,6 @@
 """Charts of accuracy against cost: training time and throughput, with the Pareto front."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -9,6 +10,11 @@ import pandas as pd
 from bench.results.report.charts import style
 from bench.results.report.charts.chart import SHARED_CAPTION, Chart, interval, intervals_text, machines_text
 from bench.results.statistics.scores import Scores
+
+HEIGHT, PADDING = 300, 30
+"""Pixels of a chart, and between its sides and the outermost points."""
+LETTER, LINE = 6.0, 13
+"""Pixels of a letter of a name and of its line, as it stands beside its point."""
 
 
 def trade_offs(scores: Scores, styles: style.Styles) -> list[Chart]:
@@ -46,9 +52,11 @@ def _trade_off(scores: Scores, styles: style.Styles, name: str, column: str, tit
         return None
     frame = pd.DataFrame(rows)
     front = frame.iloc[pareto_front(list(frame["cost"]), list(frame["mean"]), less_is_better)]
-    x = alt.X("cost:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=30), axis=style.amounts_axis(4))
+    x = alt.X(
+        "cost:Q", title=title, scale=alt.Scale(type="log", nice=False, padding=PADDING), axis=style.amounts_axis(4)
+    )
     y = alt.Y("mean:Q", title="exact match %", scale=alt.Scale(zero=False, padding=12))
-    colour, shape = style.colour_by(drawn), style.shape_by(drawn)
+    colour, shape = style.colour_by(drawn).legend(None), style.shape_by(drawn).legend(None)
     # What is had for a cost is the best of all that cost no more.
     steps: Literal["step-after", "step-before"] = "step-after" if less_is_better else "step-before"
     line = alt.Chart(front).mark_line(color=style.GREY, strokeWidth=1.5, strokeDash=[4, 3], interpolate=steps)
@@ -62,6 +70,14 @@ def _trade_off(scores: Scores, styles: style.Styles, name: str, column: str, tit
         dots.encode(x=x, y=y, color=colour),
         points.encode(x=x, y=y, color=colour, shape=shape, tooltip=tooltip),
     ]
+    sides: dict[Literal["left", "right"], int] = {"left": 9, "right": -9}
+    names = _placed(frame)
+    for side, dx in sides.items():
+        some = names[names["align"] == side]
+        if some.empty:  # of no rows at all a browser complains that they have no extent
+            continue
+        named = alt.Chart(some).mark_text(align=side, dx=dx, fontSize=11)
+        layers.append(named.encode(x="cost:Q", y="at:Q", text=alt.Text("architecture:N"), color=colour))
     if shared:
         crowded = alt.Chart(frame).transform_filter("datum.shared")
         grey = crowded.mark_point(size=30, filled=True, opacity=1, color=style.GREY)
@@ -71,9 +87,37 @@ def _trade_off(scores: Scores, styles: style.Styles, name: str, column: str, tit
         title=f"Against {against}",
         caption=f"{intervals_text(shares)} Times are medians. Small: each seed. Dashed: the Pareto front, through "
         f"those that no other one beats in both.{SHARED_CAPTION if shared else ''}{machines_text(scores)}",
-        legend=list(drawn),
-        picture=style.layered(*layers, height=240),
+        picture=style.layered(*layers, height=HEIGHT),
     )
+
+
+def _placed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The names of the points, each right of its own (left where it would leave the picture), and as far above or below
+    as keeps it off the names before it.
+
+    The places are those of a picture as wide as in a file: on a narrow page names may touch.
+    """
+    costs = frame["cost"].map(math.log)
+    width = max(costs.max() - costs.min(), 1e-9)
+    height = max(frame["high"].max() - frame["low"].min(), 1e-9)
+    taken: list[tuple[float, float, float]] = []
+    places = []
+    for _, row in frame.sort_values("mean", ascending=False).iterrows():
+        point = (math.log(row["cost"]) - costs.min()) / width * (style.WIDTH - 2 * PADDING)
+        long = LETTER * len(row["architecture"]) + 10
+        outside = point + long > style.WIDTH - PADDING
+        left, right = (point - long, point) if outside else (point, point + long)
+        start = y = row["mean"] / height * HEIGHT
+        for step in range(1, 30):
+            if all(abs(y - other) >= LINE or right < begins or ends < left for begins, ends, other in taken):
+                break
+            y = start + (1 if step % 2 else -1) * (step + 1) // 2 * LINE / 2
+        taken.append((left, right, y))
+        align = "right" if outside else "left"
+        places.append(
+            {"architecture": row["architecture"], "cost": row["cost"], "at": y / HEIGHT * height, "align": align}
+        )
+    return pd.DataFrame(places)
 
 
 def pareto_front(costs: Sequence[float], shares: Sequence[float], less_is_better: bool) -> list[int]:

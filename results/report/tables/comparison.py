@@ -40,10 +40,11 @@ def differences(scores: Scores, comparison: Comparison) -> Table:
         rows[about] = values | ({"p (sign flip)": _p_value(row.sign_flip)} if flips else {})
     seeds = ", ".join(map(str, comparison.seeds))
     notes = [
-        f"Architectures are paired by seed: {seeds}. Intervals are 95 % t intervals across seeds, and speak of this "
-        "test set.",
-        "The verdict on `all` is that of its interval. Every other row needs p < 0.05 by Holm over all rows, since "
-        "some of so many intervals miss zero by chance.",
+        f"Architectures are paired by seed: {seeds}. Intervals are t intervals across seeds, and speak of this test "
+        "set.",
+        "The interval on `all` is at 95 %, and its verdict is its own. The other rows are asked all at once: each "
+        "needs p < 0.05 by Holm over all rows, and its interval is as wide as that asks, so that it misses 0 where a "
+        "verdict names an architecture.",
     ]
     if leads:
         notes.append(

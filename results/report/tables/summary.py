@@ -1,6 +1,8 @@
 """The summary of a report, one row an architecture, and the same in short."""
 
+from collections.abc import Mapping
 from operator import attrgetter
+from types import MappingProxyType
 
 from bench.results.records.record import Record
 from bench.results.report.table import Column, Note, Table, Value, figures, number_value, words
@@ -14,6 +16,11 @@ SCORES_NOTE = Note(
 COSTS_NOTE = (
     "Times, rates and memory are medians over seeds. FLOPs count matrix products only, {counted}. decode/s counts the "
     "problems answered a second. The decoding state is what a model keeps in memory while it answers one problem."
+)
+TIER_NOTE = Note(
+    "Two architectures share a letter of their tiers where they cannot be told apart: p is 0.05 or more after Holm "
+    "over all pairs. Those with an `a` cannot be told from the best.",
+    "tier",
 )
 BASELINES_NOTE = Note(
     "The calculator is right by definition. `nearest` answers as the one among the first 100,000 distinct training "
@@ -41,15 +48,19 @@ IN_SHORT = {
 """Column of the summary -> what the short one calls it; that of exact match has the same name in both."""
 
 
-def summary(scores: Scores) -> Table:
-    """One row an architecture. Scores are across seeds; times, rates and memory are medians over seeds."""
+def summary(scores: Scores, tiers: Mapping[str, str] = MappingProxyType({})) -> Table:
+    """One row an architecture, the one that is right most often first. Scores are across seeds; times, rates and memory
+    are medians over seeds. `tiers`: architecture -> its letters, as `tiers_of` gives them.
+    """
     n = scores.asked("all", "all") if scores.records else None
     rows, shares = {}, Shares()
-    for name, planned in scores.planned.items():
+    for name in best_first(scores):
+        planned = scores.planned[name]
         done = len(scores.of(name))
         seeds = Value(str(done) if done == len(planned) else f"{done} of {len(planned)}", value=done)
         rows[name] = {"architecture": Value(label(scores, name)), "seeds": seeds}
         rows[name] |= _costs(scores, name) if done else {}
+        rows[name] |= {"tier": Value(tiers[name])} if name in tiers else {}
     for name in scores.baseline_names:
         asked = scores.baselines.loc[scores.baselines["architecture"] == name, "seed"].nunique()
         rows[name] = {"architecture": Value(name), "seeds": number_value(asked)}
@@ -60,6 +71,7 @@ def summary(scores: Scores) -> Table:
             rows[name]["digits right %"] = shares.show(scores.digits_right(name), n)
     notes = [
         *shares.notes(),
+        *([TIER_NOTE] if tiers else []),
         SCORES_NOTE,
         Note(COSTS_NOTE.format(counted=_counted(scores))),
         *time_notes(scores),
@@ -70,10 +82,17 @@ def summary(scores: Scores) -> Table:
     columns = [
         *words("architecture"),
         exact_match,
+        *(words("tier") if tiers else []),
         *figures("mean over strata %", "digits right %", "seeds", "parameters"),
     ]
     columns += [Column(field, title) for field, (title, _) in COSTS.items()]
     return Table(key="summary", title="Summary", columns=columns, rows=rows, notes=notes)
+
+
+def best_first(scores: Scores) -> list[str]:
+    """All architectures: by exact match, the best first, and last those of which no seed has ended."""
+    right = {name: scores.share_right(name, "all", "all").mean for name in scores.architectures}
+    return sorted(scores.planned, key=lambda name: -right.get(name, -1.0))
 
 
 def _costs(scores: Scores, name: str) -> dict[str, Value]:
@@ -101,13 +120,43 @@ def parameters_value(record: Record) -> Value:
     return Value(text, value=record.parameters)
 
 
-def summary_in_short(scores: Scores) -> Table:
-    """The architectures with a finished cell, by exact match, the best first; of the summary few columns."""
-    whole = summary(scores)
-    right = {name: scores.share_right(name, "all", "all") for name in scores.architectures}
-    best_first = sorted(right, key=lambda name: -right[name].mean)
-    columns = [*words("architecture"), whole.column("exact_match")]
+def ending(scores: Scores, tiers: Mapping[str, str]) -> Table:
+    """What the end of a run shows of the summary, with the problems of one kind that are answered least often right."""
+    whole = summary(scores, tiers)
+    hardest = _hardest(scores)
+    columns = [*words("architecture"), whole.column("exact_match"), *([whole.column("tier")] if tiers else [])]
+    columns += (
+        [Column("hardest", f"{hardest} % (n = {scores.asked('operation x digits', hardest):,})")] if hardest else []
+    )
+    columns += [whole.column(key) for key in ("train_seconds", "peak_memory_mb")]
+    rows = {}
+    for name, row in whole.rows.items():
+        rows[name] = {column.key: row[column.key] for column in columns if column.key in row}
+        if hardest and (name in scores.architectures or name in scores.baseline_names):
+            rows[name]["hardest"] = Shares().right(scores, name, "operation x digits", hardest)
+    return Table(key="ending", title="", columns=columns, rows=rows)
+
+
+def _hardest(scores: Scores) -> str | None:
+    """The operation and digits that all architectures together answer least often right; None where there is one."""
+    kinds = scores.values("operation x digits") if scores.architectures else []
+    right = {
+        kind: sum(scores.share_right(name, "operation x digits", kind).mean for name in scores.architectures)
+        for kind in kinds
+    }
+    return min(right, key=lambda kind: right[kind]) if len(right) > 1 else None
+
+
+def summary_in_short(scores: Scores, tiers: Mapping[str, str]) -> Table:
+    """The architectures with a finished cell; of the summary few columns."""
+    whole = summary(scores, tiers)
+    right = [scores.share_right(name, "all", "all") for name in scores.architectures]
+    columns = [*words("architecture"), whole.column("exact_match"), *([whole.column("tier")] if tiers else [])]
     columns += [Column(key, title) for key, title in IN_SHORT.items()]
-    rows = {name: {column.key: whole.rows[name][column.key] for column in columns} for name in best_first}
-    notes = [*estimate_notes(list(right.values()), asked=False), *whole.noted("shared", "machines")]
+    rows = {
+        name: {column.key: row[column.key] for column in columns if column.key in row}
+        for name, row in whole.rows.items()
+        if name in scores.architectures
+    }
+    notes = [*estimate_notes(right, asked=False), *whole.noted("tier", "shared", "machines")]
     return Table(key="summary-in-short", title="Summary, the best first", columns=columns, rows=rows, notes=notes)

@@ -14,8 +14,9 @@ from shutil import copytree
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
-from calling import call
+from calling import call, one_by_one
 from places import PUBLISHED, ROOT
 from stranger import unknown_plugin
 
@@ -474,11 +475,67 @@ def test_a_run_that_may_only_be_read_or_is_at_work_is_reported_without_writing(
     assert [(run / name).stat().st_mtime_ns for name in tables()] == [7, 7]  # tables that stand are not written again
 
 
-def test_where_nobody_watches_the_width_of_a_terminal_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "40")
+def test_where_nobody_watches_lines_are_as_wide_as_columns_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns, width in (("40", 40), ("200", 200), ("wide", 120)):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert console().width == width
+    monkeypatch.delenv("COLUMNS")
     assert console().width == 120
-    monkeypatch.setenv("COLUMNS", "200")
-    assert console().width == 200
+
+
+def test_a_report_for_programs_has_the_numbers_behind_the_tables(
+    trained_run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, out, _ = call(capsys, monkeypatch, "report", str(trained_run), "--json")
+    assert status == 0
+    document = json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    [part] = document["parts"]
+    assert part["runs"] == [str(trained_run)]
+    assert part["opening"][-len(part["verdict"]) :] == part["verdict"]
+    summary = part["tables"][0]
+    assert summary["key"] == "summary"
+    results = pd.read_csv(trained_run / "results.csv")
+    for name in part["tiers"]:
+        rows = results[(results["slice"] == "all") & (results["architecture"] == name)]
+        right = 100 * (rows["correct"] / rows["total"]).mean()
+        assert summary["rows"][name]["exact_match"]["value"] == pytest.approx(right)
+        assert summary["rows"][name]["tier"]["text"] == part["tiers"][name]
+    refused = call(capsys, monkeypatch, "report", str(trained_run), "--json", "--format", "md")
+    assert refused[0] == 2
+    assert "leave --format and --out away" in refused[2]
+
+
+def test_check_for_programs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bench.running.estimate.training_seconds", lambda *_: 2.5)
+    asked = ("check", "--arch", "lstm,gru", "--suite", "addition3", "--seeds", "2", "--cells-at-once", "1", "--json")
+    status, out, err = call(capsys, monkeypatch, *asked)
+    document = json.loads(out)
+    assert (status, err, document["seeds"], document["suite"]) == (0, "", [0, 1], "addition3")
+    assert [cell["architecture"] for cell in document["cells"]] == ["lstm", "gru"]
+    plan = decide(RunOptions(arch="lstm,gru", suite="addition3"), command="test")
+    for cell in document["cells"]:
+        planned = plan.entries[cell["architecture"]]
+        assert (cell["parameters"], cell["train_seconds"]) == (planned.parameters, 2.5)
+        assert cell["training"]["batch"] == planned.training["batch"]
+
+
+def test_a_run_for_programs_and_one_that_says_nothing(
+    tiny_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.running.engine.run_tasks", one_by_one)
+    asked = ("run", "--arch", "gru", "--suite", str(tiny_path), "--seeds", "2", "--budget", "examples=64")
+    asked += ("--params", "4k", "--threads", "1", "--unequal", "--out", str(tmp_path / "run"))
+    status, out, err = call(capsys, monkeypatch, *asked, "--json")
+    assert status == 0
+    assert "gru" in json.loads(out)["parts"][0]["tables"][0]["rows"]
+    assert "gru, seed 1" in err
+    assert call(capsys, monkeypatch, *asked, "--quiet") == (0, "", "")
+    status, out, err = call(capsys, monkeypatch, *asked, "--quiet", "--json")
+    assert (status, out) == (2, "")
+    assert "--quiet and --json: choose one" in err
 
 
 def test_a_reader_that_has_enough_is_no_error_but_the_status_tells() -> None:

@@ -25,7 +25,7 @@ from bench.results.report.html import VEGA_LITE, charts
 from bench.results.statistics.scores import Scores
 
 NAMES = [
-    *("exact-match", "curve-examples", "curve-seconds", "curve-flops", "digits", "differences-by-problem"),
+    *("tiers", "exact-match", "curve-examples", "curve-seconds", "curve-flops", "digits", "differences-by-problem"),
     *("accuracy-train-seconds", "accuracy-examples-per-second", "accuracy-decode-per-second", "errors"),
 ]
 
@@ -106,16 +106,25 @@ def test_learning_curves_say_what_a_point_is_not(drawn: dict[str, Chart]) -> Non
         assert "not what a smaller budget gives" in drawn[f"curve-{against}"].caption
 
 
+def test_the_tier_chart_has_the_best_first_with_its_letters(part: Part, drawn: dict[str, Chart]) -> None:
+    specification = drawn["tiers"].specification()
+    [rows] = [rows for rows in specification["datasets"].values() if "low" in rows[0]]
+    assert [(row["architecture"], row["tier"]) for row in rows] == [
+        (name, part.tiers[name]) for name in ("transformer", "lstm")
+    ]
+    assert rows[0]["mean"] > rows[1]["mean"]
+
+
 def test_the_heat_map_has_a_cell_for_every_pattern_and_operation(part: Part, drawn: dict[str, Chart]) -> None:
     specification = drawn["digits"].specification()
-    [rows] = [rows for rows in specification["datasets"].values() if "a" in rows[0]]
+    [rows] = [rows for rows in specification["datasets"].values() if "digits" in rows[0]]
     assert {(row["architecture"], row["problems"]) for row in rows} == set(
         itertools.product(
             ("lstm", "transformer"), [f"{o} {a}x{b}" for o, a, b in itertools.product("+-*/", (1, 2), (1, 2))]
         )
     )
     cell = next(row for row in rows if row["architecture"] == "lstm" and row["problems"] == "* 2x1")
-    assert (cell["a"], cell["b"]) == (2, 1)
+    assert (cell["operation"], cell["digits"]) == ("*", "2x1")
     assert cell["mean"] == 100 * part.scores.share_right("lstm", "operation x digits", "* 2x1").mean
     assert cell["problems asked"] == "20"
 
@@ -190,7 +199,7 @@ def test_a_chart_may_have_many_rows_and_has_a_name(drawn: dict[str, Chart]) -> N
     many = replace(drawn["digits"], picture=alt.Chart(pd.DataFrame({"a": range(6_000)})).mark_point().encode(x="a:Q"))
     [rows] = many.specification()["datasets"].values()
     assert len(rows) == 6_000
-    assert many.specification()["description"] == "Exact match by digits of both operands"
+    assert many.specification()["description"] == "Exact match by operation and digits"
 
 
 def test_a_caption_names_the_intervals_that_are_drawn(

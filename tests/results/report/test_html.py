@@ -92,7 +92,7 @@ def test_the_bundle_stays_within_its_script_and_the_page_small(
 ) -> None:
     monkeypatch.setattr(html, "_vega", REAL_BUNDLE)
     text = page(report)
-    assert text.count("</script>") == 10 + 1 + 2  # charts, themes, bundle and our own
+    assert text.count("</script>") == 11 + 1 + 2  # charts, themes, bundle and our own
     assert Elements(text).loads == []
     assert 0.5e6 < len(text.encode()) < 2e6
 
@@ -163,7 +163,7 @@ def test_the_same_run_gives_the_same_page(report: Contents) -> None:
 
 def test_every_chart_is_written_as_svg_and_png(report: Contents, tmp_path: Path) -> None:
     paths = write_pictures(report, tmp_path)
-    assert len(paths) == 20
+    assert len(paths) == 22
     assert {path.suffix: path.read_bytes()[:4] for path in paths} == {".svg": b"<svg", ".png": b"\x89PNG"}
     for path in paths:
         assert path.parent == tmp_path / "charts"

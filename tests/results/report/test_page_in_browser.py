@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not instal
 
 DESK, PHONE = 1280, 390
 """Widths of the window, in pixels."""
-CHARTS = 10
+CHARTS = 11
 PATIENCE = 60_000
 """Milliseconds; the machine may be busy."""
 MARKS = "g[class*='mark-'][role='graphics-object'] > *, g[class*='mark-'][role='graphics-symbol']"

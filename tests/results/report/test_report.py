@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 
 from bench.results.records.plan import Plan, write_plan
-from bench.results.records.record import Record
-from bench.results.records.run import open_run
+from bench.results.records.record import Record, write_record
+from bench.results.records.run import cell_directory, open_run
 from bench.results.report.contents import Contents, contents
 from bench.results.report.markdown import blocks_of
 from bench.results.report.table import Column, Note, Table, Value, words
-from bench.results.report.terminal import _rich, print_report, print_tables
+from bench.results.report.terminal import _rich, print_ending, print_report, print_tables
 from bench.results.report.write import FILE_NAMES, render, write_report
 
 GOLDEN = """\
@@ -120,6 +120,59 @@ def test_the_end_of_a_run_says_where_the_files_are_and_how_to_go_on(
         f"as files:       python -m bench report {run_directory} --format html,md,csv,latex --out {run_directory}"
     )
     assert lines[-1] == "the problems:   python -m bench data --suite tiny --split test"
+
+
+def test_a_run_ends_in_25_lines_of_100_columns(run_directory: Path) -> None:
+    """With fifteen architectures, as the published run has, and with two."""
+    published = Path(__file__).parents[3] / "results" / "published" / "addition3"
+    for directory in (run_directory, published):
+        report = contents([open_run(directory)])
+        for width in (100, 80):
+            screen = Console(file=io.StringIO(), width=width, color_system=None)
+            print_ending(report, screen)
+            lines = _written(screen).splitlines()
+            text, _, _ = _written(screen).partition("\nall tables:")
+            assert len(lines) <= 25 + (width < 100), (width, lines)
+            assert max(map(len, text.splitlines())) <= width
+            scores = report.parts[0].scores
+            names = [*scores.architectures, *scores.baseline_names]
+            shown = sum(line.split(" ")[0] in names and line.rstrip()[-1:] in "0123456789-" for line in lines)
+            left_out = f"{len(names) - shown} more are in the tables." if shown < len(names) else ""
+            assert left_out in lines
+            assert lines[-1] == f"all tables:     python -m bench report {directory}"
+    assert any(line.endswith("~ measured while other work shared the machine.") for line in lines)
+    assert any("45 cells trained for 48 minutes in all" in line for line in lines)
+
+
+def test_the_end_of_a_run_says_what_is_missing(
+    run_directory: Path, make_plan: Callable[..., Plan], make_record: Callable[..., Record]
+) -> None:
+    write_plan(run_directory, make_plan(seeds=[0, 1, 2, 3]))
+    failed = make_record(architecture="lstm", seed=3, status="failed", reason="no memory left")
+    write_record(cell_directory(run_directory, "lstm", 3), failed)
+    for width in (100, 40):
+        screen = Console(file=io.StringIO(), width=width, color_system=None)
+        print_ending(contents([open_run(run_directory)]), screen)
+        text = " ".join(_written(screen).split())
+        assert "2 have no result, such as lstm seed 3 (failed: no memory left)." in text
+        assert "finish the run: python -m bench run --arch lstm,transformer" in text
+        assert {"lstm", "transformer"} <= set(text.split())
+
+
+def test_the_end_of_a_run_shows_the_hardest_problems_and_the_verdict(run_directory: Path) -> None:
+    report = contents([open_run(run_directory)])
+    [part] = report.parts
+    screen = Console(file=io.StringIO(), width=100, color_system=None)
+    print_ending(report, screen)
+    text = " ".join(_written(screen).split())
+    for sentence in part.verdict[:3]:
+        assert sentence in text
+    results = part.scores.results
+    kinds = results[(results["slice"] == "operation x digits")]
+    right = kinds.assign(share=kinds["correct"] / kinds["total"]).groupby("value")["share"].mean()
+    asked = kinds[kinds["value"] == right.idxmin()]["total"].iloc[0]
+    assert f"{right.idxmin()} % (n = {asked})" in text
+    assert "[ ] 95 % interval" in text
 
 
 def test_the_next_command_names_a_suite_of_ones_own_by_its_file(

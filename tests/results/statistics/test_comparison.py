@@ -11,7 +11,7 @@ from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record
 from bench.results.records.run import open_run
 from bench.results.statistics.comparison import Comparison, Difference, compare, solved
-from bench.results.statistics.estimates import mcnemar
+from bench.results.statistics.estimates import holm, mcnemar
 from bench.results.statistics.scores import Scores
 
 T_2 = 4.302652729911275
@@ -70,11 +70,14 @@ def test_rows_equal_those_computed_from_the_predictions(run_directory: Path) -> 
         assert row.difference.n == 3
         assert row.sign_flip is None
         if not row.all_or_nothing and row.difference.low is not None:
-            half = T_2 * stdev(differences) / 3**0.5
-            assert row.difference.low == pytest.approx(max(-1, mean(differences) - half))
-            assert row.difference.high == pytest.approx(min(1, mean(differences) + half))
-            assert row.p is not None
-            assert (row.p < 0.05) == (not row.difference.low <= 0 <= row.difference.high)
+            assert row.difference.high is not None
+            assert row.error == pytest.approx(stdev(differences) / 3**0.5)
+            if row.slice == "all":
+                half = T_2 * stdev(differences) / 3**0.5
+                assert row.difference.low == pytest.approx(max(-1, mean(differences) - half))
+                assert row.difference.high == pytest.approx(min(1, mean(differences) + half))
+            decided = row.verdict in ("transformer", "lstm")
+            assert decided == (not row.difference.low <= 0 <= row.difference.high)
 
 
 def test_the_other_way_round_only_the_signs_change(run_directory: Path) -> None:
@@ -101,16 +104,19 @@ def test_holm_spans_all_rows_and_only_all_is_judged_by_its_own_interval(make_run
     comparison = compare(make_run(lstm=[0.60, 0.62, 0.66], transformer=[0.80, 0.85, 0.84]), "transformer", "lstm")
     whole, slices = comparison.rows[0], comparison.rows[1:]
     assert whole.p is not None
-    assert whole.holm is not None
-    assert whole.p < 0.05 < whole.holm
+    assert 0.05 / 29 < whole.p < 0.05
+    assert whole.holm is None  # its verdict does not rest on it
     assert whole.verdict == "transformer"
     by_chance = [row for row in slices if row.p is not None and row.holm is not None and row.p < 0.05 < row.holm]
     assert by_chance
     for row in by_chance:
         assert row.verdict == "cannot tell with 3 seeds"
         assert "29 rows are asked at once" in row.sentence
-    smallest = min(row.p for row in comparison.rows if row.p is not None)
-    assert min(row.holm for row in comparison.rows if row.holm is not None) == pytest.approx(29 * smallest)
+        assert row.difference.low is not None
+        assert row.difference.high is not None
+        assert row.difference.low < 0 < row.difference.high  # as wide as Holm asks
+    adjusted = holm([row.p for row in comparison.rows])
+    assert [row.holm for row in slices] == adjusted[1:]
 
 
 def test_a_slice_that_repeats_another_asks_nothing_new(run_directory: Path) -> None:
