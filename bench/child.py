@@ -30,7 +30,7 @@ if sys.platform == "linux":
 else:
     CONTEXT = multiprocessing.get_context("spawn")
 """How children start. A fork of this process would inherit its threads, memory and seeds."""
-IMPORTED = ("torch._dynamo", "torch._inductor.config", "pandas", "scipy.stats", "safetensors.torch", "pydantic")
+IMPORTED = ("torch._dynamo", "pandas", "safetensors.torch", "pydantic")
 """Packages that the server imports. None is ours: it would look for it on another path than this process."""
 _ENDING = [signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _STARTING = threading.Lock()

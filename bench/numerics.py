@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
+from torch.utils import flop_counter
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of `mallopt`, from glibc's malloc.h."""
@@ -57,14 +59,32 @@ def _flush_denormals(yes: bool) -> None:
 @contextmanager
 def deterministic(yes: bool) -> Iterator[None]:
     """A context in which torch uses deterministic algorithms only (`yes`), or any."""
-    before, fill = torch.are_deterministic_algorithms_enabled(), _OPTIONS.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(yes)
+    before, fill = torch.get_deterministic_debug_mode(), _OPTIONS.fill_uninitialized_memory
+    torch.set_deterministic_debug_mode("error" if yes else "default")  # its sibling imports torch's compiler, 2 s
     _OPTIONS.fill_uninitialized_memory = False  # a safety net for wrong kernels that costs 2 to 10 % of a step
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.set_deterministic_debug_mode(before)
         _OPTIONS.fill_uninitialized_memory = fill
+
+
+def spare_the_compiler() -> None:
+    """Keep torch from importing its compiler, which takes 2 s, for functions that its compiler is to leave as they are.
+
+    Each of them imports it when it is first called, to get itself back, and keeps what it got: here that is set before.
+    Where another version of torch keeps it elsewhere, nothing changes but the time.
+    """
+    optimizer = torch.optim.Optimizer
+    left_alone: list[Any] = [optimizer.zero_grad, optimizer.add_param_group, optimizer.state_dict]
+    left_alone += [optimizer.load_state_dict, flop_counter._FlopCounterMode.__torch_dispatch__]
+    for references in (torch._refs, torch._refs.nn.functional):  # what computes shapes on the meta device
+        left_alone += vars(references).values()
+    while left_alone:
+        function = left_alone.pop()
+        if isinstance(function, FunctionType) and not hasattr(function, "__dynamo_disable"):
+            function.__dynamo_disable = function  # type: ignore[attr-defined]
+            left_alone += [cell.cell_contents for cell in function.__closure__ or ()]  # what it wraps
 
 
 def _keep_freed_memory() -> None:

@@ -23,13 +23,13 @@ from bench.datasets.drawing.evaluation import EvaluationSet, evaluation_set
 from bench.datasets.drawing.sampling import Sampler
 from bench.datasets.drawing.stream import ProblemStream
 from bench.datasets.problems import OPERATIONS, SIGNS, Division, DivisionRule, Signs
+from bench.datasets.shipped import suite_names, suite_path
 from bench.datasets.strata import Stratum
 from bench.datasets.writing.encoding import Encoding, alphabet, integer_digits
 from bench.datasets.writing.forms import Form
 from bench.datasets.writing.tokenizers import SPECIAL, TOKENIZERS, BytePair, Tokenizer
 from bench.datasets.writing.workings import Workings
 
-SUITES = Path(__file__).parent / "suites"
 MOST_DIGITS = 100
 MOST_STRATA = 10_000
 MOST_QUESTIONS = 50_000
@@ -261,11 +261,6 @@ class Suite(_Section):
         return evaluation_set(self.strata(patterns), self.rule, of_split, count, f"{self.key} {self.version}")
 
 
-def suite_names() -> list[str]:
-    """Names of the suites that come with the project."""
-    return sorted(path.stem for path in SUITES.glob("*.toml"))
-
-
 def described() -> list[dict[str, Any]]:
     """What the suites of the project ask, and what a run of each takes by default."""
     return [
@@ -296,13 +291,7 @@ def load_suite(name: str) -> Suite:
     Raises:
         ValueError: no such suite or file, or the file does not describe a possible suite; one line says why.
     """
-    path = SUITES / f"{name}.toml"
-    if name.endswith(".toml"):
-        path = Path(name)
-    elif name not in suite_names():
-        close = difflib.get_close_matches(name, suite_names(), 1)
-        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(suite_names())}"
-        raise ValueError(f"unknown suite '{name}'; {hint} (a file of your own: a path ending in .toml)")
+    path = suite_path(name)
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         return suite_of_content(json.dumps(content))

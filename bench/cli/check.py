@@ -18,6 +18,9 @@ def check_command(options: RunOptions, *, json: bool = False) -> None:
     json
         One JSON document on standard output, with unrounded numbers.
     """
+    from bench.planning.words import refuse_wrong_words
+
+    refuse_wrong_words(options)
     from bench.cli.output import console, print_json, print_listing
     from bench.errors import UserError, reason_of
     from bench.planning.amounts import parse_budget, short_count, short_time
@@ -93,7 +96,8 @@ def _document(plan: Plan, directory: str, seconds: dict[str, float], waiting: fl
     settings, budget = plan.settings, parse_budget(plan.budget)
     cells = []
     for name, planned in plan.entries.items():
-        examples = budget.examples(planned.training["batch"], planned.flops_per_example)
+        batch, optimizer_flops = planned.training["batch"], planned.optimizer_flops_per_step or 0
+        examples = budget.examples(batch, planned.flops_per_example, optimizer_flops)
         cells.append(
             {
                 "architecture": name,

@@ -34,6 +34,11 @@ def run_command(
     json
         One JSON document on standard output at the end, as `report --json` prints it; progress goes to standard error.
     """
+    from bench.child import start_server
+    from bench.planning.words import refuse_wrong_words
+
+    refuse_wrong_words(options)
+    start_server()  # it imports torch while this process does
     import shlex
     import sys
 
@@ -65,13 +70,11 @@ def run_command(
             trackers=() if track is None else parse_names(track, "--track"),
         )
         report = contents([open_run(directory)])
-        try:
-            write_report(report, ("html", "md"), directory)
-        finally:  # the disk may be full
-            if json:
-                print_json(document(report))
-            else:
-                print_ending(report, screen)
+        if json:
+            print_json(document(report))
+        else:
+            print_ending(report, screen)
+        write_report(report, ("html", "md"), directory)  # drawing its charts takes seconds
     except Interrupted:
         print("bench: interrupted; the same command goes on from the last checkpoints", file=sys.stderr)
         return 130

@@ -19,6 +19,11 @@ def tune_command(options: TuneOptions) -> int:
     The same command again continues an interrupted search. Into a folder, more architectures may be added, and
     more trials as long as it has no finals (--finalists 0).
     """
+    from bench.child import start_server
+    from bench.planning.words import refuse_wrong_words
+
+    refuse_wrong_words(options)
+    start_server()  # it imports torch while this process does
     import shlex
     import sys
 

@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
 from bench.architectures import Architecture, Batch, Config, SequenceSpec
+from bench.numerics import spare_the_compiler
 
 TOLERANCE = 0.02
 """Largest relative deviation from the size asked."""
@@ -80,6 +81,7 @@ def count_parameters(cls: type[Architecture], config: Config, spec: SequenceSpec
 
 def flop_counter() -> FlopCounterMode:
     """Counts matrix products, and convolutions by their groups, which torch leaves out of those of the gradients."""
+    spare_the_compiler()
     return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.convolution_backward: _of_convolution})
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.architectures import Architecture
+from bench.numerics import spare_the_compiler
 from bench.planning.settings import TrainingSettings
 
 POLAR_EXPRESS = (
@@ -89,6 +90,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
 
 def build_optimizers(model: Architecture, settings: TrainingSettings) -> list[torch.optim.Optimizer]:
     """The optimisers of a model; each group's `initial_lr` is its peak, which `set_learning_rates` scales."""
+    spare_the_compiler()
     inner, stacked, outer = [], [], []
     for _, parameter, is_matrix, count in model.parameter_groups():
         if is_matrix:

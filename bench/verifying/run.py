@@ -19,7 +19,8 @@ from typing import Any
 import pandas as pd
 
 from bench import architectures, machine
-from bench.datasets.suites import load_suite, suite_names
+from bench.datasets.shipped import suite_names
+from bench.datasets.suites import load_suite
 from bench.errors import UserError, user_errors
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import strata_of

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from bench.datasets.suites import SUITES, Suite, load_suite, suite_names, suite_of_content
+from bench.datasets.shipped import SUITES, suite_names
+from bench.datasets.suites import Suite, load_suite, suite_of_content
 from bench.datasets.writing.tokenizers import BytePair
 
 GOOD: dict[str, Any] = {

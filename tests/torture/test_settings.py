@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bench.cli import COMMANDS
-from bench.datasets.suites import SUITES
+from bench.datasets.shipped import SUITES
 
 Call = Callable[..., Any]
 

@@ -9,7 +9,8 @@ from tiny import TINY
 
 from bench import architectures
 from bench.architectures import get
-from bench.datasets.suites import SUITES, load_suite
+from bench.datasets.shipped import SUITES
+from bench.datasets.suites import load_suite
 from bench.errors import UserError
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import cells_at_once, decide
