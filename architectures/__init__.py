@@ -9,11 +9,9 @@ from types import ModuleType
 import pandas as pd
 
 from bench.architectures import (  # noqa: F401 - importing one registers it
-    bert,
     bitnet,
     encoder_decoder,
     gated_deltanet,
-    gpt2,
     gru,
     looped,
     lstm,

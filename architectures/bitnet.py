@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.architectures.parts import Activation, Norm
 from bench.architectures.registry import register
 from bench.architectures.transformer import Block, Transformer, TransformerConfig
 
@@ -33,6 +34,10 @@ class BitNetConfig(TransformerConfig):
 
     width: int = 64
     """D, a multiple of `heads`"""
+    norm: Norm = "rms"
+    activation: Activation = "swiglu"
+    subnorm: bool = True
+    bias: bool = False
 
 
 def straight_through(exact: Tensor, rounded: Tensor) -> Tensor:

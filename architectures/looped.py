@@ -27,7 +27,6 @@ from bench.architectures.transformer import Transformer, TransformerConfig
 @dataclass(frozen=True, kw_only=True)
 class LoopedConfig(TransformerConfig):
     search: ClassVar = {"passes": (2, 4, 8), **TransformerConfig.search}
-    published: ClassVar = {"norm": "layer", "activation": "gelu", "subnorm": False, "bias": True}
 
     layers: int = 1
     """blocks of one pass"""

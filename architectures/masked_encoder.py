@@ -1,11 +1,10 @@
-"""Masked encoder: attention in both directions over the prompt and a canvas that is filled in, normed before each part.
+"""Masked encoder: attention in both directions over the prompt and a canvas that is filled in.
 
 Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding", 2018: learned
 positions, one vector for each of the two segments (prompt and canvas), and a head of a hidden layer and the symbols'
-own vectors; no [CLS] and no [SEP], since columns separate segments. Norms stand before attention and feed-forward and
-at the end, as in Shoeybi et al., "Megatron-LM", 2019; after both and after the embedding, as in BERT, they cost it
-points (`docs/log.md`): that is the architecture `bert`. It answers in a few passes by mask-predict, see
-`MaskedInfilling`, where pads are symbols that are scored like others.
+own vectors; no [CLS] and no [SEP], since columns separate segments. Norms stand after attention, after feed-forward and
+after the embedding; `norm_first` has them before both and at the end, as in Shoeybi et al., "Megatron-LM", 2019. It
+answers in a few passes by mask-predict, see `MaskedInfilling`, where pads are symbols that are scored like others.
 
 B batch, P prompt, A answer, S = P + A columns read, T <= S columns written, D width, H heads, K = D / H,
 F feed-forward, V vocabulary
@@ -39,9 +38,8 @@ class MaskedEncoderConfig(AttentionConfig, MaskedInfillingConfig):
         "subnorm": (False, True),
         "positions": ("learned", "rotary"),
     }
-    published: ClassVar = {"norm_first": False}
 
-    norm_first: bool = True
+    norm_first: bool = False
     """whether norms stand before attention and feed-forward, or after both are added to their input"""
     positions: Literal["learned", "rotary"] = "learned"
     """how columns know where they stand: `learned` or `rotary`, as in `transformer`"""

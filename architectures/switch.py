@@ -38,7 +38,7 @@ class SwitchConfig(TransformerConfig):
         "positions": ("learned", "rotary", "none"),
     }
 
-    published: ClassVar = {"activation": "relu", "subnorm": False, "positions": "relative"}
+    published: ClassVar = {"activation": "relu", "positions": "relative"}
 
     layers: int = 2
     """blocks, of which every second one has experts; at least 2"""

@@ -111,7 +111,7 @@ class BareGRU(_Recurrent):
 class TorchEncoder(_LanguageModel):
     """torch's own blocks under a causal mask: pre-norm, GELU, learned positions."""
 
-    name, counterpart = "nn.TransformerEncoder", "gpt2"
+    name, counterpart = "nn.TransformerEncoder", "transformer"
 
     def __init__(self, size: PeerSize, spec: SequenceSpec) -> None:
         super().__init__(size, spec)
@@ -141,7 +141,7 @@ class TorchEncoder(_LanguageModel):
 class XTransformer(_LanguageModel):
     """The decoder of x-transformers, its attention fused."""
 
-    name, counterpart, module = "x-transformers", "gpt2", "x_transformers"
+    name, counterpart, module = "x-transformers", "transformer", "x_transformers"
 
     def __init__(self, size: PeerSize, spec: SequenceSpec) -> None:
         super().__init__(size, spec)
@@ -208,7 +208,7 @@ class _Generates(_HuggingFace):
 
 
 class GPT2(_Generates):
-    name, counterpart = "GPT-2 (transformers)", "gpt2"
+    name, counterpart = "GPT-2 (transformers)", "transformer"
     classes = "GPT2Config", "GPT2LMHeadModel"
 
     @staticmethod
@@ -270,7 +270,7 @@ class T5(_EncoderDecoder, _Generates):
 class BERT(_HuggingFace):
     """All of the answer is masked; what is masked changes nothing of the cost."""
 
-    name, counterpart = "BERT (transformers)", "bert"
+    name, counterpart = "BERT (transformers)", "masked-encoder"
     classes = "BertConfig", "BertForMaskedLM"
 
     @staticmethod

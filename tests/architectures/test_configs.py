@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 
 from bench.architectures import Architecture, SequenceSpec
-from bench.architectures.bert import BERT
 from bench.architectures.bitnet import BitNet
 from bench.architectures.encoder_decoder import EncoderDecoder
 from bench.architectures.gated_deltanet import GatedDeltaNet
-from bench.architectures.gpt2 import GPT2
 from bench.architectures.looped import Looped
 from bench.architectures.lstm import LSTM
 from bench.architectures.mamba2 import Mamba2
@@ -45,8 +43,6 @@ from bench.architectures.transformer import Transformer
         (Transformer, {"offsets": 0}, "offsets 0: must be at least 1"),
         (Looped, {"passes": 0}, "passes 0: must be at least 1"),
         (Looped, {"passes": 2, "supervised": 3}, "supervised 3: must be from 1 to the 2 passes"),
-        (GPT2, {"norm": "rms"}, "norm rms: is layer in this architecture; others have it to choose"),
-        (BERT, {"norm_first": True}, "norm_first True: is False in this architecture; others have it to choose"),
         (RetNet, {"activation": "tanh"}, "activation 'tanh': must be one of gelu, geglu, swiglu, relu"),
         (EncoderDecoder, {"positions": "rotary"}, "positions 'rotary': must be one of relative, learned"),
         (RetNet, {"width": 60}, "width 60: must be a multiple of 8 with 4 heads"),

@@ -14,8 +14,8 @@ from transformers.models.t5.modeling_t5 import T5Attention
 
 from bench.architectures import Batch
 from bench.architectures.encoder_decoder import EncoderDecoder, EncoderDecoderConfig, RelativeBias
-from bench.architectures.gpt2 import GPT2
 from bench.architectures.lstm import LSTM
+from bench.architectures.transformer import Transformer
 
 # --- LSTM -------------------------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ def test_lstm_is_born_with_an_open_forget_gate(build: Build) -> None:
 # --- GPT-2 ------------------------------------------------------------------------------------------------------------
 
 
-def gpt2(model: GPT2) -> GPT2LMHeadModel:
+def gpt2(model: Transformer) -> GPT2LMHeadModel:
     """The GPT-2 of `transformers`, of the same sizes, as it is born."""
     config, spec = model.config, model.spec
     reference = GPT2LMHeadModel(
@@ -84,7 +84,7 @@ def gpt2(model: GPT2) -> GPT2LMHeadModel:
     return reference.train(model.training)
 
 
-def gpt2_weights(model: GPT2) -> dict[str, Tensor]:
+def gpt2_weights(model: Transformer) -> dict[str, Tensor]:
     """The parameters of `model` under the names and in the shapes of GPT-2."""
     weights = {
         "transformer.wte.weight": model.symbols.weight,
@@ -107,7 +107,7 @@ def gpt2_weights(model: GPT2) -> dict[str, Tensor]:
     return weights
 
 
-def gpt2_logits(model: GPT2, batch: Batch) -> Tensor:
+def gpt2_logits(model: Transformer, batch: Batch) -> Tensor:
     """What GPT-2 with the weights of `model` says."""
     reference, spec = gpt2(model), model.spec
     reference.load_state_dict(gpt2_weights(model))
@@ -120,24 +120,24 @@ def gpt2_logits(model: GPT2, batch: Batch) -> Tensor:
 
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 1}, {"layers": 3, "heads": 4, "feedforward": 13}])
-def test_gpt2_is_gpt2(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(GPT2, **changes)
+def test_transformer_is_gpt2(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(Transformer, **changes)
     batch = problems(24)
     assert distance(model.logits(batch.prompt, batch.answer), gpt2_logits(model, batch)) < TIGHT
 
 
 @pytest.mark.usefixtures("sine_for_dropout")
-def test_gpt2_drops_where_gpt2_does(build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(GPT2, dropout=0.3).train()
+def test_transformer_drops_where_gpt2_does(build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(Transformer, dropout=0.3).train()
     batch = problems(24)
     logits = model.logits(batch.prompt, batch.answer)
     assert distance(logits, gpt2_logits(model, batch)) < TIGHT
     assert distance(logits, model.eval().logits(batch.prompt, batch.answer)) > 0.1
 
 
-def test_gpt2_is_born_as_gpt2(build: Build) -> None:
+def test_transformer_is_born_as_gpt2(build: Build) -> None:
     torch.manual_seed(0)
-    model = build(GPT2, width=96, layers=3)
+    model = build(Transformer, width=96, layers=3)
     assert_born_alike(gpt2_weights(model), gpt2(model).state_dict())
 
 

@@ -65,8 +65,7 @@ def neox_logits(model: Transformer, batch: Batch) -> Tensor:
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 1}, {"layers": 3, "heads": 1, "width": 12}])
 def test_rotary_is_gpt_neox(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
-    gpt2 = {"norm": "layer", "activation": "gelu", "subnorm": False, "bias": True}
-    model = build_stirred(Transformer, positions="rotary", **gpt2, **changes)
+    model = build_stirred(Transformer, positions="rotary", **changes)
     batch = problems(24)
     assert distance(asked_logits(model, batch), neox_logits(model, batch)) < 1e-4  # its angles: float32
 

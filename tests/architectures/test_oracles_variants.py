@@ -24,16 +24,18 @@ from transformers.integrations.bitnet import AutoBitLinear
 from transformers.models.switch_transformers.modeling_switch_transformers import SwitchTransformersSparseMLP
 
 from bench.architectures import Batch
-from bench.architectures.bert import BERT
 from bench.architectures.bitnet import BitLinear, BitNet, in_8_bits
 from bench.architectures.masked_encoder import MaskedEncoder
 from bench.architectures.switch import Experts, Switch, SwitchConfig
 from bench.architectures.transformer import Transformer
 
+LLAMA = {"norm": "rms", "activation": "swiglu", "bias": False, "positions": "rotary"}
+"""The parts of a LLaMA."""
+
 # --- BERT -------------------------------------------------------------------------------------------------------------
 
 
-def bert(model: BERT) -> BertForMaskedLM:
+def bert(model: MaskedEncoder) -> BertForMaskedLM:
     """The BERT of `transformers`, of the same sizes, as it is born."""
     config, spec = model.config, model.spec
     reference = BertForMaskedLM(
@@ -53,7 +55,7 @@ def bert(model: BERT) -> BertForMaskedLM:
     return reference.train(model.training)
 
 
-def bert_weights(model: BERT) -> dict[str, Tensor]:
+def bert_weights(model: MaskedEncoder) -> dict[str, Tensor]:
     """The parameters of `model` under the names of BERT."""
     weights = {
         "bert.embeddings.word_embeddings.weight": model.symbols.weight,
@@ -86,7 +88,7 @@ def bert_weights(model: BERT) -> dict[str, Tensor]:
     }
 
 
-def bert_logits(model: BERT, batch: Batch) -> Tensor:
+def bert_logits(model: MaskedEncoder, batch: Batch) -> Tensor:
     """What BERT with the weights of `model` says."""
     reference = bert(model)
     reference.load_state_dict(bert_weights(model))
@@ -110,29 +112,29 @@ def canvas(batch: Batch, mask: int) -> Batch:
 
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 1}, {"layers": 3, "heads": 4, "feedforward": 13}])
-def test_bert_is_bert(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(BERT, **changes)
+def test_masked_encoder_is_bert(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(MaskedEncoder, **changes)
     batch = canvas(problems(24), model.spec.mask)
     assert distance(model.logits(batch.prompt, batch.answer), bert_logits(model, batch)) < TIGHT
 
 
 @pytest.mark.usefixtures("sine_for_dropout")
-def test_bert_drops_where_bert_does(build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(BERT, dropout=0.3).train()
+def test_masked_encoder_drops_where_bert_does(build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(MaskedEncoder, dropout=0.3).train()
     batch = canvas(problems(24), model.spec.mask)
     logits = model.logits(batch.prompt, batch.answer)
     assert distance(logits, bert_logits(model, batch)) < TIGHT
     assert distance(logits, model.eval().logits(batch.prompt, batch.answer)) > 0.1
 
 
-def test_bert_is_born_as_bert(build: Build) -> None:
-    model = build(BERT, width=384, layers=1)
+def test_masked_encoder_is_born_as_bert(build: Build) -> None:
+    model = build(MaskedEncoder, width=384, layers=1)
     torch.manual_seed(0)
     assert_born_alike(bert_weights(model), bert(model).state_dict(), small=1e-3)
 
 
 def megatron_weights(model: MaskedEncoder) -> dict[str, Tensor]:
-    """The parameters of `model` under the names of Megatron's BERT, which has norms first."""
+    """The parameters of `model` under the names of Megatron's MaskedEncoder, which has norms first."""
     weights = bert_weights(model)
     for part in ("weight", "bias"):
         weights[f"bert.encoder.ln.{part}"] = weights.pop(f"bert.embeddings.LayerNorm.{part}")
@@ -144,8 +146,8 @@ def megatron_weights(model: MaskedEncoder) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 3, "heads": 4, "feedforward": 13}])
-def test_masked_encoder_is_that_of_megatron(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
-    model = build_stirred(MaskedEncoder, **changes)
+def test_with_norms_first_it_is_that_of_megatron(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
+    model = build_stirred(MaskedEncoder, norm_first=True, **changes)
     config = bert(model).config.to_dict()
     reference = MegatronBertForMaskedLM(
         MegatronBertConfig(**{name: config[name] for name in config if name != "model_type"})
@@ -276,13 +278,13 @@ def test_the_router_computes_in_float32_under_autocast() -> None:
     assert not torch.equal(found, coarse)
 
 
-@pytest.mark.parametrize("changes", [{}, {"activation": "gelu", "norm": "layer", "subnorm": False}])
+@pytest.mark.parametrize("changes", [{}, LLAMA | {"subnorm": True}])
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
 def test_switch_with_one_expert_is_the_transformer(
     changes: dict[str, Any], positions: str, build_stirred: Build, problems: Problems
 ) -> None:
-    model = build_stirred(Switch, layers=4, experts=1, positions=positions, **changes)
-    dense = build_stirred(Transformer, layers=4, positions=positions, **changes)
+    changes = changes | {"layers": 4, "positions": positions, "bias": False}  # experts have none
+    model, dense = build_stirred(Switch, experts=1, **changes), build_stirred(Transformer, **changes)
     weights = {
         name.replace("switch.experts.0", "feedforward"): value
         for name, value in model.state_dict().items()
@@ -311,7 +313,7 @@ def test_active_parameters_are_those_of_one_expert_a_block(build: Build) -> None
         routers = 3 * 8 * (layers // 2)
         assert one.active_parameters() == sum(p.numel() for p in one.parameters())
         assert four.active_parameters() == one.active_parameters() + routers
-        expert = 3 * 8 * 21 + 21  # three matrices, and the norm before the last of them
+        expert = 2 * 8 * 32
         assert sum(p.numel() for p in four.parameters()) == four.active_parameters() + 3 * (layers // 2) * expert
 
 
@@ -480,7 +482,7 @@ def test_weight_bits_count_ternary_weights_as_log2_of_3(build: Build) -> None:
 def test_transformer_is_bitnet_that_does_not_round(
     changes: dict[str, Any], build_stirred: Build, problems: Problems
 ) -> None:
-    model = build_stirred(Transformer, positions="rotary", **changes)
+    model = build_stirred(Transformer, subnorm=True, **LLAMA, **changes)
     batch = problems(24)
     found, expected = model.logits(batch.prompt, batch.answer), bitnet_logits(model, bitnet(model), batch)
     scored = batch.answer != model.spec.pad
@@ -492,7 +494,7 @@ def test_transformer_is_bitnet_that_does_not_round(
 def test_transformer_without_norms_before_output_matrices_is_llama(
     changes: dict[str, Any], build_stirred: Build, problems: Problems
 ) -> None:
-    model = build_stirred(Transformer, positions="rotary", subnorm=False, **changes)
+    model = build_stirred(Transformer, **LLAMA, **changes)
     config, spec = model.config, model.spec
     reference = LlamaForCausalLM(
         LlamaConfig(

@@ -73,8 +73,8 @@ def test_the_sampler_begins_right_after_the_design_even_where_trials_failed(
 def test_a_design_has_no_trial_twice(tmp_path: Path, tiny_path: Path) -> None:
     suite = tmp_path / "settled.toml"
     suite.write_text(tiny_path.read_text() + "[defaults.settings]\nlayers = 2\nheads = 2\n", encoding="utf-8")
-    search = search_of(suite, 4, "gpt2", budget="steps=9")
-    trials = design(search.spaces["gpt2"], get("gpt2"))
+    search = search_of(suite, 4, "lstm", budget="steps=9")
+    trials = design(search.spaces["lstm"], get("lstm"))
     assert [trials.count(trial) for trial in trials] == [1] * len(trials)
     assert len(trials) < len(DESIGN)
 
