@@ -4,7 +4,6 @@
 same functions. Whatever a user did wrong is raised as `bench.UserError`, one line each.
 """
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -23,7 +22,7 @@ from bench.errors import UserError, suggest, user_errors
 from bench.planning.amounts import parse_budget
 from bench.planning.contract import refuse_broken
 from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
-from bench.planning.options import RunOptions
+from bench.planning.options import RunOptions, command_of
 from bench.results.records.collect import cells_frame, results_frame, stacked
 from bench.results.records.plan import Plan, first_mistake
 from bench.results.records.record import RECORD, Record
@@ -225,20 +224,6 @@ def options_of(values: dict[str, Any]) -> RunOptions:
         return TypeAdapter(RunOptions).validate_python(typed)
     except ValidationError as error:
         raise UserError(f"the options: {first_mistake(error)}") from None
-
-
-def command_of(options: RunOptions) -> str:
-    """The command that does the same as these options."""
-    words = ["python", "-m", "bench", "run"]
-    for name, value in asdict(options).items():
-        flag = f"--{name.replace('_', '-')}"
-        if value == getattr(RunOptions, name, None):
-            continue
-        if value is True:
-            words.append(flag)
-        else:
-            words += [word for each in (value if isinstance(value, tuple) else [value]) for word in (flag, str(each))]
-    return shlex.join(words)
 
 
 def _as_typed(name: str, value: Any, hint: Any) -> Any:

@@ -26,6 +26,7 @@ ROOMS = {
     "bench.running": {"bench.planning", "bench.plan"},
     "bench.asking": {"bench.running", "bench.plan"},
     "bench.tuning": {"bench.planning", "bench.running"},
+    "bench.reaching": {"bench.planning", "bench.running"},
     "bench.verifying": {"bench.planning", "bench.running", "bench.asking", "bench.plan"},
     "bench.speed": {"bench.planning", "bench.running", "bench.plan"},
     "bench.sharing": {"bench.asking"},

@@ -7,7 +7,22 @@ from cyclopts import App, Parameter
 from bench import __version__
 
 COMMANDS = (
-    *("run", "check", "tune", "perf", "list", "data", "report", "compare", "verify", "eval", "score", "ask", "export"),
+    *(
+        "run",
+        "check",
+        "tune",
+        "reach",
+        "perf",
+        "list",
+        "data",
+        "report",
+        "compare",
+        "verify",
+        "eval",
+        "score",
+        "ask",
+        "export",
+    ),
     *("push", "serve"),
 )
 

@@ -1,6 +1,7 @@
 """Options of `run` and `check`, and those of `tune`. Imports nothing heavy, so that `--help` stays fast."""
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -88,3 +89,56 @@ class TuneOptions:
     """Trials, each of another architecture, or finals that train beside one another. Default: as in `run`."""
     plugin: str | None = None
     """Module(s) that register architectures of your own, by name or as path/of/file.py."""
+
+
+@Parameter(name="*")
+@dataclass(kw_only=True, frozen=True)
+class ReachOptions:
+    """How to find the reach. What `run` has too means the same."""
+
+    arch: str
+    """Architectures, separated by commas, or 'all'."""
+    operation: Literal["+", "-", "*", "/"] = "*"
+    """What is asked: + - * or /, without signs. A dividend has twice as many digits as its divisor."""
+    budget: str
+    """Training of each cell, as in `run`: flops=2T, seconds=600, ..."""
+    workings: Literal["none", "scratchpad", "scratchpad-sums"] = "none"
+    """What stands before an answer: nothing, or how it is worked out."""
+    params: str = "100k"
+    """Parameters of each model, met within 2 %."""
+    seeds: int = 3
+    """Seeds that must each answer 99 % right."""
+    most: int = 32
+    """Digits that are tried at most, 100 or fewer."""
+    tries: int = 9
+    """Numbers of digits that are tried at most for each architecture."""
+    out: Path | None = None
+    """Folder of the search. Default: reach/OPERATION-HASH."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to train."""
+    precision: Literal["32", "bf16", "16"] = "32"
+    """Of matrix products; weights stay in 32 bits."""
+    threads: int | None = None
+    """Processor threads a cell. Default: the cores shared out among the cells at once."""
+    cells_at_once: int | None = None
+    """Cells that train beside one another. Default: as in `run`."""
+    set: Annotated[tuple[str, ...], Parameter(show_default=False)] = ()
+    """Settings, as in `run`."""
+    set_file: Path | None = None
+    """TOML file with settings a table an architecture, as in `run`."""
+    plugin: str | None = None
+    """Module(s) that register architectures of your own, by name or as path/of/file.py."""
+
+
+def command_of(options: RunOptions) -> str:
+    """The command that does the same as these options."""
+    words = ["python", "-m", "bench", "run"]
+    for name, value in asdict(options).items():
+        flag = f"--{name.replace('_', '-')}"
+        if value == getattr(RunOptions, name, None):
+            continue
+        if value is True:
+            words.append(flag)
+        else:
+            words += [word for each in (value if isinstance(value, tuple) else [value]) for word in (flag, str(each))]
+    return shlex.join(words)

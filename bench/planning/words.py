@@ -7,14 +7,14 @@ from pathlib import Path
 from bench.datasets.shipped import suite_path
 from bench.errors import UserError, suggest, user_errors
 from bench.planning.amounts import parse_budget, parse_count, parse_names, parse_seeds
-from bench.planning.options import RunOptions, TuneOptions
+from bench.planning.options import ReachOptions, RunOptions, TuneOptions
 
 ARCHITECTURES = Path(__file__).parents[1] / "architectures"
 ENTRY_POINTS = "arithbench.architectures"
 _NAME = re.compile(r'^    name = "([a-z0-9-]+)"$', re.MULTILINE)
 
 
-def refuse_wrong_words(options: RunOptions | TuneOptions) -> None:
+def refuse_wrong_words(options: RunOptions | TuneOptions | ReachOptions) -> None:
     """Raise UserError for a name or an amount that cannot be; planning checks these again, and all others."""
     names = parse_names(options.arch, "--arch")
     if names != ("all",) and options.plugin is None and not entry_points(group=ENTRY_POINTS):
@@ -22,13 +22,16 @@ def refuse_wrong_words(options: RunOptions | TuneOptions) -> None:
         for name in names:
             if name not in known:
                 raise UserError(f"unknown architecture '{name}'; {suggest(name, known)}")
-    with user_errors():
-        suite_path(options.suite)
     if options.budget is not None:
         parse_budget(options.budget)
-    for flag, amount in (("--params", options.params), ("--training-problems", options.training_problems)):
-        if amount is not None:
-            parse_count(amount, flag)
+    if options.params is not None:
+        parse_count(options.params, "--params")
+    if isinstance(options, ReachOptions):
+        return
+    with user_errors():
+        suite_path(options.suite)
+    if options.training_problems is not None:
+        parse_count(options.training_problems, "--training-problems")
     if isinstance(options, RunOptions) and options.seeds is not None:
         parse_seeds(options.seeds)
 

@@ -3,7 +3,7 @@
 import multiprocessing.connection
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,6 +160,15 @@ class _CellTask:
         self.watcher.leave(self.cell.architecture, self.cell.seed)
 
 
+@dataclass(frozen=True)
+class Place:
+    """A plan, the folder that it runs in, and who follows its progress."""
+
+    plan: Plan
+    directory: Path
+    watcher: Watcher
+
+
 def run_plan(
     plan: Plan,
     directory: Path,
@@ -177,24 +186,46 @@ def run_plan(
     Raises:
         Interrupted: by the user; finished cells are kept, and what the others have learnt.
     """
-    slices: dict[str, pd.DataFrame] = {}
+    place = Place(plan, directory, watcher)
+    [found] = run_plans([place], retry_failed=retry_failed, at_once=at_once, checkpoint_seconds=checkpoint_seconds)
+    return found
+
+
+def run_plans(
+    places: Sequence[Place],
+    *,
+    retry_failed: bool = False,
+    at_once: int = 1,
+    checkpoint_seconds: float | None = None,
+) -> list[list[records.Record]]:
+    """As `run_plan`, several plans side by side."""
+    slices: list[dict[str, pd.DataFrame]] = [{} for _ in places]
     cells = [
-        _CellTask(
-            planned_cell(plan, name, seed, directory, checkpoint_seconds), directory, watcher, retry_failed, slices
-        )
-        for seed in plan.seeds
-        for name in plan.architectures
+        [
+            _CellTask(
+                planned_cell(place.plan, name, seed, place.directory, checkpoint_seconds),
+                place.directory,
+                place.watcher,
+                retry_failed,
+                known,
+            )
+            for seed in place.plan.seeds
+            for name in place.plan.architectures
+        ]
+        for place, known in zip(places, slices, strict=True)
     ]
     try:
-        run_tasks(cells, at_once, STOP_SECONDS)
+        run_tasks([cell for some in cells for cell in some], at_once, STOP_SECONDS)
     except Interrupted:
-        _collect(directory, slices)  # a cell that was about to end has its record
+        for place, known in zip(places, slices, strict=True):
+            _collect(place.directory, known)  # a cell that was about to end has its record
         raise
-    for cell in cells:
-        cell.look_again()
-    _collect(directory, slices)
-    complete_baselines(plan, directory)
-    return [cell.record for cell in cells if cell.record is not None]
+    for place, known, some in zip(places, slices, cells, strict=True):
+        for cell in some:
+            cell.look_again()
+        _collect(place.directory, known)
+        complete_baselines(place.plan, place.directory)
+    return [[cell.record for cell in some if cell.record is not None] for some in cells]
 
 
 def _collect(directory: Path, slices: dict[str, pd.DataFrame]) -> None:

@@ -147,7 +147,7 @@ def holds(directory: Path, file: str) -> bool:
 
 
 def refuse_other_settings(
-    directory: Path, kind: str, theirs: dict[str, Any], mine: dict[str, Any], more: Literal["seeds", "trials"]
+    directory: Path, kind: str, theirs: dict[str, Any], mine: dict[str, Any], more: Literal["seeds", "trials", "digits"]
 ) -> None:
     """Raises UserError where a folder holds a run or a search under other settings than mine."""
     theirs = {key: theirs.get(key) for key in mine}

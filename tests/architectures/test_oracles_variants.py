@@ -146,7 +146,9 @@ def megatron_weights(model: MaskedEncoder) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("changes", [{}, {"layers": 3, "heads": 4, "feedforward": 13}])
-def test_with_norms_first_it_is_that_of_megatron(changes: dict[str, Any], build_stirred: Build, problems: Problems) -> None:
+def test_with_norms_first_it_is_that_of_megatron(
+    changes: dict[str, Any], build_stirred: Build, problems: Problems
+) -> None:
     model = build_stirred(MaskedEncoder, norm_first=True, **changes)
     config = bert(model).config.to_dict()
     reference = MegatronBertForMaskedLM(

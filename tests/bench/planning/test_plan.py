@@ -18,6 +18,7 @@ from bench.planning.options import RunOptions
 from bench.planning.settings import PRESETS, SetFile, Tuned, presets
 from bench.results.records.plan import PlannedArchitecture
 
+
 def entry(**options: Any) -> PlannedArchitecture:
     chosen = RunOptions(threads=1, **({"arch": "lstm", "suite": "addition3"} | options))
     return next(iter(decide(chosen, command="test").entries.values()))

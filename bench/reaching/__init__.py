@@ -1,0 +1,1 @@
+"""How many digits: the search of `reach`, each trial a cell of a run."""
