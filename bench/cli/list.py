@@ -29,7 +29,10 @@ def list_command(kind: Kind | None = None, /, *, json: Json = False, plugin: Own
         print_json(listings[kind] if kind else listings)
         return
     for name, rows in listings.items():
-        print_listing(name.capitalize(), rows, empty=f"no {name} here")
+        shown, common = _without_common_presets(rows)
+        print_listing(name.capitalize(), shown, empty=f"no {name} here")
+        if common:
+            print(f"tuned for: {common} (elsewhere the nearest of them is taken, and tables mark it)\n")
 
 
 def _architectures(plugin: str | None) -> list[dict[str, Any]]:
@@ -43,6 +46,18 @@ def _architectures(plugin: str | None) -> list[dict[str, Any]]:
         known = architectures.all_architectures()
     tuned = {name: [file.tuned.text for file in presets() if file.tuned and name in file.tables] for name in known}
     return [row | {"presets": "; ".join(tuned[row["name"]])} for row in architectures.described()]
+
+
+def _without_common_presets(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """The rows without the presets that most of them have, which are said once, and these; '' where there are none."""
+    each = [row["presets"] for row in rows if row.get("presets")]
+    common = max(each, key=each.count, default="")
+    if each.count(common) < 2:
+        return rows, ""
+    others = [{**row, "presets": "" if row["presets"] == common else row["presets"] or "none"} for row in rows]
+    if any(row["presets"] for row in others):
+        return [{**row, "presets": row["presets"] or "as below"} for row in others], common
+    return [{key: value for key, value in row.items() if key != "presets"} for row in rows], common
 
 
 def _suites(_: str | None) -> list[dict[str, Any]]:

@@ -5,7 +5,15 @@ from pathlib import Path
 FORMATS = ("text", "html", "md", "csv", "latex")
 
 
-def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | None = None, json: bool = False) -> int:
+def report_command(
+    run: Path,
+    /,
+    *runs: Path,
+    format: str = "text",
+    tables: str | None = None,
+    out: Path | None = None,
+    json: bool = False,
+) -> int:
     """The tables and charts of one or several runs, computed from their files.
 
     Several runs are joined where their problems and versions agree, and shown one after another where not. A cell with
@@ -19,6 +27,8 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
         Folders of more runs.
     format
         text, html, md, csv, latex, or several separated by commas.
+    tables
+        Keys of the tables to show, separated by commas, such as summary,operation; a wrong one lists all. Default: all.
     out
         Folder to write report.txt, report.html, ... into; with html every chart too, as SVG and PNG. Default: print.
     json
@@ -33,7 +43,7 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
     from bench.planning.amounts import parse_names
     from bench.results.records.collect import collect
     from bench.results.records.run import open_run
-    from bench.results.report.contents import contents
+    from bench.results.report.contents import chosen, contents
     from bench.results.report.terminal import print_report
     from bench.results.report.write import document, render, write_report
 
@@ -55,6 +65,8 @@ def report_command(run: Path, /, *runs: Path, format: str = "text", out: Path | 
                 with suppress(Held, OSError), holding(one.directory / TABLES_LOCK):
                     collect(one.directory)
         report = contents(opened)
+        if tables is not None:
+            report = chosen(report, parse_names(tables, "--tables"))
         if json:
             print_json(document(report))
         elif out is None and formats == ("text",):

@@ -1,6 +1,6 @@
 """What a report holds in every form: the runs in parts that may each stand in one table, with words and tables."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -59,6 +59,17 @@ def contents(runs: list[RunFolder]) -> Contents:
     return Contents(
         parts=[_part(scores) for scores in groups], warnings=warnings, across=[] if across is None else [across]
     )
+
+
+def chosen(report: Contents, keys: Sequence[str]) -> Contents:
+    """The report with the tables of these keys alone. Raises ValueError on a key that none of its tables has."""
+    tables = [table for part in report.parts for table in part.tables] + report.across
+    known = list(dict.fromkeys(table.key for table in tables))
+    for key in keys:
+        if key not in known:
+            raise ValueError(f"no table of this report is called '{key}'; there are {', '.join(known)}")
+    parts = [replace(part, tables=[table for table in part.tables if table.key in keys]) for part in report.parts]
+    return replace(report, parts=parts, across=[table for table in report.across if table.key in keys])
 
 
 def all_tables(scores: Scores, tiers: Mapping[str, str] = MappingProxyType({})) -> list[Table]:

@@ -1,5 +1,7 @@
 """A report as LaTeX: a file of booktabs tables for a paper, the best of a column in bold."""
 
+import re
+
 from bench.results.report.contents import Contents, Part
 from bench.results.report.table import Note, Table
 from bench.results.report.terminal import fitting
@@ -35,15 +37,19 @@ _SPECIAL = {
 def latex(report: Contents) -> str:
     """The whole report: opening lines as comments, every table a `table` with its caption and notes."""
     blocks = [HEAD]
-    for part in report.parts:
+    for number, part in enumerate(report.parts, 1):
         blocks.append("".join(f"% {line}\n" for line in (part.title, *part.opening)))
-        blocks += [_table(table, _bold(part, table)) for table in part.tables]
-    blocks += [_table(table, set()) for table in report.across]
+        place = f"{number}-" if len(report.parts) > 1 else ""
+        blocks += [_table(table, _bold(part, table), place) for table in part.tables]
+    blocks += [_table(table, set(), "across-") for table in report.across]
     return "\n".join(blocks)
 
 
-def _table(table: Table, bold: set[tuple[str, str]]) -> str:
+def _table(table: Table, bold: set[tuple[str, str]], place: str = "") -> str:
+    """place: of the part in the report, before the key of its label: `tab:summary`, or `tab:2-summary`."""
     lines = ["\\begin{table}[htbp]", "\\centering\\footnotesize", f"\\caption{{{_escaped(table.title)}}}"]
+    label = "-".join(filter(None, (table.key, table.subject)))
+    lines[-1] += f"\\label{{tab:{place}{re.sub('[^A-Za-z0-9]+', '-', label)}}}"
     for places in fitting(table, WIDTH):
         columns = [table.columns[place] for place in places]
         alignments = [_alignment(table, place) for place in places]

@@ -20,28 +20,37 @@ REACHED_NOTE = Note(
 )
 
 
-def by_learning(scores: Scores) -> Table:
-    """One row an architecture."""
+def by_learning(scores: Scores, all_levels: bool = False) -> Table:
+    """One row an architecture. A level that none reached has no columns, but a note, unless `all_levels` are wanted."""
+    of_each = {name: learning(scores, name) for name in scores.architectures}
+    levels = [
+        level
+        for level in LEVELS
+        if all_levels or not all(isinf(one.reached[level, COSTS[0]]) for one in of_each.values())
+    ]
     columns = [*words("architecture"), Column("solved", "seeds with 99 % in the end")]
     columns += [
-        Column(reached_key(cost, level), f"{LABELS[cost]} to {100 * level:.0f} %") for level in LEVELS for cost in COSTS
+        Column(reached_key(cost, level), f"{LABELS[cost]} to {100 * level:.0f} %") for level in levels for cost in COSTS
     ]
     rows = {}
-    for name in scores.architectures:
-        learnt = learning(scores, name)
+    for name, learnt in of_each.items():
         shared, machines = (
             not all(record.exclusive for record in scores.of(name)),
             scores.machine_marks(scores.of(name)),
         )
         rows[name] = {"architecture": Value(label(scores, name)), "solved": _solved(learnt)}
         for (level, cost), reached in learnt.reached.items():
+            if level not in levels:
+                continue
             timed = cost == "train_seconds"
             rows[name][reached_key(cost, level)] = (
                 Value(BEYOND, value=reached)
                 if isinf(reached)
                 else number_value(reached, int(timed), cost == "flops", timed and shared, machines if timed else "")
             )
-    notes = [SOLVED_NOTE, REACHED_NOTE, *time_notes(scores)]
+    notes = [SOLVED_NOTE, *([REACHED_NOTE] if levels else []), *time_notes(scores)]
+    if missed := [f"{100 * level:.0f} %" for level in LEVELS if level not in levels]:
+        notes.insert(1, Note(f"None reached {' or '.join(missed)} within the budget (median over seeds)."))
     return Table(key="learning", title="Solved, and how fast", columns=columns, rows=rows, notes=notes)
 
 

@@ -7,9 +7,9 @@ from bench.results.statistics.reach import LEVEL, Trial, reach_of, states_of
 
 NOTE = Note(
     f"Reach is the most digits n, of n x n (of a division 2n x n), of which each seed answers {LEVEL:.0%} right; "
-    "training mixes 1 to n digits. `at least`, `at most` and `5 to 7` say what is known where no more was tried. Behind "
-    "each number of digits stands what each seed had right, in %; the seeds of one number end with the first that "
-    "misses it."
+    "training mixes 1 to n digits. `at least`, `at most` and `5 to 7` say what is known where no more was tried. "
+    "Behind each number of digits stands what each seed had right, in %; the seeds of one number end with the first "
+    "that misses it."
 )
 
 

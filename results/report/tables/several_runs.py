@@ -57,7 +57,7 @@ def by_suite(groups: Sequence[Scores]) -> Table:
     """A row for each suite and architecture: exact match, and how it was learnt."""
     rows, notes, learnt = {}, [], []
     for scores in groups:
-        suite, scored, learning = scores.plan.suite.name, summary(scores), by_learning(scores)
+        suite, scored, learning = scores.plan.suite.name, summary(scores), by_learning(scores, all_levels=True)
         learnt = [learning.column(key) for key in LEARNT]
         for name, row in learning.rows.items():
             right = scored.rows[name]["exact_match"]

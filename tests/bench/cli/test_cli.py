@@ -22,7 +22,7 @@ from stranger import unknown_plugin
 
 from bench.__main__ import _ask_again, _interrupt
 from bench.cli import COMMANDS
-from bench.cli.list import _headline
+from bench.cli.list import _headline, _without_common_presets
 from bench.cli.output import console
 from bench.datasets import suites
 from bench.locks import TABLES_LOCK, holding
@@ -295,6 +295,19 @@ def test_list_as_json_is_one_document(capsys: pytest.CaptureFixture[str], monkey
     suites = json.loads(call(capsys, monkeypatch, "list", "suites", "--json")[1])
     assert {"quick", "addition2", "addition3", "standard", "longer", "large"} <= {row["name"] for row in suites}
     assert set(json.loads(call(capsys, monkeypatch, "list", "--json")[1])) == {"architectures", "suites", "runs"}
+
+
+def test_presets_that_most_architectures_have_are_said_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, out, _ = call(capsys, monkeypatch, "list", "architectures")
+    [line] = [line for line in out.splitlines() if line.startswith("tuned for: ")]
+    assert "quick, 100,000 parameters, examples=300000" in line
+    assert out.count("100,000 parameters") == line.count("100,000 parameters")
+    rows = [{"name": "a", "presets": "x"}, {"name": "b", "presets": "x"}, {"name": "c", "presets": ""}]
+    assert _without_common_presets(rows[:2]) == ([{"name": "a"}, {"name": "b"}], "x")
+    assert _without_common_presets(rows[1:]) == (rows[1:], "")
+    assert [row["presets"] for row in _without_common_presets(rows)[0]] == ["as below", "as below", "none"]
 
 
 def test_list_shows_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from bench.results.report.tables.summary import summary
 GOLDEN = (
     r"""\begin{table}[htbp]
 \centering\footnotesize
-\caption{50 \% of \{all\} -{}-{} 'x'}
+\caption{50 \% of \{all\} -{}-{} 'x'}\label{tab:2-small-a-b}
 \begin{tabular}{lr}
 \toprule
 {architecture} & -{} (n = 4) \\
@@ -36,6 +36,7 @@ GOLDEN = (
 def test_latex_of_a_small_table_is_this() -> None:
     table = Table(
         key="small",
+        subject="a_b",
         title="50 % of {all} -- `x`",
         columns=[*words("architecture"), Column("-", "- (n = 4)")],
         rows={
@@ -44,7 +45,13 @@ def test_latex_of_a_small_table_is_this() -> None:
         },
         notes=[Note("$#^\\<>|")],
     )
-    assert _table(table, {("first", "-")}) == GOLDEN
+    assert _table(table, {("first", "-")}, "2-") == GOLDEN
+
+
+def test_every_table_has_a_label_of_its_own(report: Contents) -> None:
+    labels = re.findall(r"\\label{([^}]*)}", latex(replace(report, parts=report.parts * 2)))
+    assert len(set(labels)) == len(labels) == 2 * len(report.parts[0].tables)
+    assert {"tab:1-summary", "tab:2-summary"} <= set(labels)
 
 
 def test_the_best_is_bold_and_so_is_who_does_not_differ_significantly(report: Contents) -> None:

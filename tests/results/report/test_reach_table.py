@@ -24,9 +24,7 @@ def test_the_table_has_the_farthest_first_and_all_that_was_tried() -> None:
 
 def test_the_chart_has_a_point_for_each_number_of_digits() -> None:
     chart = reach_curves(TRIALS)
-    [points] = [
-        values for values in chart.specification()["datasets"].values() if "architecture" in values[0]
-    ]
+    [points] = [values for values in chart.specification()["datasets"].values() if "architecture" in values[0]]
     found = [(row["architecture"], row["digits"], row["low"], row["mean"], row["high"]) for row in points]
     assert found == [
         ("lstm", 2, 50.0, 50.0, 50.0),

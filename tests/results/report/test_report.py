@@ -10,7 +10,7 @@ from rich.console import Console
 from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record, write_record
 from bench.results.records.run import cell_directory, open_run
-from bench.results.report.contents import Contents, contents
+from bench.results.report.contents import chosen, Contents, contents
 from bench.results.report.markdown import blocks_of
 from bench.results.report.table import Column, Note, Table, Value, words
 from bench.results.report.terminal import _rich, print_ending, print_report, print_tables
@@ -97,10 +97,10 @@ def test_no_terminal_obeys_what_a_run_says() -> None:
 
 
 def test_a_wide_table_is_shown_in_parts_and_a_narrow_terminal_is_kept_to(report: Contents) -> None:
-    terminal = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    terminal = Console(file=io.StringIO(), width=64, force_terminal=True, color_system=None)
     print_report(report, terminal)
     text, _, last = _written(terminal).partition("\nfiles:")
-    assert max(map(len, text.splitlines())) <= 80
+    assert max(map(len, text.splitlines())) <= 64
     assert "…" not in text
     assert text.count("\narchitecture ") > render(report, "text").count("\narchitecture ")
     assert "python -m bench report" in last
@@ -204,6 +204,14 @@ def test_reports_are_written_where_asked(report: Contents, tmp_path: Path, monke
     paths = write_report(report, FILE_NAMES, tmp_path / "out")
     assert [path.name for path in paths] == ["report.txt", "report.html", "report.md", "report.csv", "report.tex"]
     assert [path.read_text() for path in paths] == [render(report, format) for format in FILE_NAMES]
+
+
+def test_tables_are_chosen_by_key_and_a_wrong_one_lists_all(report: Contents) -> None:
+    few = chosen(report, ["operation", "summary"])
+    assert [table.key for table in few.parts[0].tables] == ["summary", "operation"]
+    assert few.parts[0].verdict == report.parts[0].verdict
+    with pytest.raises(ValueError, match="no table of this report is called 'sumary'; there are summary, "):
+        chosen(report, ["sumary"])
 
 
 def test_an_unknown_format_is_refused_and_nothing_written(report: Contents, tmp_path: Path) -> None:

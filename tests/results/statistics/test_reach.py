@@ -28,9 +28,7 @@ def searched(reached: int, most: int) -> tuple[str, list[int]]:
         (99, 2, "at least 2", [2]),
     ],
 )
-def test_digits_are_doubled_and_then_the_interval_halved(
-    reached: int, most: int, text: str, tried: list[int]
-) -> None:
+def test_digits_are_doubled_and_then_the_interval_halved(reached: int, most: int, text: str, tried: list[int]) -> None:
     assert searched(reached, most) == (text, tried)
 
 
