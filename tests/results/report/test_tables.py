@@ -384,6 +384,25 @@ def test_how_fast_counts_a_seed_that_missed_as_beyond_the_budget(
     assert rows["lstm"]["examples to 0.9"] == "beyond the budget"
 
 
+def test_a_level_that_none_reached_is_a_note(
+    tmp_path: Path,
+    make_plan: Callable[..., Plan],
+    write_cell: Callable[..., Record],
+    predictions: pd.DataFrame,
+) -> None:
+    write_plan(tmp_path, make_plan(architectures=["gru", "rnn"], seeds=[0]))
+    for name, right in (("gru", 100), ("rnn", 190)):
+        facts = {"validation_correct": right, "validation_total": 200}
+        write_cell(tmp_path, predictions, architecture=name, seed=0, **facts)
+    scores = Scores(open_run(tmp_path))
+    table = by_learning(scores)
+    assert [column.key for column in table.columns if "0.9" in column.key] == [
+        *("examples to 0.9", "train_seconds to 0.9", "flops to 0.9")
+    ]
+    assert "None reached 99 % within the budget (median over seeds)." in [note.text for note in table.notes]
+    assert len(by_learning(scores, all_levels=True).columns) == len(table.columns) + 3
+
+
 def test_how_fast_marks_times_of_a_shared_machine(
     tmp_path: Path,
     make_plan: Callable[..., Plan],
