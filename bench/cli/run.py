@@ -70,11 +70,13 @@ def run_command(
             trackers=() if track is None else parse_names(track, "--track"),
         )
         report = contents([open_run(directory)])
-        if json:
-            print_json(document(report))
-        else:
-            print_ending(report, screen)
-        write_report(report, ("html", "md"), directory)  # drawing its charts takes seconds
+        try:
+            write_report(report, ("html", "md"), directory)
+        finally:  # the disk may be full
+            if json:
+                print_json(document(report))
+            else:
+                print_ending(report, screen)
     except Interrupted:
         print("bench: interrupted; the same command goes on from the last checkpoints", file=sys.stderr)
         return 130

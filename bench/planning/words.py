@@ -1,6 +1,7 @@
 """What is wrong with a command by its words alone: told before torch is imported, which takes seconds."""
 
 import re
+import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -11,13 +12,16 @@ from bench.planning.options import ReachOptions, RunOptions, TuneOptions
 
 ARCHITECTURES = Path(__file__).parents[1] / "architectures"
 ENTRY_POINTS = "arithbench.architectures"
+REGISTRY = "bench.architectures.registry"
+"""Where it has been imported, this process may know more architectures than those that come with the project."""
 _NAME = re.compile(r'^    name = "([a-z0-9-]+)"$', re.MULTILINE)
 
 
 def refuse_wrong_words(options: RunOptions | TuneOptions | ReachOptions) -> None:
     """Raise UserError for a name or an amount that cannot be; planning checks these again, and all others."""
     names = parse_names(options.arch, "--arch")
-    if names != ("all",) and options.plugin is None and not entry_points(group=ENTRY_POINTS):
+    strangers = options.plugin is not None or REGISTRY in sys.modules or entry_points(group=ENTRY_POINTS)
+    if names != ("all",) and not strangers:
         known = shipped_architectures()
         for name in names:
             if name not in known:
@@ -38,4 +42,6 @@ def refuse_wrong_words(options: RunOptions | TuneOptions | ReachOptions) -> None
 
 def shipped_architectures() -> list[str]:
     """Names of the architectures that come with the project, read from their source: importing one imports torch."""
-    return sorted(name for path in ARCHITECTURES.glob("*.py") for name in _NAME.findall(path.read_text("utf-8")))
+    return sorted(
+        name for path in ARCHITECTURES.glob("*.py") for name in _NAME.findall(path.read_text(encoding="utf-8"))
+    )

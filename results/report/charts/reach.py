@@ -31,7 +31,12 @@ def reach_curves(trials: Sequence[Trial]) -> Chart:
     drawn = style.styles_of(names)
     most = int(frame["digits"].max())
     ticks = sorted(set(frame["digits"]))
-    x = alt.X("digits:Q", title="digits n of n x n", scale=alt.Scale(domain=[1, most]), axis=alt.Axis(values=ticks))
+    x = alt.X(
+        "digits:Q",
+        title="digits n of n x n",
+        scale=alt.Scale(domain=[1, most]),
+        axis=alt.Axis(values=ticks, format="d"),
+    )
     y = alt.Y("mean:Q", title="exact match %", scale=alt.Scale(domain=[0, 100]))
     base = alt.Chart(frame).encode(x=x, color=style.colour_by(drawn).legend(symbolType="stroke"))
     line = base.mark_line(strokeWidth=2).encode(y=y, strokeDash=style.dash_by(drawn).legend(symbolType="stroke"))

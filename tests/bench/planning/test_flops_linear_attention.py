@@ -22,7 +22,7 @@ def test_each_pass_of_a_loop_counts(layers: int, passes: int) -> None:
 
     def block(written: int) -> int:
         attention = READ * 6 * width**2 + 4 * written * READ * width + written * 2 * width**2
-        return attention + written * 6 * width * feedforward
+        return attention + written * 4 * width * feedforward
 
     # The last block of a pass that is no last one has all columns to write, since the next pass reads them.
     blocks = [block(READ)] * (layers * passes - 1) + [block(ANSWER)]

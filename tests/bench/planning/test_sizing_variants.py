@@ -38,7 +38,7 @@ def test_bitnet_costs_what_it_would_without_rounding() -> None:
 def test_each_symbol_pays_for_one_expert_and_the_router(experts: int) -> None:
     """That real symbols cost as much is tested beside the architecture."""
     cls = get("switch")
-    config = cls.Config(layers=3, heads=2, width=20, feedforward=33, experts=experts)
+    config = cls.Config(layers=3, heads=2, width=20, feedforward=33, experts=experts, activation="swiglu")
     read, dense = PROMPT + ANSWER - 1, 3 * 20 * 33
     forward = (
         block_flops(read, read, 20, dense)

@@ -30,7 +30,7 @@ def test_the_first_trials_are_the_defaults_and_then_the_same_for_all(
         assert [one.settings[name] for name in common] == [other.settings[name] for name in common]
     assert transformer[0].settings == {
         **{"optimizer": "muon", "lr": 0.02, "outer_lr": 0.006, "batch": 128, "warmup": 0.02, "weight_decay": 0.1},
-        **{"layers": 2, "heads": 4, "norm": "rms", "activation": "swiglu", "subnorm": True, "positions": "learned"},
+        **{"layers": 2, "heads": 4, "norm": "layer", "activation": "gelu", "subnorm": False, "positions": "learned"},
     }
     assert [trial.settings["batch"] for trial in lstm] == [changes.get("batch", 128) for changes in DESIGN]
     assert [trial.settings["optimizer"] for trial in lstm] == [changes.get("optimizer", "muon") for changes in DESIGN]

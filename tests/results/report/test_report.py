@@ -10,7 +10,7 @@ from rich.console import Console
 from bench.results.records.plan import Plan, write_plan
 from bench.results.records.record import Record, write_record
 from bench.results.records.run import cell_directory, open_run
-from bench.results.report.contents import chosen, Contents, contents
+from bench.results.report.contents import Contents, chosen, contents
 from bench.results.report.markdown import blocks_of
 from bench.results.report.table import Column, Note, Table, Value, words
 from bench.results.report.terminal import _rich, print_ending, print_report, print_tables
