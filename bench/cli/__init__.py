@@ -7,23 +7,8 @@ from cyclopts import App, Parameter
 from bench import __version__
 
 COMMANDS = (
-    *(
-        "run",
-        "check",
-        "tune",
-        "reach",
-        "perf",
-        "list",
-        "data",
-        "report",
-        "compare",
-        "verify",
-        "eval",
-        "score",
-        "ask",
-        "export",
-    ),
-    *("push", "serve"),
+    *("run", "check", "choose", "tune", "reach", "perf", "list", "data", "report", "compare", "verify", "eval"),
+    *("score", "ask", "export", "push", "serve"),
 )
 
 app = App(

@@ -1,0 +1,117 @@
+"""Which architecture and data to take: the best of what runs have shown, among what this machine trains in time."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import architectures
+from bench.datasets.problems import OPERATIONS
+from bench.datasets.shipped import suite_names
+from bench.errors import UserError, user_errors
+from bench.planning.amounts import parse_budget
+from bench.planning.decide import decide
+from bench.planning.options import RunOptions, command_of
+from bench.results.files import BadFile
+from bench.results.records.plan import Plan
+from bench.results.statistics.evidence import Evidence, digits_asked, evidence, run_folders
+from bench.running.estimate import training_seconds
+
+PUBLISHED = Path(__file__).parent / "results" / "published"
+"""Runs of the project; a wheel has none."""
+CHOICES = 3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One that may be taken."""
+
+    evidence: Evidence
+    seconds: float
+    """of training one model on this machine, measured on a few steps"""
+    command: str
+    """what trains one such model"""
+    differs: bool
+    """whether the command would train on another suite, or with other settings, than the evidence did"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The best choices; where nothing of the kind was measured, what would measure it."""
+
+    choices: list[Choice]
+    too_slow: list[Choice]
+    """better ones that take longer than asked, the best first"""
+    measured: list[str]
+    """digits that runs have asked with these operations"""
+    command: str
+    """what measures the problems that were asked about"""
+
+
+def choose(operations: str, digits: str, minutes: float, runs: Sequence[Path] = ()) -> Answer:
+    """The choices of the highest expected accuracy that train within so many minutes here. Nothing is extrapolated.
+
+    operations: one or several of + - * /. digits: of both operands, such as 3x3. runs: folders to look for runs in,
+    beside those of the project, `runs` and `reach` in the working folder.
+
+    Raises:
+        UserError: no such operation, digits or minutes can be; or a run is broken.
+    """
+    asked = [operation for operation in OPERATIONS if operation in operations]
+    if not asked or set(operations.replace(",", "").replace(" ", "")) - set(OPERATIONS):
+        raise UserError(f"--operations '{operations}': expected some of {' '.join(OPERATIONS)}, such as '*' or '+-'")
+    parts = digits.split("x")
+    if len(parts) != 2 or not all(part.isdecimal() and 1 <= int(part) <= 100 for part in parts):
+        raise UserError(f"--digits '{digits}': expected those of both operands, such as 3x3, 100 at most")
+    if not 0 < minutes < float("inf"):
+        raise UserError(f"--minutes {minutes}: expected more than 0")
+    for folder in runs:
+        if not folder.is_dir():
+            raise UserError(f"{folder}: there is no such folder")
+    folders = run_folders([*runs, PUBLISHED, Path("runs"), Path("reach")])
+    with user_errors(BadFile):
+        found = evidence(folders, asked, digits)
+    choices: list[Choice] = []
+    too_slow: list[Choice] = []
+    for each in found:
+        if len(choices) == CHOICES:
+            break
+        if (choice := _choice(each)) is not None:
+            (choices if choice.seconds <= 60 * minutes else too_slow).append(choice)
+    operation, most = asked[-1], max(map(int, parts))
+    command = ["python", "-m", "bench", "reach", "--arch", "encoder-decoder,transformer-lstm,lstm"]
+    command += ["--operation", operation, "--workings", "scratchpad", "--most", str(max(2, most))]
+    command += ["--budget", f"seconds={round(60 * minutes)}"]
+    choices.sort(key=lambda choice: (-choice.evidence.right.mean, choice.seconds))
+    return Answer(choices, too_slow, digits_asked(folders, asked), shlex.join(command))
+
+
+def _choice(each: Evidence) -> Choice | None:
+    """None where this machine cannot train it: its suite or its architecture is not here."""
+    source, settings = each.plan.suite.source, each.plan.settings
+    known = architectures.from_scratch()
+    if each.architecture not in known or not (source in suite_names() or Path(source).is_file()):
+        return None
+    usual = each.plan.suite.content["defaults"]
+    limit = settings.training_problems
+    options = RunOptions(
+        arch=each.architecture,
+        suite=source,
+        seeds="1",
+        budget=None if settings.budget == str(parse_budget(usual["budget"])) else settings.budget,
+        params=None if settings.parameters == usual["parameters"] else str(settings.parameters),
+        match=settings.match,
+        training_problems=None if limit == usual.get("training_problems") else str(limit),
+    )
+    try:
+        plan = decide(options, "")
+    except UserError:
+        return None
+    return Choice(each, training_seconds(plan, each.architecture), command_of(options), _differs(each, plan))
+
+
+def _differs(each: Evidence, plan: Plan) -> bool:
+    mine, theirs = (one.entries[each.architecture] for one in (plan, each.plan))
+    then, now = ({**entry.config, **entry.training} for entry in (theirs, mine))
+    # A setting that the run did not know is not asked for by the command either.
+    return any(now.get(key) != value for key, value in then.items()) or plan.suite.hash != each.plan.suite.hash

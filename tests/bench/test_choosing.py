@@ -1,0 +1,88 @@
+"""The command `choose`: what published and own runs say should be taken."""
+
+import json
+from pathlib import Path
+
+import pytest
+from calling import call
+
+from bench.choosing import PUBLISHED, choose
+
+
+@pytest.fixture(autouse=True)
+def seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, float]:
+    """In place of measured seconds; all others take a minute."""
+    found = {"encoder-decoder": 300.0, "transformer-lstm": 400.0}
+    monkeypatch.setattr("bench.choosing.training_seconds", lambda plan, name: found.get(name, 60.0))
+    monkeypatch.chdir(tmp_path)
+    return found
+
+
+def test_the_best_that_train_in_time_come_first_and_better_ones_are_named() -> None:
+    answer = choose("*", "2x2", minutes=6)
+    right = [choice.evidence.right.mean for choice in answer.choices]
+    assert answer.choices[0].evidence.architecture == "encoder-decoder"
+    assert (len(right), right) == (3, sorted(right, reverse=True))
+    assert [choice.evidence.architecture for choice in answer.too_slow] == ["transformer-lstm"]
+    assert answer.choices[0].command == "python -m bench run --arch encoder-decoder --seeds 1"
+    assert answer.choices[0].evidence.directory == PUBLISHED / "quick"
+
+
+def test_nothing_is_extrapolated(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    status, out, err = call(capsys, monkeypatch, "choose", "--digits", "9x9", "--minutes", "5")
+    assert (status, err) == (1, "")
+    first, second = out.splitlines()
+    assert first.startswith("No run has asked * of 9x9 digits; measured were 1x1, ")
+    assert second.endswith("--operation '*' --workings scratchpad --most 9 --budget seconds=300")
+    status, out, _ = call(capsys, monkeypatch, "choose", "--digits", "2x2", "--minutes", "0.1")
+    assert status == 1
+    assert "trains within 0.1 minutes here" in out
+    assert "transformer-lstm" in out
+
+
+def test_the_document_has_what_the_table_has(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("choose", "--operations", "+-", "--digits", "2x2")
+    status, out, _ = call(capsys, monkeypatch, *words)
+    document = json.loads(call(capsys, monkeypatch, *words, "--json")[1])
+    assert (status, len(document["choices"])) == (0, 3)
+    for number, choice in enumerate(document["choices"], 1):
+        assert f"{number}. {choice['command']}\n" in out
+        assert choice["right %"] in out
+        assert choice["asked"] == 800
+
+
+def test_own_runs_count_where_their_suite_is_there(trained_run: Path, tiny_path: Path, tmp_path: Path) -> None:
+    from bench.results.records.collect import collect
+
+    collect(trained_run)
+    found = choose("/", "1x1", 10, [trained_run])
+    ours = [choice for choice in found.choices + found.too_slow if choice.evidence.directory == trained_run]
+    known = {choice.evidence.architecture: choice.command for choice in ours}
+    assert all(str(tiny_path) in command for command in known.values())
+    text = tiny_path.read_text(encoding="utf-8")
+    try:
+        tiny_path.unlink()
+        gone = choose("/", "1x1", 10, [trained_run])
+        assert all(choice.evidence.directory != trained_run for choice in gone.choices + gone.too_slow)
+    finally:
+        tiny_path.write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("--operations x", "--operations 'x': expected some of + - * /, such as '*' or '+-'"),
+        ("--digits 3", "--digits '3': expected those of both operands, such as 3x3, 100 at most"),
+        ("--digits 0x3", "--digits '0x3': expected those of both operands"),
+        ("--minutes 0", "--minutes 0.0: expected more than 0"),
+        ("nowhere", "nowhere: there is no such folder"),
+    ],
+)
+def test_bad_input_is_one_line(
+    words: str, line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, out, err = call(capsys, monkeypatch, "choose", *words.split())
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"bench: {line}")
