@@ -19,7 +19,7 @@ from bench.asking.models import trained_models
 from bench.child import start_server
 from bench.datasets.suites import described
 from bench.errors import UserError, suggest, user_errors
-from bench.planning.amounts import parse_budget
+from bench.planning.amounts import parse_budget, seed_list
 from bench.planning.contract import refuse_broken
 from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
 from bench.planning.options import RunOptions, command_of
@@ -233,5 +233,5 @@ def _as_typed(name: str, value: Any, hint: Any) -> Any:
     if hint not in (str, str | None) or value is None:
         return value
     if isinstance(value, list | tuple | range):
-        return ",".join(map(str, value)) + ("," if name == "seeds" and len(value) == 1 else "")
+        return seed_list(value) if name == "seeds" else ",".join(map(str, value))
     return str(value)

@@ -8,6 +8,7 @@ from pathlib import Path
 from bench import architectures
 from bench.datasets.problems import OPERATIONS
 from bench.datasets.shipped import suite_names
+from bench.datasets.suites import MOST_DIGITS
 from bench.errors import UserError, user_errors
 from bench.planning.amounts import parse_budget
 from bench.planning.decide import decide
@@ -43,7 +44,7 @@ class Answer:
     too_slow: list[Choice]
     """better ones that take longer than asked, the best first"""
     measured: list[str]
-    """digits that runs have asked with these operations"""
+    """digits that runs have asked with these operations, where none has asked those that were wanted"""
     command: str
     """what measures the problems that were asked about"""
 
@@ -61,8 +62,8 @@ def choose(operations: str, digits: str, minutes: float, runs: Sequence[Path] = 
     if not asked or set(operations.replace(",", "").replace(" ", "")) - set(OPERATIONS):
         raise UserError(f"--operations '{operations}': expected some of {' '.join(OPERATIONS)}, such as '*' or '+-'")
     parts = digits.split("x")
-    if len(parts) != 2 or not all(part.isdecimal() and 1 <= int(part) <= 100 for part in parts):
-        raise UserError(f"--digits '{digits}': expected those of both operands, such as 3x3, 100 at most")
+    if len(parts) != 2 or not all(part.isdecimal() and 1 <= int(part) <= MOST_DIGITS for part in parts):
+        raise UserError(f"--digits '{digits}': expected those of both operands, such as 3x3, {MOST_DIGITS} at most")
     if not 0 < minutes < float("inf"):
         raise UserError(f"--minutes {minutes}: expected more than 0")
     for folder in runs:
@@ -83,7 +84,7 @@ def choose(operations: str, digits: str, minutes: float, runs: Sequence[Path] = 
     command += ["--operation", operation, "--workings", "scratchpad", "--most", str(max(2, most))]
     command += ["--budget", f"seconds={round(60 * minutes)}"]
     choices.sort(key=lambda choice: (-choice.evidence.right.mean, choice.seconds))
-    return Answer(choices, too_slow, digits_asked(folders, asked), shlex.join(command))
+    return Answer(choices, too_slow, [] if found else digits_asked(folders, asked), shlex.join(command))
 
 
 def _choice(each: Evidence) -> Choice | None:

@@ -1,6 +1,7 @@
 """Amounts as people type them: `300k` examples, a budget of `tokens=2M`, a list of seeds."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeVar, get_args
@@ -114,6 +115,12 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if not seeds or min(seeds) < 0 or max(seeds) >= 2**31:
         raise UserError(f"--seeds '{text}': expected at least one seed of 0 to 2147483647 (seed 0 alone is written 0,)")
     return tuple(_no_twins(seeds, "--seeds", text))
+
+
+def seed_list(seeds: Iterable[int]) -> str:
+    """Seeds as `parse_seeds` takes them: '0,4,7', or '4,' where it is one."""
+    listed = list(seeds)
+    return ",".join(map(str, listed)) + ("," if len(listed) == 1 else "")
 
 
 def parse_chosen_seeds(text: str) -> tuple[int, ...] | Literal["all"]:

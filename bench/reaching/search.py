@@ -10,9 +10,10 @@ from typing import Any
 
 from bench import architectures
 from bench.datasets.growing import NAMES, growing_suite
+from bench.datasets.suites import MOST_DIGITS
 from bench.errors import UserError, user_errors
 from bench.locks import RUN_LOCK, holding
-from bench.planning.amounts import parse_budget, parse_count, parse_names
+from bench.planning.amounts import parse_budget, parse_count, parse_names, seed_list
 from bench.planning.contract import refuse_broken
 from bench.planning.decide import cells_at_once, decide
 from bench.planning.options import ReachOptions, RunOptions, command_of
@@ -24,9 +25,6 @@ from bench.results.records.reach import REACH, read_reach, run_directory, write_
 from bench.results.statistics.reach import FIRST, Trial, next_digits, read_trials, states_of
 from bench.running.engine import Place, Watcher, run_plans
 from bench.running.run_folder import holds, make_folder, occupied, refuse_other_settings
-
-MOST_DIGITS = 100
-"""What a suite takes."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +70,10 @@ class ReachSearch:
         if not suite.exists() or suite.read_text(encoding="utf-8") != content:
             write_text(suite, content)
         common = {key: getattr(options, key) for key in field_names(ReachOptions) if key in field_names(RunOptions)}
-        chosen = RunOptions(**common | {"arch": name, "suite": str(suite), "seeds": seed_list(seeds), "out": folder})
+        chosen = RunOptions(
+            **common | {"arch": name, "suite": str(suite), "seeds": seed_list(range(seeds)), "out": folder}
+        )
         return decide(chosen, command_of(chosen)), folder
-
-
-def seed_list(seeds: int) -> str:
-    """The first so many seeds, as `--seeds` takes them."""
-    return ",".join(map(str, range(seeds))) + ("," if seeds == 1 else "")
 
 
 def decide_reach(options: ReachOptions) -> ReachSearch:
@@ -123,9 +118,13 @@ def run_reach(search: ReachSearch, watch: Callable[[int], Watcher]) -> list[Tria
     """
     make_folder(search.directory)
     advice = "searches here; wait for it or end it first"
-    refusal = lambda other: f"--out {search.directory}: {other} {advice}"  # noqa: E731
+    lock = holding(
+        search.directory / RUN_LOCK,
+        sign=True,
+        refusal=lambda other: f"--out {search.directory}: {other} {advice}",
+    )
     tried: set[str] = set()
-    with holding(search.directory / RUN_LOCK, sign=True, refusal=refusal), user_errors(BadFile):
+    with lock, user_errors(BadFile):
         write_reach(search.directory, search.shared)
         while True:
             trials = read_trials(search.directory)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from bench.errors import UserError, user_errors
 from bench.locks import RUN_LOCK, holding, writing_tables
+from bench.planning.amounts import seed_list
 from bench.results.files import BadFile
 from bench.results.records.plan import PLAN, Plan, write_plan
 from bench.results.records.run import open_run
@@ -72,17 +73,17 @@ def _for_all(before: str, command: str, architectures: list[str], seeds: list[in
     """What runs every cell of a joined plan: one command where the two differ in architectures and seeds alone, which
     then names all of them, or else one after the other, each with all seeds.
     """
-    seed_list = ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
+    all_seeds = seed_list(seeds)
     kept = _without(shlex.split(command), "--arch", "--seeds")
     if _without(shlex.split(before), "--arch", "--seeds") == kept:
-        return shlex.join([*kept, "--arch", ",".join(architectures), "--seeds", seed_list])
+        return shlex.join([*kept, "--arch", ",".join(architectures), "--seeds", all_seeds])
     commands: list[list[str]] = [[]]
     for word in [*shlex.split(before), "&&", *shlex.split(command)]:
         if word == "&&":
             commands.append([])
         else:
             commands[-1].append(word)
-    return " && ".join(shlex.join([*_without(words, "--seeds"), "--seeds", seed_list]) for words in commands)
+    return " && ".join(shlex.join([*_without(words, "--seeds"), "--seeds", all_seeds]) for words in commands)
 
 
 def _both(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

@@ -8,16 +8,17 @@ import pytest
 from bench.datasets.growing import PROBLEMS, growing_suite
 from bench.datasets.problems import OPERATIONS
 from bench.datasets.suites import Suite, suite_of_content
+from bench.datasets.writing.workings import Workings
 
 
-def suite(operation: str, digits: int, workings: str = "none") -> Suite:
-    text = growing_suite(operation, digits, workings, "flops=1000000", 100_000)  # type: ignore[arg-type]
+def suite(operation: str, digits: int, workings: Workings = "none") -> Suite:
+    text = growing_suite(operation, digits, workings, "flops=1000000", 100_000)
     return suite_of_content(json.dumps(tomllib.loads(text)))
 
 
 @pytest.mark.parametrize("workings", ["none", "scratchpad", "scratchpad-sums"])
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_one_operation_on_one_to_n_digits(operation: str, workings: str) -> None:
+def test_one_operation_on_one_to_n_digits(operation: str, workings: Workings) -> None:
     made = suite(operation, 3, workings)
     assert made.digits == (("2x1", "4x2", "6x3") if operation == "/" else ("1x1", "2x2", "3x3"))
     assert (made.operations, made.signs, made.places) == ((operation,), ("++",), (0,))
