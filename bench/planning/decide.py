@@ -149,7 +149,7 @@ def decide_shared(options: RunOptions) -> Shared:
         everything = tuple(name for name in known if name not in left)
         names = everything if options.arch == "all" else parse_names(options.arch, "--arch")
         classes = [architectures.get(name) for name in names]
-    device = _device(options.device)
+    device = device_called(options.device)
     if options.precision == "16" and device == "cpu":
         raise UserError("--precision 16: half precision needs a GPU; take 32 or bf16 on the CPU")
     if options.stop_when_flat is not None and options.stop_when_flat < 1:
@@ -333,7 +333,8 @@ def _check_known(values: Iterable[str], classes: list[type[Architecture]], sourc
             raise UserError(f"{source} {key}: unknown; {suggest(key, sorted(known))}")
 
 
-def _device(name: str) -> str:
+def device_called(name: str) -> str:
+    """The device that `--device` means; `auto` is the best there is. Raises UserError where torch finds none."""
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return next(device for device in ("cuda", "mps", "cpu") if available[device])

@@ -15,7 +15,7 @@ from bench.errors import UserError, user_errors
 from bench.locks import RUN_LOCK, holding
 from bench.planning.amounts import parse_budget, parse_count, parse_names, seed_list
 from bench.planning.contract import refuse_broken
-from bench.planning.decide import cells_at_once, decide
+from bench.planning.decide import cells_at_once, decide, device_called
 from bench.planning.options import ReachOptions, RunOptions, command_of
 from bench.planning.settings import field_names
 from bench.plugins import load_plugins
@@ -150,5 +150,4 @@ def run_reach(search: ReachSearch, watch: Callable[[int], Watcher]) -> list[Tria
 def _at_once(options: ReachOptions) -> int:
     """As of a run with these options."""
     common = {key: getattr(options, key) for key in ("arch", "device", "threads", "cells_at_once")}
-    device = "cpu" if options.device == "auto" else options.device
-    return cells_at_once(RunOptions(**common), device, parse_budget(options.budget))
+    return cells_at_once(RunOptions(**common), device_called(options.device), parse_budget(options.budget))
