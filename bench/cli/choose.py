@@ -54,6 +54,10 @@ def choose_command(
         print_listing(f"{what}, at most {minutes:g} minutes of training a model here", rows)
         for number, choice in enumerate(answer.choices, 1):
             screen.print(f"{number}. {choice.command}", soft_wrap=True)
+        screen.print(
+            "right %: mean over seeds on n new problems, with its 95 % interval; here: training one model on this machine",
+            soft_wrap=True,
+        )
         if any(choice.differs for choice in answer.choices):
             screen.print("* Today's settings or suite are others than those of this run: measure it anew.")
     elif answer.too_slow:
@@ -93,6 +97,6 @@ def _row(choice: Choice) -> dict[str, Any]:
         "size": short_count(settings.parameters),
         "trained on": f"{short_count(budget.amount)} {budget.unit}",
         "seeds": len(found.seeds),
-        "asked": found.asked,
+        "n a seed": found.asked,
         "run": f"{_name(found.directory)} ({settings.version})",
     }

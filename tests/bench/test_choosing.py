@@ -50,7 +50,7 @@ def test_the_document_has_what_the_table_has(
     for number, choice in enumerate(document["choices"], 1):
         assert f"{number}. {choice['command']}\n" in out
         assert choice["right %"] in out
-        assert choice["asked"] == 800
+        assert choice["n a seed"] == 800
 
 
 def test_own_runs_count_where_their_suite_is_there(trained_run: Path, tiny_path: Path, tmp_path: Path) -> None:

@@ -8,14 +8,14 @@ from bench.results.statistics.reach import LEVEL, Trial, reach_of, states_of
 NOTE = Note(
     f"Reach is the most digits n, of n x n (of a division 2n x n), of which each seed answers {LEVEL:.0%} right; "
     "training mixes 1 to n digits. `at least`, `at most` and `5 to 7` say what is known where no more was tried. "
-    "Behind each number of digits stands what each seed had right, in %; the seeds of one number end with the first "
-    "that misses it."
+    "Behind each number of digits stands what each seed had right of n test problems, in %; the seeds of one number "
+    "end with the first that misses it. Training seconds are those of all cells."
 )
 
 
 def reach_table(trials: Sequence[Trial], seeds: int) -> Table:
     """One row an architecture, those that reach farthest first. seeds: how many must reach."""
-    rows = {}
+    rows, asked = {}, max((trial.total for trial in trials), default=0)
     for name in dict.fromkeys(trial.architecture for trial in trials):
         mine = [trial for trial in trials if trial.architecture == name]
         reach = reach_of(states_of(mine, seeds))
@@ -31,5 +31,8 @@ def reach_table(trials: Sequence[Trial], seeds: int) -> Table:
         }
     rows = dict(sorted(rows.items(), key=lambda row: -(row[1]["reach"].value or 0)))
     columns = [*words("architecture"), Column("reach", "reach, digits"), Column("cells", "cells")]
-    columns += [Column("train_seconds", "train s"), Column("tried", "digits tried: right %", left=True)]
+    columns += [
+        Column("train_seconds", "train s"),
+        Column("tried", f"digits tried: right % (n = {asked:,})", left=True),
+    ]
     return Table(key="reach", title="Reach", columns=columns, rows=rows, notes=[NOTE])
