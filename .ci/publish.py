@@ -5,7 +5,8 @@
                                 pictures/report.png, and accuracy against seconds as pictures/accuracy.png
     python .ci/publish.py NAME RUN [...]
                                 writes results/published/NAME, the run (or each of several, in a folder of its own)
-                                without its weights, and the tables of all into the page of results, between the lines
+                                without its weights (of those of WITH_WEIGHTS it keeps those of the lowest seed of each
+                                architecture), and the tables of all into the page of results, between the lines
                                 `<!-- NAME -->` and `<!-- /NAME -->`; of several runs one table, a row for each
                                 architecture of each. Of `quick` it writes a short summary into the README too, between
                                 `<!-- summary -->` and `<!-- /summary -->`, where these lines are
@@ -25,6 +26,7 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -32,6 +34,7 @@ from rich.console import Console
 
 from bench.architectures.pretrained_files import BASE
 from bench.cli.perf import JSON_FILE as PERF_FILE
+from bench.results.records.record import WEIGHTS
 from bench.results.records.run import open_run
 from bench.results.records.search import read_search
 from bench.results.report.contents import Contents, contents
@@ -55,6 +58,8 @@ IN_PICTURE = ("summary", "operation", "digits", "signs")
 ON_PAGE = {"addition3": ("learning",)}
 """Name -> keys of its tables that the page shows; those of others are `USUAL`."""
 USUAL = ("summary", "operation", "signs")
+WITH_WEIGHTS = ("quick", "products3")
+"""Names of which trained models come along, for `ask`, `serve`, `demo` and `verify` in a fresh clone."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WINDOW_WIDTH, WINDOW_HEIGHT = 1280, 1180
 """Of the screenshot, in pixels."""
@@ -93,17 +98,28 @@ def publish_runs(name: str, folders: list[Path]) -> list[Path]:
     require_block(name)
     target = PUBLISHED / name
     for folder in folders:
-        copy_folder(folder, target / folder.name if len(folders) > 1 else target)
+        kept = lowest_seeds(folder) if name in WITH_WEIGHTS else []
+        copy_folder(folder, target / folder.name if len(folders) > 1 else target, kept)
     paths = [target, into_page(PAGE, name, runs_block(name, report, several=len(folders) > 1))]
     if name == "quick" and block_of("summary").search(README.read_text(encoding="utf-8")):
         paths.append(into_page(README, "summary", summary_block(report)))
     return paths
 
 
-def copy_folder(folder: Path, copy: Path) -> None:
+def lowest_seeds(folder: Path) -> list[str]:
+    """The cells of the lowest finished seed of each architecture."""
+    done = sorted((record.architecture, record.seed) for record in open_run(folder).records if record.done)
+    return [f"{name}-s{seed}" for name, seed in {name: seed for name, seed in reversed(done)}.items()]
+
+
+def copy_folder(folder: Path, copy: Path, kept: Sequence[str] = ()) -> None:
+    """kept: names of the cells whose weights are copied too."""
     if copy.resolve() != folder.resolve():
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".*", "*.safetensors", BASE, "report.*"))
+        left = ".*", "*.safetensors", BASE, "report.*"
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(*left))
+        for cell in kept:
+            shutil.copy2(folder / "cells" / cell / WEIGHTS, copy / "cells" / cell / WEIGHTS)
 
 
 def pictures(report: Contents) -> list[Path]:

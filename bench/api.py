@@ -1,7 +1,8 @@
 """arithbench from Python: train, load, read, compare and ask, in a notebook or a script.
 
-`import bench` gives `bench.run`, `bench.load`, `bench.suites` and `bench.architectures`; the command line calls the
-same functions. Whatever a user did wrong is raised as `bench.UserError`, one line each.
+`import bench` gives `bench.run`, `bench.load`, `bench.suites` and `bench.architectures`, and `bench.choose`
+(`bench.choosing`); the command line calls the same functions. Whatever a user did wrong is raised as `bench.UserError`,
+one line each.
 """
 
 from collections.abc import Callable, Sequence

@@ -4,17 +4,21 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from bench import architectures
 from bench.datasets.problems import OPERATIONS
 from bench.datasets.shipped import suite_names
 from bench.datasets.suites import MOST_DIGITS
 from bench.errors import UserError, user_errors
-from bench.planning.amounts import parse_budget
+from bench.planning.amounts import parse_budget, short_count, short_time
 from bench.planning.decide import decide
 from bench.planning.options import RunOptions, command_of
 from bench.results.files import BadFile
 from bench.results.records.plan import Plan
+from bench.results.report.table import share_value
 from bench.results.statistics.evidence import Evidence, digits_asked, evidence, run_folders
 from bench.running.estimate import training_seconds
 
@@ -35,18 +39,81 @@ class Choice:
     differs: bool
     """whether the command would train on another suite, or with other settings, than the evidence did"""
 
+    @property
+    def row(self) -> dict[str, Any]:
+        """It as one row of a frame: shares from 0 to 1, seconds of training one model here, problems asked a seed."""
+        found, settings = self.evidence, self.evidence.plan.settings
+        return {
+            "architecture": found.architecture,
+            "right": found.right.mean,
+            "low": found.right.low,
+            "high": found.right.high,
+            "seconds_here": round(self.seconds, 1),
+            "suite": found.plan.suite.name,
+            "workings": found.plan.suite.content.get("form", {}).get("workings", "none"),
+            "parameters": settings.parameters,
+            "budget": settings.budget,
+            "seeds": len(found.seeds),
+            "asked": found.asked,
+            "run": _name(found.directory),
+            "version": settings.version,
+            "differs": self.differs,
+            "command": self.command,
+        }
+
+    @property
+    def words(self) -> dict[str, str]:
+        """The same for a person, what the table of choices shows."""
+        row, budget = self.row, parse_budget(self.evidence.plan.settings.budget)
+        return {
+            "architecture": row["architecture"] + (" *" if self.differs else ""),
+            "right %": share_value(self.evidence.right).text,
+            "here": short_time(self.seconds),
+            "suite": row["suite"] + ("" if row["workings"] == "none" else f", {row['workings']}"),
+            "size": short_count(row["parameters"]),
+            "trained on": f"{short_count(budget.amount)} {budget.unit}",
+        }
+
+    @property
+    def source(self) -> str:
+        """Where its figures come from."""
+        row = self.row
+        return f"{row['run']} ({row['version']}): {row['seeds']} seeds, each asked {row['asked']:,} problems"
+
 
 @dataclass(frozen=True)
 class Answer:
     """The best choices; where nothing of the kind was measured, what would measure it."""
 
+    operations: str
+    digits: str
+    minutes: float
     choices: list[Choice]
     too_slow: list[Choice]
     """better ones that take longer than asked, the best first"""
     measured: list[str]
-    """digits that runs have asked with these operations, where none has asked those that were wanted"""
+    """digits that a run has asked with all these operations, where none has asked those that were wanted"""
     command: str
     """what measures the problems that were asked about"""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row a choice, the best first; none where no run has an answer."""
+        return pd.DataFrame([choice.row for choice in self.choices])
+
+    @property
+    def lines(self) -> list[str]:
+        """What there is to say beside the table."""
+        what, near = f"{self.operations} of {self.digits} digits", ", ".join(self.measured)
+        if not self.choices:
+            none = f"No run has asked {what}{f'; measured were {near}' if near else ''}. Nothing is extrapolated."
+            slow = f"Nothing that was measured on {what} trains within {self.minutes:g} min here."
+            return [slow if self.too_slow else none, f"to measure it:  {self.command}"]
+        said = [f"{number}. {choice.command}\n   from {choice.source}" for number, choice in enumerate(self.choices, 1)]
+        said.append("right %: mean over seeds on new problems, with its 95 % interval; here: training one model here")
+        if any(choice.differs for choice in self.choices):
+            said.append("* Today's settings or suite are others than those of this run: measure it anew.")
+        return said
 
 
 def choose(operations: str, digits: str, minutes: float, runs: Sequence[Path] = ()) -> Answer:
@@ -84,7 +151,8 @@ def choose(operations: str, digits: str, minutes: float, runs: Sequence[Path] = 
     command += ["--operation", operation, "--workings", "scratchpad", "--most", str(max(2, most))]
     command += ["--budget", f"seconds={round(60 * minutes)}"]
     choices.sort(key=lambda choice: (-choice.evidence.right.mean, choice.seconds))
-    return Answer(choices, too_slow, [] if found else digits_asked(folders, asked), shlex.join(command))
+    measured = [] if found else digits_asked(folders, asked)
+    return Answer("".join(asked), digits, minutes, choices, too_slow, measured, shlex.join(command))
 
 
 def _choice(each: Evidence) -> Choice | None:
@@ -109,6 +177,14 @@ def _choice(each: Evidence) -> Choice | None:
     except UserError:
         return None
     return Choice(each, training_seconds(plan, each.architecture), command_of(options), _differs(each, plan))
+
+
+def _name(directory: Path) -> str:
+    """A run as a person finds it: by its path from here, or from the folder of the project."""
+    for root, prefix in ((Path.cwd(), Path()), (PUBLISHED, Path("results/published"))):
+        if directory.resolve().is_relative_to(root.resolve()):
+            return (prefix / directory.resolve().relative_to(root.resolve())).as_posix()
+    return str(directory)
 
 
 def _differs(each: Evidence, plan: Plan) -> bool:

@@ -27,6 +27,11 @@ def cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
+def has_screen() -> bool:
+    """Whether windows can be shown: on Linux a program of the terminal would take the place of one."""
+    return sys.platform != "linux" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 def disturbed(threads: int) -> str:
     """What takes time from so many threads: too few cores, or other programs; '' where nothing is known to."""
     there = cores()

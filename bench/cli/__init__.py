@@ -8,7 +8,7 @@ from bench import __version__
 
 COMMANDS = (
     *("run", "check", "choose", "tune", "reach", "perf", "list", "data", "report", "compare", "verify", "eval"),
-    *("score", "ask", "export", "push", "serve"),
+    *("score", "ask", "export", "push", "serve", "demo"),
 )
 
 app = App(

@@ -14,6 +14,7 @@ def serve_command(
     plugin: PluginOfRun = None,
     model_at: ModelAt = None,
     rate: int = 600,
+    browser: bool = False,
 ) -> None:
     """The trained models of a run on a web page, with the run's tables and charts, and behind a JSON API.
 
@@ -27,10 +28,14 @@ def serve_command(
         Port to listen at; 0 takes one that is free.
     rate
         Questions a minute that one address may ask, a tenth of them at once.
+    browser
+        Open the page in a browser, where there is a screen.
     """
     import sys
+    import webbrowser
 
     from bench.asking.models import trained_models
+    from bench.machine import has_screen
     from bench.planning.amounts import parse_chosen_seeds, parse_names
     from bench.plugins import load_plugins
     from bench.serving.server import bound, check_options, make_server, open_site
@@ -52,4 +57,6 @@ def serve_command(
                 )
             server = make_server(site, place)
             print(f"{place.address}   {len(models)} models of {run}; Ctrl-C ends it", flush=True)
+            if browser and has_screen():  # elsewhere a browser of the terminal would take it over
+                webbrowser.open(place.address)
             server.run()

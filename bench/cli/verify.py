@@ -20,7 +20,8 @@ def verify_command(
 
     Hashes of the training and test problems, parameters, FLOPs, every answer (by the weights that lie in the folder),
     every figure of cells.csv, results.csv and baselines.csv. What cannot be: times, memory, and the learning curve but
-    for its end; where a run was published without weights, what needs them is noted as not published. report.html and
+    for its end; where a run was published without weights of
+    some cells, what needs them is noted as not published. report.html and
     report.md are not looked at: `report` makes them anew. Nothing is written into the folder. Exit status: 0 all checks
     passed, 1 one failed.
 
@@ -65,8 +66,11 @@ def _summary(checks: list[Check]) -> str:
     if not failed:
         missing = sum(check.check == "record" and check.ok is None for check in checks)
         lacking = f" Planned cells without a record: {missing}." if missing else ""
-        if any(check.check == "weights" and check.ok is None for check in checks):
-            lacking += " Not published: the weights of all cells, so that no answer was given again."
+        if without := sum(check.check == "weights" and check.ok is None for check in checks):
+            of_all = sum(check.check == "weights" for check in checks)
+            lacking += (
+                f" Not published: the weights of {without} of {of_all} cells, whose answers were not given again."
+            )
         return (
             f"All {len(decided)} checks passed.{lacking} Times, memory and the way to the end of each learning curve "
             f"were not measured again: they are the maker's word."

@@ -18,6 +18,7 @@ from bench.asking.expression import read_problem
 from bench.asking.models import TrainedModel
 from bench.errors import UserError
 from bench.serving.asker import Asker
+from bench.serving.choose_page import Chooser
 from bench.serving.report_page import ReportMaker
 from bench.serving.site import MOST_HEADER_BYTES, Site, create_app
 
@@ -101,6 +102,7 @@ def open_site(models: list[TrainedModel], run: Path, hosts: frozenset[str] | Non
             examples=examples,
             run=run.resolve().name,
             report=report.page,
+            choose=Chooser(run).choose,
             hosts=hosts,
             per_minute=per_minute,
         )

@@ -55,6 +55,9 @@ _REASONS = {
     405: "This address is asked in another way: the API's description, /api/openapi.json, says how.",
     413: f"That is too long: at most {MOST_BYTES:,} bytes.",
 }
+USUAL_QUESTION = {"operations": "*", "digits": "3x3", "minutes": "10"}
+"""What the page of `choose` asks until the user says otherwise."""
+_MINUTES = re.compile(r"[0-9]{1,6}(\.[0-9]{1,3})?")
 _BODY = 'Send {"expression": "-12*7"}.'
 
 
@@ -69,6 +72,8 @@ class Site:
     """name of the run's folder"""
     report: Callable[[], ReportPage | None]
     """see `ReportMaker.page`"""
+    choose: Callable[[str, str, float], dict[str, Any]]
+    """see `Chooser.choose`"""
     hosts: frozenset[str] | None
     """Names by which a request may call this server; None allows any. Without this check a web page from elsewhere
     could let its own name point to loopback and read the answers (DNS rebinding)."""
@@ -214,6 +219,24 @@ def _add_pages(app: Flask, site: Site) -> None:
             return response
         return Response(made.html, headers={"Content-Security-Policy": made.policy})
 
+    @app.get("/choose")
+    def choice() -> Response:
+        return _choose_page(site, USUAL_QUESTION)
+
+    @app.post("/choose")
+    def chosen() -> Response:
+        asked = {name: request.form.get(name, usual).strip() for name, usual in USUAL_QUESTION.items()}
+        try:
+            if not _MINUTES.fullmatch(asked["minutes"]):
+                raise UserError(f"minutes '{asked['minutes'][:20]}': expected a number, such as 10")
+            found = site.choose(asked["operations"], asked["digits"], float(asked["minutes"]))
+        except UserError as error:
+            return _choose_page(site, asked, 400, error=str(error).removeprefix("--"))
+        except TimeoutError:
+            busy = "Another question is being worked on; ask again in a moment."
+            return _choose_page(site, asked, 503, error=busy)
+        return _choose_page(site, asked, found=found)
+
     @app.get("/favicon.ico")
     def icon() -> Response:
         return app.send_static_file("icon.svg")
@@ -295,6 +318,11 @@ def _page(template: str, status: int = 200, **values: Any) -> Response:
     from flask import Response, render_template
 
     return Response(render_template(template, **{"asked": None, "error": "", "page": "ask"} | values), status)
+
+
+def _choose_page(site: Site, asked: dict[str, str], status: int = 200, **values: Any) -> Response:
+    """The page of `choose`, its fields filled with what was asked."""
+    return _page("choose.html", status, page="choose", run=site.run, asking=asked, **{"found": None} | values)
 
 
 def _json(document: Any, status: int = 200) -> Response:

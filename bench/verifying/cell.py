@@ -29,7 +29,7 @@ class Wrong(Exception):
 
 
 class NotPublished(Exception):
-    """A check needs the weights, and no cell of the run has any in its folder."""
+    """A check needs the weights, and the run was published without those of the cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ def outcome(check: str, cell: str, function: Callable[[], str]) -> Check:
     try:
         return Check(check=check, cell=cell, ok=True, detail=function())
     except NotPublished:
-        return Check(check=check, cell=cell, ok=None, detail=f"not published: the run comes without {WEIGHTS}")
+        return Check(check=check, cell=cell, ok=None, detail=f"not published: the cell comes without {WEIGHTS}")
     except (Wrong, BadFile) as error:
         detail = str(error)
     except Exception as error:
@@ -72,7 +72,7 @@ class Cell:
     """of its architecture, in run.json"""
     expected: Expected
     published: bool = True
-    """whether the run comes with weights"""
+    """whether it comes with weights"""
     model_at: Path | None = None
     """where the model lies that a pretrained one was trained from, if not where the plan says"""
 
@@ -130,7 +130,7 @@ class Cell:
 
         Raises:
             BadFile: the weights are none, or not of this model.
-            NotPublished: the run comes without weights.
+            NotPublished: it comes without weights.
         """
         if not self.published:
             raise NotPublished

@@ -78,7 +78,7 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...], model_at: 
     yield from _seeds(plan)
     yield outcome("cells", "", lambda: _folders(directory, plan))
 
-    published = any(directory.glob(f"cells/*/{WEIGHTS}"))
+    published = _published(directory, plan)
     cells: list[Cell] = []
     unreadable: set[tuple[str, int]] = set()
     for architecture in plan.architectures:
@@ -99,7 +99,7 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...], model_at: 
                 if check_of_plugin.ok is False:  # whatever it answers says nothing of the run
                     unreadable.add((architecture, seed))
                     continue
-            cells.append(Cell(folder, record, plan.entries[architecture], expected, published, model_at))
+            cells.append(Cell(folder, record, plan.entries[architecture], expected, name in published, model_at))
             yield from audit(cells[-1])
             if not record.done:
                 yield Check(check="status", cell=name, ok=None, detail=f"{record.status}: {record.reason}")
@@ -112,6 +112,21 @@ def verify_run(directory: Path, rerun: int, plugins: tuple[str, ...], model_at: 
         return
     for cell in random.SystemRandom().sample(done, rerun):  # nobody can know beforehand which ones
         yield from _train_again(cell, plan, done, plugins, model_at)
+
+
+def _published(directory: Path, plan: Plan) -> set[str]:
+    """Names of the cells whose weights must be there: all, unless the run was published without those of any, or with
+    those of the lowest finished seed of each architecture alone.
+    """
+    done = [
+        [f"{name}-s{seed}" for seed in sorted(plan.seeds) if _done(cell_directory(directory, name, seed) / RECORD)]
+        for name in plan.architectures
+    ]
+    there, lowest = (
+        {path.parent.name for path in directory.glob(f"cells/*/{WEIGHTS}")},
+        {names[0] for names in done if names},
+    )
+    return there if not there or there == lowest else {name for names in done for name in names}
 
 
 def _done(record: Path) -> bool:

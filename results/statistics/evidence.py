@@ -70,11 +70,12 @@ def evidence(directories: Iterable[Path], operations: Sequence[str], digits: str
 
 
 def digits_asked(directories: Iterable[Path], operations: Sequence[str]) -> list[str]:
-    """The digits, as `2x2`, that some run has asked with one of these operations."""
+    """The digits, as `2x2`, that some run has asked with all of these operations."""
     found: set[str] = set()
     for directory in directories:
         if (directory / RESULTS).exists():
             results = pd.read_csv(directory / RESULTS)
-            values = results.loc[results["slice"] == "operation x digits", "value"].unique()
-            found |= {value.split(" ")[1] for value in values if value.split(" ")[0] in operations}
+            values = set(results.loc[results["slice"] == "operation x digits", "value"])
+            patterns = {value.split(" ")[1] for value in values}
+            found |= {each for each in patterns if all(f"{operation} {each}" in values for operation in operations)}
     return sorted(found, key=lambda pattern: tuple(map(int, pattern.split("x"))))

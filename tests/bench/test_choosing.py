@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from calling import call
 
+import bench
 from bench.choosing import PUBLISHED, choose
 
 
@@ -36,21 +37,23 @@ def test_nothing_is_extrapolated(capsys: pytest.CaptureFixture[str], monkeypatch
     assert second.endswith("--operation '*' --workings scratchpad --most 9 --budget seconds=300")
     status, out, _ = call(capsys, monkeypatch, "choose", "--digits", "2x2", "--minutes", "0.1")
     assert status == 1
-    assert "trains within 0.1 minutes here" in out
+    assert "trains within 0.1 min here" in out
     assert "transformer-lstm" in out
 
 
-def test_the_document_has_what_the_table_has(
+def test_the_document_and_the_frame_have_what_the_table_has(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = ("choose", "--operations", "+-", "--digits", "2x2")
     status, out, _ = call(capsys, monkeypatch, *words)
     document = json.loads(call(capsys, monkeypatch, *words, "--json")[1])
+    frame = bench.choose("+-", "2x2", 10).frame
     assert (status, len(document["choices"])) == (0, 3)
+    assert document["choices"] == frame.to_dict("records")
     for number, choice in enumerate(document["choices"], 1):
-        assert f"{number}. {choice['command']}\n" in out
-        assert choice["right %"] in out
-        assert choice["n a seed"] == 800
+        source = f"{choice['run']} ({choice['version']}): 3 seeds, each asked 800 problems"
+        assert f"{number}. {choice['command']}\n   from {source}\n" in out
+        assert f"{100 * choice['right']:.1f} [{100 * choice['low']:.1f}, {100 * choice['high']:.1f}]" in out
 
 
 def test_own_runs_count_where_their_suite_is_there(trained_run: Path, tiny_path: Path, tmp_path: Path) -> None:

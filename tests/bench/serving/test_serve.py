@@ -1,5 +1,6 @@
 """The page and the API, asked without a network: what they answer, what they refuse, and that nothing breaks them."""
 
+import html
 import json
 import re
 import sys
@@ -11,7 +12,7 @@ from contextlib import closing
 from dataclasses import fields, replace
 from hashlib import sha256
 from pathlib import Path
-from shutil import copytree
+from shutil import copytree, ignore_patterns
 from socket import create_server
 from typing import Any
 
@@ -25,6 +26,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
+import bench
 from bench import __version__
 from bench.asking.expression import ask, read_problem
 from bench.asking.models import TrainedModel, trained_models
@@ -38,6 +40,7 @@ from bench.results.report.tables.replies import PaperLine, Reply, Symbol
 from bench.running.evaluation import Answered
 from bench.serving import server as serving
 from bench.serving.asker import Asker
+from bench.serving.choose_page import Chooser
 from bench.serving.report_page import ReportPage, policy_of
 from bench.serving.site import LOOPBACK, MOST_BYTES, WEB, Limit, Site, create_app
 
@@ -56,6 +59,10 @@ def client_of(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
+def nothing_to_choose(operations: str, digits: str, minutes: float) -> dict[str, Any]:
+    return {"choices": [], "too_slow": [], "lines": [f"Nothing of {operations}, {digits} and {minutes:g}."]}
+
+
 @pytest.fixture(scope="module")
 def models(trained_run: Path) -> list[TrainedModel]:
     return trained_models(trained_run, seeds="lowest")
@@ -69,6 +76,7 @@ def site(models: list[TrainedModel]) -> Iterator[Site]:
             examples=["1+2", "8/5"],
             run="a run",
             report=lambda: ReportPage("<p>figures", policy_of("<style>p {}</style>")),
+            choose=nothing_to_choose,
             hosts=LOOPBACK,
             per_minute=MANY,
         )
@@ -363,6 +371,60 @@ def test_a_report_that_cannot_be_made_is_told(site: Site) -> None:
     assert "secret" not in response.text
 
 
+# --- which to take
+
+
+def test_the_page_of_choose_says_what_the_command_says(
+    site: Site, trained_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its figures are measured in a process of its own, so that here only what stays the same is compared."""
+    monkeypatch.chdir(tmp_path)
+    client = client_of(create_app(replace(site, choose=Chooser(trained_run).choose)))
+    page = client.post("/choose", data={"operations": "+-", "digits": "2x2", "minutes": "600"})
+    assert page.status_code == 200
+    best = bench.choose("+-", "2x2", 600, [trained_run]).choices[0]
+    assert f'<th scope="row">{best.words["architecture"]}</th>' in page.text
+    assert html.escape(best.words["right %"]) in page.text
+    assert html.escape(f"1. {best.command}", quote=False) in page.text
+    assert html.escape(best.source) in page.text
+
+
+def test_the_page_of_choose_keeps_what_was_asked(client: FlaskClient) -> None:
+    assert 'value="3x3"' in client.get("/choose").text
+    page = client.post("/choose", data={"operations": "/", "digits": "7x7", "minutes": "2.5"}).text
+    assert "Nothing of /, 7x7 and 2.5." in page
+    assert 'value="7x7"' in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "line"),
+    [
+        ({"minutes": "soon"}, "minutes &#39;soon&#39;: expected a number, such as 10"),
+        ({"operations": "<x>"}, "operations &#39;&lt;x&gt;&#39;: expected some of + - * /"),
+        ({"digits": "3"}, "digits &#39;3&#39;: expected those of both operands, such as 3x3"),
+    ],
+)
+def test_a_bad_question_is_told_in_one_line(
+    asked: dict[str, str], line: str, site: Site, trained_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = client_of(create_app(replace(site, choose=Chooser(trained_run).choose)))
+    page = client.post("/choose", data=asked)
+    assert page.status_code == 400
+    assert f'role="alert">{line}' in page.text
+
+
+def test_two_do_not_measure_at_once(site: Site) -> None:
+    def busy(operations: str, digits: str, minutes: float) -> dict[str, Any]:
+        raise TimeoutError
+
+    page = client_of(create_app(replace(site, choose=busy))).post("/choose", data={})
+    assert page.status_code == 503
+    assert "ask again in a moment" in page.text
+    chooser = Chooser(Path())
+    with chooser._lock, pytest.raises(TimeoutError):
+        chooser.choose("*", "2x2", 1.0)
+
+
 # --- many at once, and models that fail
 
 
@@ -550,3 +612,25 @@ def test_whoever_opens_it_to_others_is_warned(
     assert ("there is no password" in err) is warns
     assert (served[0].hosts is None) is warns
     assert not served[0].asker.is_alive  # all is ended
+
+
+def test_demo_opens_a_published_run_that_has_its_weights(
+    trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("bench.choosing.PUBLISHED", tmp_path)
+    monkeypatch.setattr(serving, "make_server", lambda site, place: Brief())
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    status, _, err = call(capsys, monkeypatch, "demo", "--port", "0")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "no run with weights is here; run it in the folder of a clone of the project" in err
+    copytree(trained_run, tmp_path / "products3")
+    copytree(trained_run, tmp_path / "bare", ignore=ignore_patterns(WEIGHTS))
+    status, _, err = call(capsys, monkeypatch, "demo", "bare", "--port", "0")
+    assert (status, err) == (2, "bench: 'bare': no published run of that name comes with weights; there are products3\n")
+    for screen in (True, False):
+        monkeypatch.setattr("bench.machine.has_screen", lambda screen=screen: screen)
+        status, out, _ = call(capsys, monkeypatch, "demo", "--port", "0")
+        assert status == 0
+        assert opened == [out.split()[0]] * screen
+        opened.clear()

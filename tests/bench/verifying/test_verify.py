@@ -4,6 +4,7 @@ Each planted unfairness must be named by the check that recomputes it.
 """
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -566,14 +567,32 @@ def test_weights_that_a_run_comes_without_are_not_published(run: Path, capsys: p
     (cell_of(run) / WEIGHTS).unlink()
     assert verify_command(run) == 0
     *lines, last = capsys.readouterr().out.splitlines()
-    notes = [line for line in lines if "not published: the run comes without model.safetensors" in line]
+    notes = [line for line in lines if "not published: the cell comes without model.safetensors" in line]
     assert [line.split(":")[0].split("  ")[-1] for line in notes] == [
         "no peeking",
         "weights",
         "answers again",
         "learning curve",
     ]
-    assert "Not published: the weights of all cells, so that no answer was given again." in last
+    assert "Not published: the weights of 1 of 1 cells, whose answers were not given again." in last
+
+
+def test_a_run_may_be_published_with_the_weights_of_its_lowest_seeds(
+    trained_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    copytree(trained_run, run)
+    for path in run.glob(f"cells/*-s1/{WEIGHTS}"):
+        path.unlink()
+    collect(run)
+    assert verify_command(run) == 0
+    out = capsys.readouterr().out
+    assert "Not published: the weights of 2 of 4 cells, whose answers were not given again." in " ".join(out.split())
+    assert re.search("^note +lstm-s1 +weights", out, re.MULTILINE)
+    assert re.search("^ok +lstm-s0 +answers again", out, re.MULTILINE)
+    (run / "cells" / "lstm-s0" / WEIGHTS).unlink()
+    assert verify_command(run) == 1
+    assert re.search("^FAILED +lstm-s0 +weights: .*the file is missing", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_weights_that_one_cell_of_several_lacks_are_missing(run: Path) -> None:

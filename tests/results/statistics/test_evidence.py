@@ -39,6 +39,7 @@ def test_what_was_not_asked_has_no_evidence() -> None:
     assert evidence([QUICK / "cells"], ["*"], "2x2") == []
     assert digits_asked([QUICK], ["*"]) == ["1x1", "1x2", "2x1", "2x2"]
     assert "3x3" in digits_asked(run_folders([PUBLISHED]), ["+"])
+    assert digits_asked([PUBLISHED / "addition3"], ["+", "/"]) == []
 
 
 def test_a_held_back_seed_lies_near_the_mean_of_the_others() -> None:
