@@ -5,11 +5,13 @@
 one line each.
 """
 
+import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
@@ -20,10 +22,11 @@ from bench.asking.models import trained_models
 from bench.child import start_server
 from bench.datasets.suites import described
 from bench.errors import UserError, suggest, user_errors
-from bench.planning.amounts import parse_budget, seed_list
+from bench.planning.amounts import parse_budget, seed_list, short_time
 from bench.planning.contract import refuse_broken
 from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
-from bench.planning.options import RunOptions, command_of
+from bench.planning.options import ClusterOptions, RunOptions, command_of
+from bench.planning.settings import field_names
 from bench.results.records.collect import cells_frame, results_frame, stacked
 from bench.results.records.plan import Plan, first_mistake
 from bench.results.records.record import RECORD, Record
@@ -33,10 +36,14 @@ from bench.results.report.terminal import text
 from bench.results.report.write import FILE_NAMES, write_report
 from bench.results.statistics.comparison import Comparison, compare
 from bench.results.statistics.scores import Scores
+from bench.running.cluster import MOST_AT_ONCE, Cluster, connected, for_cluster, foresee
 from bench.running.engine import Interrupted, run_plan
 from bench.running.progress import ProgressView
 from bench.running.run_folder import occupied
 from bench.running.tracking import check_trackers, tracked
+from bench.running.workers import children
+
+Options = TypeVar("Options", RunOptions, ClusterOptions)
 
 
 class Run:
@@ -148,9 +155,11 @@ def run(arch: str | Sequence[str], suite: str = "quick", *, quiet: bool = False,
         UserError: an option is unknown, impossible, or at odds with another, or the folder holds another run.
         KeyboardInterrupt: by the user; what is done is kept.
     """
-    chosen = options_of({"arch": arch, "suite": suite} | options)
+    machines = {name: options.pop(name) for name in field_names(ClusterOptions) if name in options}
+    chosen, cluster = options_of({"arch": arch, "suite": suite} | options), cluster_options_of(machines)
+    screen = Console(quiet=quiet, highlight=False, markup=False)
     try:
-        directory, _ = carry_out(chosen, command_of(chosen), Console(quiet=quiet, highlight=False, markup=False))
+        directory, _ = carry_out(chosen, command_of(chosen, cluster), screen, cluster)
         write_report(contents([open_run(directory)]), ("html", "md"), directory)
     except Interrupted:
         raise KeyboardInterrupt("what is done is kept; the same call goes on from the last checkpoints") from None
@@ -173,6 +182,7 @@ def carry_out(
     options: RunOptions,
     command: str,
     screen: Console,
+    cluster: ClusterOptions = ClusterOptions(),  # noqa: B008 - frozen
     *,
     retry_failed: bool = False,
     checkpoint_seconds: float | None = None,
@@ -181,26 +191,43 @@ def carry_out(
 ) -> tuple[Path, bool]:
     """Decide, train and evaluate; the run's folder, and whether all of its cells are done.
 
-    command: what does the same in a terminal; run.json keeps it. screen: where progress goes.
+    command: what does the same in a terminal; run.json keeps it. screen: where progress goes. cluster: on which
+    machines cells train.
 
     Raises:
         UserError: an option cannot be, an architecture breaks its contract, or the folder holds another run.
         Interrupted: by the user; what is done is kept.
     """
     check_trackers(trackers)
-    start_server()  # it imports torch while this process plans
-    plan = decide(options, command)
+    elsewhere = cluster.engine == "ray"
+    options = for_cluster(options, cluster)
+    if elsewhere and join:
+        raise UserError("--join: is for --engine inline; one process runs all cells of a cluster")
+    if not elsewhere:
+        start_server()  # it imports torch while this process plans
+    plan = decide(options, command, elsewhere)
     directory = options.out or default_directory(plan)
     left = [cell for cell in plan.cells if retry_failed or not (cell_directory(directory, *cell) / RECORD).exists()]
     refuse_broken(plan, dict.fromkeys(name for name, _ in left))
     about = f"{plan.suite.name}: {len(plan.entries)} architectures x {len(plan.seeds)} seeds, {plan.budget} each"
+    at_once = MOST_AT_ONCE if elsewhere else cells_at_once(options, plan.settings.device, parse_budget(plan.budget))
+    if elsewhere and options.cells_at_once is not None:
+        at_once = options.cells_at_once
     with (
+        connected(cluster, plan.settings.threads) if elsewhere else children(plan.settings.device, at_once) as workers,
         occupied(plan, directory, join),
         ProgressView(screen, len(plan.cells), len(plan.cells) - len(left)) as view,
         tracked(view, trackers if left else (), plan, directory) as watcher,
     ):
         for line in [f"{about}; folder {directory}", *left_out_lines(options)]:
             screen.print(line, soft_wrap=True)
+        foreseen = None
+        if isinstance(workers, Cluster) and left and plan.settings.device == "cpu":
+            foreseen = foresee(plan, left, min(at_once, max(1, workers.places())))
+            foreseen.write(directory)
+            of = f"{foreseen.cells} cells on {foreseen.workers} workers, the longest first"
+            screen.print(f"about {short_time(foreseen.seconds)}: {of}", soft_wrap=True)
+        begun = time.monotonic()
         if trackers and not left:
             screen.print(f"--track {','.join(trackers)}: writes nothing, since all cells have ended", soft_wrap=True)
         finished = run_plan(
@@ -208,21 +235,39 @@ def carry_out(
             directory,
             watcher,
             retry_failed=retry_failed,
-            at_once=cells_at_once(options, plan.settings.device, parse_budget(plan.budget)),
+            at_once=at_once,
             checkpoint_seconds=checkpoint_seconds,
+            workers=workers,
+            seconds=None if foreseen is None else foreseen.seconds_of_a_cell,
         )
+        if foreseen is not None:
+            took = time.monotonic() - begun
+            foreseen.write(directory, took)
+            screen.print(f"foreseen {short_time(foreseen.seconds)}, took {short_time(took)}", soft_wrap=True)
     return directory, len(finished) == len(plan.cells) and all(record.done for record in finished)
 
 
 def options_of(values: dict[str, Any]) -> RunOptions:
     """The options of `run` from Python's values. Raises UserError where one is unknown or of another kind."""
     hints = get_type_hints(RunOptions)
+    known = [*hints, *field_names(ClusterOptions)]
     for name in values:
         if name not in hints:
-            raise UserError(f"{name}: no option of run has that name; {suggest(name, list(hints))}")
-    typed = {name: _as_typed(name, value, hints[name]) for name, value in values.items()}
+            raise UserError(f"{name}: no option of run has that name; {suggest(name, known)}")
+    return _validated(RunOptions, {name: _as_typed(name, value, hints[name]) for name, value in values.items()})
+
+
+def cluster_options_of(values: dict[str, Any]) -> ClusterOptions:
+    """The same for those that say on which machines cells train; resources of a cell are a dictionary, or JSON."""
+    resources = values.get("cell_resources")
+    if isinstance(resources, dict):
+        values = values | {"cell_resources": json.dumps(resources)}
+    return _validated(ClusterOptions, values)
+
+
+def _validated(cls: type[Options], values: dict[str, Any]) -> Options:
     try:
-        return TypeAdapter(RunOptions).validate_python(typed)
+        return TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
         raise UserError(f"the options: {first_mistake(error)}") from None
 

@@ -15,7 +15,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 from types import ModuleType
@@ -42,11 +42,18 @@ class Child:
     Args:
         function: of a module that can be imported by its name; called with the `Parent`, then with `arguments`.
         arguments: what the function needs; they are pickled.
+        environment: variables that differ from those of this process.
     """
 
-    def __init__(self, function: Callable[[Parent, *Arguments], None], *arguments: *Arguments) -> None:
+    def __init__(
+        self,
+        function: Callable[[Parent, *Arguments], None],
+        *arguments: *Arguments,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.connection, theirs = CONTEXT.Pipe()
-        self._process = CONTEXT.Process(target=_call, args=(theirs, dict(os.environ), function, *arguments))
+        variables = {**os.environ, **(environment or {})}
+        self._process = CONTEXT.Process(target=_call, args=(theirs, variables, function, *arguments))
         try:
             with _STARTING, _without_main_module():
                 start_server()
@@ -145,7 +152,7 @@ def _call(connection: Connection, environment: dict[str, str], function: Callabl
     if sys.platform == "linux":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         os.environ.clear()  # it is that of the time when the server was started
-        os.environ.update(environment)
+    os.environ.update(environment)
     function(Parent(connection), *arguments)
     # The connection is not closed: the thread of `Parent` waits on it, and both end with the process.
 

@@ -4,33 +4,46 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.planning.options import RunOptions
+from bench.planning.options import ClusterOptions, RunOptions
 
 if TYPE_CHECKING:
     from bench.results.records.plan import Plan
 
 
-def check_command(options: RunOptions, *, json: bool = False) -> None:
+def check_command(
+    options: RunOptions,
+    cluster: ClusterOptions = ClusterOptions(),  # noqa: B008 - frozen
+    *,
+    workers: str | None = None,
+    json: bool = False,
+) -> None:
     """Resolve everything and print the plan with parameters, FLOPs and time; train nothing.
 
     Parameters
     ----------
+    workers
+        How long it would take on so many workers like this machine, such as 1,8,64, by simulation.
     json
         One JSON document on standard output, with unrounded numbers.
     """
     from bench.planning.words import refuse_wrong_words
 
     refuse_wrong_words(options)
+    from dataclasses import asdict
+
     from bench.cli.output import console, print_json, print_listing
     from bench.errors import UserError, reason_of
-    from bench.planning.amounts import parse_budget, short_count, short_time
+    from bench.planning.amounts import parse_budget, parse_worker_counts, short_count, short_time
     from bench.planning.contract import refuse_broken
     from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
     from bench.results.statistics.pretrained import remarks
-    from bench.running.estimate import seconds_until_done, training_seconds
+    from bench.running.cluster import for_cluster
+    from bench.running.estimate import schedule, seconds_until_done, training_seconds
     from bench.running.run_folder import refuse_difference
 
-    plan = decide(options, command="check")
+    counts = parse_worker_counts(workers)
+    options = for_cluster(options, cluster)
+    plan = decide(options, command="check", elsewhere=cluster.engine == "ray")
     settings, budget = plan.settings, parse_budget(plan.budget)
     directory = options.out or default_directory(plan)
     refuse_difference(plan, directory)
@@ -58,9 +71,11 @@ def check_command(options: RunOptions, *, json: bool = False) -> None:
             "tuned for": planned.preset + ("" if planned.tuned else " !") if planned.preset else "nothing !",
         }
         rows.append(row)
+    schedules = [schedule(each * len(plan.seeds), count) for count in counts]
     if json:
         waiting = seconds_until_done(each * len(plan.seeds), cells_at_once(options, settings.device, budget))
-        print_json(_document(plan, str(directory), dict(zip(plan.entries, each, strict=True)), waiting))
+        document = _document(plan, str(directory), dict(zip(plan.entries, each, strict=True)), waiting)
+        print_json(document | ({"schedules": list(map(asdict, schedules))} if schedules else {}))
         return
     suite = plan.suite
     threads = f"{settings.threads} thread{'' if settings.threads == 1 else 's'}"
@@ -90,6 +105,18 @@ def check_command(options: RunOptions, *, json: bool = False) -> None:
         f"{short_time(sum(each) * len(plan.seeds))} of training in all "
         f"(from a few steps with throwaway weights, without evaluation)"
     )
+    if schedules:
+        target.print()
+        shown = [
+            {
+                "workers": found.workers,
+                "until done": short_time(found.seconds),
+                "worker hours": f"{found.worker_seconds / 3600:.2f}",
+                "busy in the last hour": f"{found.last_hour:.0%}",
+            }
+            for found in schedules
+        ]
+        print_listing("On workers like this machine, the longest cells first, with start and transfer", shown)
 
 
 def _document(plan: Plan, directory: str, seconds: dict[str, float], waiting: float) -> dict[str, Any]:

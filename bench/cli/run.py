@@ -1,10 +1,11 @@
 """`run`: train, evaluate, say how it ended."""
 
-from bench.planning.options import RunOptions
+from bench.planning.options import ClusterOptions, RunOptions
 
 
 def run_command(
     options: RunOptions,
+    cluster: ClusterOptions = ClusterOptions(),  # noqa: B008 - frozen
     *,
     retry_failed: bool = False,
     checkpoint_every: float | None = None,
@@ -38,7 +39,8 @@ def run_command(
     from bench.planning.words import refuse_wrong_words
 
     refuse_wrong_words(options)
-    start_server()  # it imports torch while this process does
+    if cluster.engine == "inline":
+        start_server()  # it imports torch while this process does
     import shlex
     import sys
 
@@ -64,6 +66,7 @@ def run_command(
             options,
             "python -m bench " + shlex.join(sys.argv[1:]),
             screen,
+            cluster,
             retry_failed=retry_failed,
             checkpoint_seconds=checkpoint_every,
             join=join,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.planning.options import TuneOptions
+from bench.planning.options import ClusterOptions, TuneOptions
 
 if TYPE_CHECKING:
     from bench.running.progress import ProgressView
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from bench.tuning.trials import Trial
 
 
-def tune_command(options: TuneOptions) -> int:
+def tune_command(
+    options: TuneOptions,
+    cluster: ClusterOptions = ClusterOptions(),  # noqa: B008 - frozen
+) -> int:
     """Search settings for each architecture: as many trials, one space, one budget, scored on validation.
 
     The same command again continues an interrupted search. Into a folder, more architectures, finalists and seeds of
@@ -23,21 +26,28 @@ def tune_command(options: TuneOptions) -> int:
     from bench.planning.words import refuse_wrong_words
 
     refuse_wrong_words(options)
-    start_server()  # it imports torch while this process does
+    if cluster.engine == "inline":
+        start_server()  # it imports torch while this process does
     import shlex
     import sys
+    from dataclasses import replace
 
     from bench.cli.output import console
     from bench.planning.amounts import parse_budget
     from bench.planning.decide import cells_at_once, left_out
     from bench.results.records.search import BEST, TRIALS
+    from bench.running.cluster import MOST_AT_ONCE, connected, for_cluster
     from bench.running.engine import Interrupted
     from bench.running.progress import ProgressView
+    from bench.running.workers import children
     from bench.tuning.folder import take_folder
     from bench.tuning.search import decide_search, run_options, run_search
     from bench.tuning.trials import ranked
 
-    search = decide_search(options, "python -m bench " + shlex.join(sys.argv[1:]))
+    elsewhere = cluster.engine == "ray"
+    meant = for_cluster(run_options(options), cluster)
+    options = replace(options, device=meant.device, threads=meant.threads)
+    search = decide_search(options, "python -m bench " + shlex.join(sys.argv[1:]), elsewhere)
     shared = search.shared
     for name in left_out(run_options(options)):
         print(f"bench: --arch all leaves out {name}, which does not start from random weights", file=sys.stderr)
@@ -51,11 +61,18 @@ def tune_command(options: TuneOptions) -> int:
         soft_wrap=True,
     )
     try:
-        at_once = cells_at_once(run_options(options), shared.settings.device, parse_budget(shared.settings.budget))
+        if elsewhere:
+            at_once = options.cells_at_once or MOST_AT_ONCE
+        else:
+            at_once = cells_at_once(meant, shared.settings.device, parse_budget(shared.settings.budget))
         trials = search.trials + search.finalists * search.final_seeds
         # How many trials are to come is not known: some designs have fewer, and those that ended are kept.
-        with ProgressView(screen, len(search.classes) * trials, whole=False) as view:
-            found = run_search(search, directory, _Watcher(view, screen.is_terminal), at_once)
+        threads, device = shared.settings.threads, shared.settings.device
+        with (
+            connected(cluster, threads) if elsewhere else children(device, at_once) as workers,
+            ProgressView(screen, len(search.classes) * trials, whole=False) as view,
+        ):
+            found = run_search(search, directory, _Watcher(view, screen.is_terminal), at_once, workers)
     except Interrupted:
         print("bench: interrupted; finished trials are kept, and the same command continues", file=sys.stderr)
         return 130

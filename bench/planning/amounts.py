@@ -137,6 +137,22 @@ def parse_chosen_seeds(text: str) -> tuple[int, ...] | Literal["all"]:
         raise UserError(f"--seed '{text}': expected seeds such as 0 or 0,4, or all") from None
 
 
+MOST_WORKERS = 100_000
+
+
+def parse_worker_counts(text: str | None) -> tuple[int, ...]:
+    """'1,8,64' -> (1, 8, 64); none where there is no text. Raises UserError where one is no number of workers."""
+    if text is None:
+        return ()
+    try:
+        counts = tuple(map(int, parse_names(text, "--workers")))
+    except ValueError:
+        counts = (0,)
+    if not all(1 <= count <= MOST_WORKERS for count in counts):
+        raise UserError(f"--workers {text}: expected numbers of workers such as 1,8,64, {MOST_WORKERS:,} at most")
+    return counts
+
+
 def parse_names(text: str, flag: str) -> tuple[str, ...]:
     """'lstm,transformer' -> ('lstm', 'transformer'). Raises UserError where there is no name, or one is there twice."""
     names = [part.strip() for part in text.split(",") if part.strip()]

@@ -30,7 +30,8 @@ def refuse_broken(plan: Plan, names: Iterable[str]) -> None:
     """
     suite = suite_of(plan)
     encoded = Stream(suite.stream(plan.seeds[0], plan.settings.training_problems), suite.encoding).take(PROBLEMS)
-    device = torch.device(plan.settings.device if plan.settings.device == "cuda" else "cpu")
+    # A cluster may have the GPUs that this machine has not.
+    device = torch.device("cuda" if plan.settings.device == "cuda" and torch.cuda.is_available() else "cpu")
     batch = Batch(*(torch.from_numpy(ids).to(device, torch.long) for ids in (encoded.prompt, encoded.answer)))
     for name in names:
         config = config_of(name, plan.entries[name])

@@ -104,13 +104,13 @@ def strata_of(test: EvaluationSet) -> list[PlannedStratum]:
     ]
 
 
-def decide(options: RunOptions, command: str) -> Plan:
-    """Check every option and decide everything; `command` is what the user typed.
+def decide(options: RunOptions, command: str, elsewhere: bool = False) -> Plan:
+    """Check every option and decide everything; `command` is what the user typed. `elsewhere`: other machines train.
 
     Raises:
         UserError: an option is unknown, impossible, or at odds with another.
     """
-    shared = decide_shared(options)
+    shared = decide_shared(options, elsewhere)
     classes, names = shared.classes, [cls.name for cls in shared.classes]
     assignments = parse_assignments(options.set)
     for key in assignments:
@@ -135,8 +135,8 @@ def decide(options: RunOptions, command: str) -> Plan:
     return shared.plan(entries, command)
 
 
-def decide_shared(options: RunOptions) -> Shared:
-    """What the options decide for all architectures alike.
+def decide_shared(options: RunOptions, elsewhere: bool = False) -> Shared:
+    """What the options decide for all architectures alike. `elsewhere`: other machines train.
 
     Raises:
         UserError: an option is unknown, impossible, or at odds with another.
@@ -149,7 +149,7 @@ def decide_shared(options: RunOptions) -> Shared:
         everything = tuple(name for name in known if name not in left)
         names = everything if options.arch == "all" else parse_names(options.arch, "--arch")
         classes = [architectures.get(name) for name in names]
-    device = device_called(options.device)
+    device = options.device if elsewhere else device_called(options.device)
     if options.precision == "16" and device == "cpu":
         raise UserError("--precision 16: half precision needs a GPU; take 32 or bf16 on the CPU")
     if options.stop_when_flat is not None and options.stop_when_flat < 1:

@@ -54,6 +54,26 @@ class RunOptions:
 
 @Parameter(name="*")
 @dataclass(kw_only=True, frozen=True)
+class ClusterOptions:
+    """On which machines cells train. None of it decides what they learn."""
+
+    engine: Literal["inline", "ray"] = "inline"
+    """Where cells train: inline in processes of this machine, or ray as tasks of a Ray cluster (extra `cluster`)."""
+    address: str | None = None
+    """Of the Ray cluster: HOST:PORT, ray://HOST:PORT or auto. Default: RAY_ADDRESS, else a Ray of this machine."""
+    gpus_per_cell: float = 0.0
+    """GPUs that Ray gives a cell: 1, several, or a share such as 0.25, so that small cells share one."""
+    cell_resources: str | None = None
+    """Other resources of Ray that a cell takes, as JSON: '{"a100": 1}'."""
+    checkpoint_dir: Path | None = None
+    """Folder on a disk that all nodes of the cluster share, for checkpoints: a cell whose node is lost goes on there.
+    Default: each on the disk of its own node."""
+    exclusive: bool = False
+    """Give each cell a whole node, so that times of one kind of node can be compared."""
+
+
+@Parameter(name="*")
+@dataclass(kw_only=True, frozen=True)
 class TuneOptions:
     """How to search. What `run` has too means the same."""
 
@@ -130,15 +150,17 @@ class ReachOptions:
     """Module(s) that register architectures of your own, by name or as path/of/file.py."""
 
 
-def command_of(options: RunOptions) -> str:
+def command_of(options: RunOptions, cluster: ClusterOptions | None = None) -> str:
     """The command that does the same as these options."""
     words = ["python", "-m", "bench", "run"]
-    for name, value in asdict(options).items():
-        flag = f"--{name.replace('_', '-')}"
-        if value == getattr(RunOptions, name, None):
-            continue
-        if value is True:
-            words.append(flag)
-        else:
-            words += [word for each in (value if isinstance(value, tuple) else [value]) for word in (flag, str(each))]
+    for some in (options, cluster or ClusterOptions()):
+        for name, value in asdict(some).items():
+            flag = f"--{name.replace('_', '-')}"
+            if value == getattr(type(some), name, None):
+                continue
+            if value is True:
+                words.append(flag)
+            else:
+                given = value if isinstance(value, tuple) else [value]
+                words += [word for each in given for word in (flag, str(each))]
     return shlex.join(words)

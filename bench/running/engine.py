@@ -1,26 +1,23 @@
 """Running a plan: cell after cell, or several at once, each in a child process, finished ones skipped."""
 
-import multiprocessing.connection
 import signal
-import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pandas as pd
 
-from bench.child import Child
 from bench.locks import Held, holding, writing_tables
 from bench.results.records import record as records
 from bench.results.records.collect import collect
 from bench.results.records.plan import Plan
 from bench.results.records.run import cell_directory
 from bench.running.baselines import complete_baselines
-from bench.running.cell import LOCK, Job, PlannedCell, main, run_cell
+from bench.running.cell import LOCK, Job, PlannedCell, run_cell
 from bench.running.checkpoints import delete_checkpoints
 from bench.running.outcome import write_outcome
+from bench.running.workers import Children, Ended, Workers
 
 STOP_SECONDS = 30.0
 """How long cells that were asked to stop may take to finish a step and keep their state."""
@@ -50,41 +47,42 @@ class Task(Protocol):
     def event(self, event: dict[str, Any]) -> bool:
         """Hears of the job's events; False ends it."""
 
-    def end(self, exit_code: int | None) -> None:
-        """The process has ended; None: by our hand."""
+    def end(self, exit_code: int | None, why: str = "") -> None:
+        """The process has ended; without a code and a reason why by our hand."""
 
 
-def run_tasks(tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.0) -> None:
-    """Do all tasks, so many at once, each begun when a place is free.
+def run_tasks(
+    tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.0, workers: Workers | None = None
+) -> None:
+    """Do all tasks, so many at once, each begun when a place is free. The workers are closed at the end; where there
+    are none, they are processes of this machine.
 
     Raises:
         Interrupted: by the user. The jobs at work are asked to stop, and ended after `grace_seconds`.
     """
     waiting = iter(tasks)
-    running: dict[Any, tuple[Task, Child]] = {}
+    running: dict[int, Task] = {}
+    workers = workers or Children()
     try:
         while True:
             while len(running) < at_once and (task := next(waiting, None)) is not None:
                 if (begun := task.begin()) is not None:
-                    child = Child(main, *begun)
-                    running[child.connection] = task, child
+                    running[workers.start(*begun)] = task
             if not running:
                 return
-            for connection in multiprocessing.connection.wait(list(running)):
-                task, child = running[connection]
-                event = child.receive()
-                if event is not None and task.event(event):
+            for key, event in workers.wait():
+                if key not in running:  # ended by our hand meanwhile
                     continue
-                del running[connection]
-                exit_code = None if event is not None else child.join()
-                child.close()
-                task.end(exit_code)
+                if isinstance(event, Ended):
+                    running.pop(key).end(event.exit_code, event.why)
+                elif not running[key].event(event):
+                    workers.end(key)
+                    running.pop(key).end(None)
     except KeyboardInterrupt:
-        _stop([child for _, child in running.values()], grace_seconds)
+        workers.close(grace_seconds)
         raise Interrupted from None
     finally:
-        for _, child in running.values():
-            child.close()
+        workers.close()
 
 
 @dataclass
@@ -101,6 +99,8 @@ class _CellTask:
     """what it ended with; None as long as it is another's"""
     held: bool = False
     """another process works on it"""
+    started: bool = False
+    """the watcher has been told of it"""
 
     def begin(self) -> tuple[PlannedCell, Job] | None:
         seen = self._found()
@@ -124,22 +124,25 @@ class _CellTask:
         if found is not None:  # another process ended it meanwhile
             self._finish(found)
             return None
-        self.watcher.start(self.cell.architecture, self.cell.seed)
         return self.cell, run_cell
 
     def event(self, event: dict[str, Any]) -> bool:
         if event["kind"] == "held":
             self.held = True
-        else:
+            return True
+        if event["kind"] == "started" and not self.started:
+            self.started = True
+            self.watcher.start(self.cell.architecture, self.cell.seed)
+        if event["kind"] != "started" or event["where"]:
             self.watcher.event(self.cell.architecture, self.cell.seed, event)
         return True
 
-    def end(self, exit_code: int | None) -> None:
+    def end(self, exit_code: int | None, why: str = "") -> None:
         if self.held:
             self._leave()
             return
         if self._found() is None:
-            write_outcome(self.cell, death(exit_code))
+            write_outcome(self.cell, death(exit_code, why))
         self._finish(records.read_record(self.cell.directory))
         _collect(self.run, self.slices)
 
@@ -177,17 +180,28 @@ def run_plan(
     retry_failed: bool = False,
     at_once: int = 1,
     checkpoint_seconds: float | None = None,
+    workers: Workers | None = None,
+    seconds: Mapping[str, float] | None = None,
 ) -> list[records.Record]:
     """Run every cell that has no record yet, so many at once; the records of the plan's cells, in the plan's order.
 
     Cells run seed by seed, architectures within, so that a drifting machine meets all architectures alike. One that
     another process works on is left to it, and has no record among those returned unless that process is the quicker.
+    seconds: architecture -> about how long a cell of it trains; then the longest come first, so that many workers end
+    together.
 
     Raises:
         Interrupted: by the user; finished cells are kept, and what the others have learnt.
     """
     place = Place(plan, directory, watcher)
-    [found] = run_plans([place], retry_failed=retry_failed, at_once=at_once, checkpoint_seconds=checkpoint_seconds)
+    [found] = run_plans(
+        [place],
+        retry_failed=retry_failed,
+        at_once=at_once,
+        checkpoint_seconds=checkpoint_seconds,
+        workers=workers,
+        seconds=seconds,
+    )
     return found
 
 
@@ -197,6 +211,8 @@ def run_plans(
     retry_failed: bool = False,
     at_once: int = 1,
     checkpoint_seconds: float | None = None,
+    workers: Workers | None = None,
+    seconds: Mapping[str, float] | None = None,
 ) -> list[list[records.Record]]:
     """As `run_plan`, several plans side by side."""
     slices: list[dict[str, pd.DataFrame]] = [{} for _ in places]
@@ -215,7 +231,10 @@ def run_plans(
         for place, known in zip(places, slices, strict=True)
     ]
     try:
-        run_tasks([cell for some in cells for cell in some], at_once, STOP_SECONDS)
+        tasks = [cell for some in cells for cell in some]
+        if seconds is not None:
+            tasks.sort(key=lambda task: -seconds.get(task.cell.architecture, 0.0))
+        run_tasks(tasks, at_once, STOP_SECONDS, workers)
     except Interrupted:
         for place, known in zip(places, slices, strict=True):
             _collect(place.directory, known)  # a cell that was about to end has its record
@@ -234,21 +253,6 @@ def _collect(directory: Path, slices: dict[str, pd.DataFrame]) -> None:
         collect(directory, slices)
 
 
-def _stop(children: list[Child], grace_seconds: float) -> None:
-    """Let jobs finish a step and keep their state. A second Ctrl-C ends that."""
-    with suppress(KeyboardInterrupt):
-        if not grace_seconds:
-            return
-        for child in children:
-            child.send("stop")
-        deadline = time.monotonic() + grace_seconds
-        at_work: dict[Any, Child] = {child.connection: child for child in children}
-        while at_work and (left := deadline - time.monotonic()) > 0:
-            for connection in multiprocessing.connection.wait(list(at_work), timeout=left):
-                if at_work[connection].receive() is None:
-                    del at_work[connection]
-
-
 def planned_cell(
     plan: Plan, architecture: str, seed: int, run: Path, checkpoint_seconds: float | None = None
 ) -> PlannedCell:
@@ -257,8 +261,10 @@ def planned_cell(
     return PlannedCell(plan, architecture, seed, directory, checkpoint_seconds)
 
 
-def death(exit_code: int | None) -> dict[str, str]:
-    """Status and reason of a job whose process ended before it could say."""
+def death(exit_code: int | None, why: str = "") -> dict[str, str]:
+    """Status and reason of a job whose process ended before it could say; `why` where more is known."""
+    if why:
+        return {"status": "failed", "reason": why}
     if exit_code is not None and exit_code < 0:
         name = signal.Signals(-exit_code).name if -exit_code in set(signal.Signals) else f"signal {-exit_code}"
         if name == "SIGKILL":  # how Linux ends processes that ask for too much memory

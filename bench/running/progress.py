@@ -55,6 +55,7 @@ class ProgressView:
         self._bars: dict[str, _Bar] = {}
         self._ended: set[str] = set()
         self._share_before, self._started = 0.0, time.monotonic()
+        self._elsewhere = False
         self._progress = _Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=10),
@@ -107,6 +108,15 @@ class ProgressView:
         if "share" in event:
             bar.share = min(1.0, event["share"])  # the last step may go beyond the budget
         match event["kind"]:
+            case "started":  # on a machine of a cluster, and again where that was lost
+                self._elsewhere = True
+                self._share_before -= bar.share_before
+                bar.share = bar.share_before = 0.0
+                bar.accuracy, bar.started = "", time.monotonic()
+                bar.text = f"{self._numbered(label)} on {event['where']}"
+                self._progress.update(bar.task, description=bar.text, completed=0.0, figures="starting")
+                if not self._live:
+                    self._print(f"{bar.text}: starts")
             case "validation":
                 bar.accuracy = f", right {event['correct'] / event['total']:.1%}"
                 rate = event["examples"] / event["train_seconds"]
@@ -147,6 +157,9 @@ class ProgressView:
         done_here = len(self._ended) + sum(bar.share for bar in self._bars.values()) - self._share_before
         left = self._cells - self._before - self._share_before - done_here
         text = f"{self._before + len(self._ended)} of {self._cells} done"
+        if self._elsewhere:
+            waiting = self._cells - self._before - len(self._ended) - len(self._bars)
+            text += f", {len(self._bars)} at work, {waiting} wait"
         if left <= 0 or done_here <= 0:
             return text
         return f"{text}, about {clock((time.monotonic() - self._started) * left / done_here)} left"

@@ -36,6 +36,7 @@ from bench.plugins import plugin_hash
 from bench.running.cell import Job, PlannedCell, run_trial
 from bench.running.engine import death, run_tasks
 from bench.running.training import curve_point
+from bench.running.workers import Workers
 from bench.tuning.folder import write_best, write_spaces
 from bench.tuning.space import design, search_space, settings_of
 from bench.tuning.trials import (
@@ -107,8 +108,9 @@ class Watcher(Protocol):
     def finish(self, trial: Trial) -> None: ...
 
 
-def decide_search(options: TuneOptions, command: str) -> Search:
-    """Check all options, and make a search of them; `command` is what the user typed.
+def decide_search(options: TuneOptions, command: str, elsewhere: bool = False) -> Search:
+    """Check all options, and make a search of them; `command` is what the user typed. `elsewhere`: other machines
+    train.
 
     Raises:
         UserError: an option is unknown, impossible, or at odds with another; or Optuna is not installed.
@@ -124,7 +126,7 @@ def decide_search(options: TuneOptions, command: str) -> Search:
         raise UserError(f"--seed {options.seed}: expected 0 to 2147483647")
     if not 1 <= options.final_seeds <= 2**31 - options.seed:
         raise UserError(f"--final-seeds {options.final_seeds}: expected 1 or more, up to seed 2147483647")
-    shared = decide_shared(run_options(options))
+    shared = decide_shared(run_options(options), elsewhere)
     settled = shared.suite.defaults.settings.keys()
     if unset := [cls.name for cls in shared.classes if set(cls.Config.required) - settled]:
         raise UserError(f"--arch {', '.join(unset)}: tune searches models that start from random weights; leave it out")
@@ -157,7 +159,13 @@ def with_budget(shared: Shared, budget: Budget) -> Shared:
     return dataclasses.replace(shared, settings=shared.settings.model_copy(update={"budget": str(budget)}))
 
 
-def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int = 1) -> dict[str, list[Trial]]:
+def run_search(
+    search: Search,
+    directory: Path,
+    watcher: Watcher,
+    at_once: int = 1,
+    workers: Workers | None = None,
+) -> dict[str, list[Trial]]:
     """Run every trial that is missing, and write the files of the search. Returns the trials of each architecture.
 
     Trial 0 of all architectures comes first, then trial 1 and so on, so that changes of the machine's speed affect all
@@ -195,7 +203,7 @@ def run_search(search: Search, directory: Path, watcher: Watcher, at_once: int =
                 for member in members
                 for cls in search.classes
             ]
-            run_tasks(tasks, at_once)
+            run_tasks(tasks, at_once, workers=workers)
         write_trials(storage, spaces, directory)
         write_best(search, storage, directory)
         return {name: all_trials(storage)[name] for name in (cls.name for cls in search.classes)}
@@ -232,6 +240,8 @@ class _TrialTask:
     spaces: dict[str, dict[str, dict[str, Any]]]
     directory: Path
     watcher: Watcher
+    started: bool = False
+    """the watcher has been told of it"""
 
     @property
     def study(self) -> Study:
@@ -253,13 +263,13 @@ class _TrialTask:
         for key, value in about.items():
             self.trial.set_user_attr(key, value)
         name = self.cls.name
-        self.watcher.start(name, self.stage, self.number, self.seed)
         shared = dataclasses.replace(self.search.shared, seeds=[self.seed])
         if self.stage == "final":
             shared = with_budget(shared, self.search.for_budget)
         try:
             planned = shared.architecture(self.cls, settings, f"trial {self.number}")
         except UserError as error:  # settings that make no model of the size asked
+            self.watcher.start(name, self.stage, self.number, self.seed)
             self.outcome["reason"] = str(error)
             self._tell()
             return None
@@ -268,6 +278,11 @@ class _TrialTask:
         return PlannedCell(plan, name, self.seed, errors), run_trial
 
     def event(self, event: dict[str, Any]) -> bool:
+        if event["kind"] == "started" and not self.started:
+            self.started = True
+            self.watcher.start(self.cls.name, self.stage, self.number, self.seed)
+        if event["kind"] == "started" and not event["where"]:
+            return True
         self.watcher.event(self.cls.name, self.stage, self.number, self.seed, event)
         if event["kind"] == "validation":
             figures = ("correct", "total", "examples", "flops", "train_seconds")
@@ -281,9 +296,9 @@ class _TrialTask:
             self.last.update(event)
         return True
 
-    def end(self, exit_code: int | None) -> None:
-        if exit_code is not None:  # else it was ended for lying behind
-            found = self.last or death(exit_code)
+    def end(self, exit_code: int | None, why: str = "") -> None:
+        if exit_code is not None or why:  # else it was ended for lying behind
+            found = self.last or death(exit_code, why)
             self.outcome.update({key: value for key, value in found.items() if key != "kind"})
         if self.outcome["status"] in ("diverged", "out-of-memory"):
             self.outcome |= {"status": "pruned", "reason": f"{self.outcome['status']}: {self.outcome['reason']}"}

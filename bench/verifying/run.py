@@ -356,7 +356,7 @@ class _Alone:
     def event(self, event: dict[str, Any]) -> bool:
         return True
 
-    def end(self, exit_code: int | None) -> None:
+    def end(self, exit_code: int | None, why: str = "") -> None:
         pass  # its record tells
 
 

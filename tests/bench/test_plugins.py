@@ -172,7 +172,7 @@ def test_a_plug_in_that_is_changed_while_the_run_goes_on_fails_its_next_cell(
             yield task
             known(**{"known_rule.py": "SCALE = 3"})
 
-    monkeypatch.setattr("bench.running.engine.run_tasks", lambda tasks, *_: one_by_one(changed(tasks)))
+    monkeypatch.setattr("bench.running.engine.run_tasks", lambda tasks, *_, **__: one_by_one(changed(tasks)))
     assert bench("run", "--seeds", "2", "--out", "a")[0] == 1
     first, second = open_run(Path("a")).records
     assert first.done

@@ -11,13 +11,17 @@ from bench.results.records.plan import Plan
 from bench.running.cell import run_cell
 from bench.running.engine import Task, planned_cell
 from bench.running.run_folder import take_folder
+from bench.running.workers import Workers
 
 
-def one_by_one(tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.0) -> None:
+def one_by_one(
+    tasks: Iterable[Task], at_once: int = 1, grace_seconds: float = 0.0, workers: Workers | None = None
+) -> None:
     """In the place of `engine.run_tasks`: starting a process for a cell takes longer than training one of test size."""
     for task in tasks:
         if (begun := task.begin()) is not None:
             cell, job = begun
+            task.event({"kind": "started", "where": ""})
             job(cell, task.event, lambda: False)
             task.end(0)
 

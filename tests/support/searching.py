@@ -9,6 +9,7 @@ from bench.planning.options import TuneOptions
 from bench.running.cell import PlannedCell, run_trial
 from bench.running.engine import Interrupted, Task
 from bench.running.training import CURVE_POINTS
+from bench.running.workers import Workers
 from bench.tuning.folder import take_folder
 from bench.tuning.search import Search, decide_search, run_search
 from bench.tuning.trials import Trial
@@ -41,7 +42,7 @@ class Formula:
         self.cells: list[PlannedCell] = []
         self._right, self._outcome = right, outcome
 
-    def __call__(self, tasks: Iterable[Task], at_once: int) -> None:
+    def __call__(self, tasks: Iterable[Task], at_once: int, workers: Workers | None = None) -> None:
         for task in tasks:
             if (begun := task.begin()) is not None:
                 cell, job = begun
@@ -53,6 +54,7 @@ class Formula:
         about = {"budget": cell.plan.settings.budget, "seed": cell.seed}
         right = self._right(cell.planned.training | cell.planned.config | about)
         cost = {"flops": 7, "train_seconds": 0.5}
+        yield {"kind": "started", "where": ""}
         for point in range(1, CURVE_POINTS + 1):
             share = point / CURVE_POINTS
             yield {"kind": "validation", "share": share, "correct": right, "total": 100, "examples": point, **cost}

@@ -70,7 +70,7 @@ def run(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the run, where `list runs` finds it from the working folder; no cell may be trained again."""
     copytree(trained, tmp_path / RUN)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("bench.running.engine.Child", never)
+    monkeypatch.setattr("bench.running.workers.Child", never)
     return RUN
 
 
@@ -146,7 +146,7 @@ def without(
     copytree(trained, folder / RUN)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr("bench.running.engine.Child", never)
+        patch.setattr("bench.running.workers.Child", never)
         untouched = {command: call(*line) for command, line in lines.items()}
         assert {outcome.status for outcome in untouched.values()} == {0}
         (RUN / CELL).rename(RUN / "aside")

@@ -353,7 +353,7 @@ def test_an_interrupt_ends_the_child_at_once_and_only_by_our_hand(tiny_path: Pat
             os.kill(child.pid, signal.SIGINT)  # as a terminal does; the child leaves the answer to its parent
             return True
 
-        def end(self, exit_code: int | None) -> None:
+        def end(self, exit_code: int | None, why: str = "") -> None:
             raise AssertionError("it was interrupted")
 
     with pytest.raises(Interrupted):
@@ -410,7 +410,7 @@ def test_a_cell_whose_process_dies_is_a_row_with_its_reason(
 ) -> None:
     plan = plan_of(tiny_path)
     take_folder(plan, tmp_path)
-    monkeypatch.setattr("bench.running.engine.main", die)
+    monkeypatch.setattr("bench.running.workers.main", die)
     [record] = run_plan(plan, tmp_path, Silent())
     assert (record.status, record.reason) == (
         "out-of-memory",
