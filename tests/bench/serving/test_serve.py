@@ -627,7 +627,10 @@ def test_demo_opens_a_published_run_that_has_its_weights(
     copytree(trained_run, tmp_path / "products3")
     copytree(trained_run, tmp_path / "bare", ignore=ignore_patterns(WEIGHTS))
     status, _, err = call(capsys, monkeypatch, "demo", "bare", "--port", "0")
-    assert (status, err) == (2, "bench: 'bare': no published run of that name comes with weights; there are products3\n")
+    assert (status, err) == (
+        2,
+        "bench: 'bare': no published run of that name comes with weights; there are products3\n",
+    )
     for screen in (True, False):
         monkeypatch.setattr("bench.machine.has_screen", lambda screen=screen: screen)
         status, out, _ = call(capsys, monkeypatch, "demo", "--port", "0")
