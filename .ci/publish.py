@@ -55,7 +55,7 @@ PAGE = ROOT / "docs" / "results.md"
 """Where the tables stand."""
 IN_PICTURE = ("summary", "operation", "digits", "signs")
 """Keys of the tables that the picture shows."""
-ON_PAGE = {"addition3": ("learning",)}
+ON_PAGE = {"addition3": ("learning",), "products3": ("summary", "digits", "workings")}
 """Name -> keys of its tables that the page shows; those of others are `USUAL`."""
 USUAL = ("summary", "operation", "signs")
 WITH_WEIGHTS = ("quick", "products3")

@@ -27,6 +27,7 @@ PAGES = {page.relative_to(ROOT).as_posix(): page for page in (README, ROOT / "CO
 MOST_LINES, MOST_BYTES = 130, 9_000
 """Of the README: a front door."""
 PUBLISHED = {
+    "products3": [""],
     "quick": [""],
     "addition3": [""],
     "forms": ["addition3-plain", "addition3", "addition3-padded", "addition3-scratchpad"],

@@ -20,7 +20,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, float]
 
 
 def test_the_best_that_train_in_time_come_first_and_better_ones_are_named() -> None:
-    answer = choose("*", "2x2", minutes=6)
+    answer = choose("*/", "2x2", minutes=6)
     right = [choice.evidence.right.mean for choice in answer.choices]
     assert answer.choices[0].evidence.architecture == "encoder-decoder"
     assert (len(right), right) == (3, sorted(right, reverse=True))
@@ -29,13 +29,20 @@ def test_the_best_that_train_in_time_come_first_and_better_ones_are_named() -> N
     assert answer.choices[0].evidence.directory == PUBLISHED / "quick"
 
 
+def test_readmes_question_has_readmes_answer() -> None:
+    answer = choose("*", "3x3", minutes=10)
+    sure = [choice.evidence for choice in answer.choices if choice.evidence.right.mean == 1]
+    assert "encoder-decoder" in [each.architecture for each in sure]
+    assert {each.directory for each in sure} == {PUBLISHED / "products3"}
+
+
 def test_nothing_is_extrapolated(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     status, out, err = call(capsys, monkeypatch, "choose", "--digits", "9x9", "--minutes", "5")
     assert (status, err) == (1, "")
     first, second = out.splitlines()
     assert first.startswith("No run has asked * of 9x9 digits; measured were 1x1, ")
     assert second.endswith("--operation '*' --workings scratchpad --most 9 --budget seconds=300")
-    status, out, _ = call(capsys, monkeypatch, "choose", "--digits", "2x2", "--minutes", "0.1")
+    status, out, _ = call(capsys, monkeypatch, "choose", "--digits", "2x2", "--operations", "*/", "--minutes", "0.1")
     assert status == 1
     assert "trains within 0.1 min here" in out
     assert "transformer-lstm" in out
