@@ -13,35 +13,30 @@ import json
 import os
 import platform
 import socket
-import stat
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent import futures
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, Literal
 
-from bench import __version__, architectures
-from bench.child import Child
 from bench.errors import UserError, reason_of
 from bench.locks import Held, holding
 from bench.planning.options import ClusterOptions, RunOptions
 from bench.planning.settings import field_names
-from bench.plugins import check_plugin
 from bench.results.files import write_bytes, write_json
-from bench.results.records.plan import PLAN, Plan, parse_plan
+from bench.results.records.plan import Plan
 from bench.results.records.record import RECORD
-from bench.running.cell import LOCK, Job, PlannedCell, main, run_cell, run_trial
-from bench.running.checkpoints import PATTERN
+from bench.running.cell import LOCK, Job, PlannedCell, run_cell
+from bench.running.cluster_worker import BEAT_SECONDS, Mailbox, warm, work
 from bench.running.estimate import schedule, training_seconds
 from bench.running.workers import Ended
 
 MOST_AT_ONCE = 10_000
 """Jobs that are handed to Ray at once, which lets those wait that have no place: a node that joins finds work."""
+MOST_WARMED = 1000
+"""Workers that are started while the run is planned."""
 TRIES = 4
 """How often a job is begun at most: its worker or node may be lost meanwhile."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -50,12 +45,9 @@ STAYS_HERE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 this machine's address on the network, listens there, and does not find a cluster that is on loopback alone."""
 CONNECT_SECONDS = 10.0
 """How long an address may take to answer."""
-BEAT_SECONDS = 1.0
-"""A job sends no more than one event of a step in so many seconds, and asks as often whether it is to stop."""
 KILLED = -9
 SCHEDULE = "schedule.json"
 """File of a run: how long it was thought to take on the workers that there were, and how long it took."""
-JOBS: dict[str, Job] = {"cell": run_cell, "trial": run_trial}
 LEFT_BEHIND = [
     ".git",
     ".venv",
@@ -276,13 +268,10 @@ class Cluster:
         self.demand, self._kept_in = demand, kept_in
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self._mailbox: Any = ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=here).remote()
-        self._task = ray.remote(work).options(
-            num_cpus=demand.cpus,
-            num_gpus=demand.gpus or None,
-            resources=demand.custom or None,
-            max_retries=0,
-            scheduling_strategy="DEFAULT",
-        )
+        wanted: dict[str, Any] = {"num_cpus": demand.cpus, "num_gpus": demand.gpus, "resources": demand.custom}
+        self._task = ray.remote(work).options(max_retries=0, **wanted)
+        warming = ray.remote(warm).options(**wanted)
+        self._warmed = [warming.remote() for _ in range(min(self.places(), MOST_WARMED))]
         self._at_work: dict[int, _AtWork] = {}
         self._heard: deque[tuple[int, dict[str, Any] | Ended]] = deque()
         self._letters: Any = None
@@ -348,7 +337,7 @@ class Cluster:
             "architecture": cell.architecture,
             "seed": cell.seed,
             "checkpoint_seconds": cell.checkpoint_seconds,
-            "job": next(name for name, job in JOBS.items() if job is at_work.job),
+            "job": "cell" if at_work.job is run_cell else "trial",
             "place": hashlib.sha256(f"{platform.node()}:{cell.directory}".encode()).hexdigest()[:16],
             "kept_in": None if self._kept_in is None else str(self._kept_in),
         }
@@ -420,148 +409,3 @@ def keep(directory: Path, files: dict[str, bytes]) -> None:
             if not (directory / RECORD).exists():
                 for name in sorted(files, key=lambda name: name == RECORD):
                     write_bytes(directory / name, files[name])
-
-
-class Mailbox:
-    """A Ray actor on the node of the run's process: jobs put their events in, and hear whether they are to stop."""
-
-    def __init__(self) -> None:
-        import asyncio
-
-        self._letters: list[tuple[int, int, str]] = []
-        self._arrived = asyncio.Event()
-        self._stopping = False
-
-    async def put(self, key: int, number: int, text: str) -> bool:
-        self._letters.append((key, number, text))
-        self._arrived.set()
-        return self._stopping
-
-    async def take(self) -> list[tuple[int, int, str]]:
-        """What has come, once something has."""
-        await self._arrived.wait()
-        return await self.drain()
-
-    async def drain(self) -> list[tuple[int, int, str]]:
-        """What has come."""
-        letters, self._letters = self._letters, []
-        self._arrived.clear()
-        return letters
-
-    async def stop(self) -> None:
-        self._stopping = True
-
-
-# --- on a worker ------------------------------------------------------------------------------------------------------
-
-
-class _Sender:
-    """Sends the events of a job, and knows whether it is to stop.
-
-    It asks Ray for nothing that waits, not even for no time: a task that does gives its CPUs to another meanwhile.
-    """
-
-    def __init__(self, mailbox: Any, key: int, number: int) -> None:
-        self._mailbox, self._key, self._number = mailbox, key, number
-        self._pending: deque[Any] = deque()
-        self._sent = self._asked = 0.0
-        self._stop = False
-        self.last: list[str] = []
-        """events that must not be lost"""
-
-    def send(self, event: dict[str, Any]) -> None:
-        if event["kind"] == "outcome":
-            self.last.append(json.dumps(event))
-            return
-        now = time.monotonic()
-        if event["kind"] == "step" and now - self._sent < BEAT_SECONDS:
-            return
-        self._sent = now
-        self._put(event)
-
-    def stop(self) -> bool:
-        now = time.monotonic()
-        if not self._stop and now - self._asked > BEAT_SECONDS:
-            self._asked = now
-            while self._pending and self._pending[0].done():
-                self._stop |= self._pending.popleft().result()
-            if not self._pending:
-                self._put({"kind": "alive"})
-        return self._stop
-
-    def wait(self) -> None:
-        """Until all that was sent has arrived."""
-        futures.wait(self._pending, CONNECT_SECONDS)
-
-    def _put(self, event: dict[str, Any]) -> None:
-        self._pending.append(self._mailbox.put.remote(self._key, self._number, json.dumps(event)).future())
-
-
-def work(key: int, number: int, message: str, mailbox: Any) -> dict[str, Any]:
-    """One job, in a process of its own beside the worker, as on one machine: a crash, the peak of memory and what a
-    process may remember are that job's. Returns the bytes of its files, and how the process ended.
-    """
-    asked = json.loads(message)
-    plan = parse_plan(Path(PLAN), asked["plan"])
-    node = platform.node()
-    directory = _folder(asked["kept_in"], asked["place"])
-    cell = PlannedCell(plan, asked["architecture"], asked["seed"], directory, asked["checkpoint_seconds"])
-    if refusal := disagreement(cell):
-        return {"refusal": f"worker {node}: {refusal}"}
-    sender = _Sender(mailbox, key, number)
-    sender.send({"kind": "started", "where": node})
-    stopped = False
-    with closing(Child(main, cell, JOBS[asked["job"]])) as child:
-        while True:
-            if child.has_sent(BEAT_SECONDS):
-                if (event := child.receive()) is None:
-                    break
-                sender.send(event)
-            if not stopped and sender.stop():
-                stopped = True
-                child.send("stop")
-        exit_code = child.join()
-    sender.wait()
-    files = {
-        path.relative_to(directory).as_posix(): path.read_bytes()
-        for path in sorted(directory.rglob("[!.]*"))
-        if path.is_file() and not path.match(PATTERN)
-    }
-    unfinished = stopped and asked["job"] == "cell" and RECORD not in files
-    if not unfinished:
-        rmtree(directory, ignore_errors=True)
-    return {"files": files, "last": sender.last, "exit_code": exit_code, "stopped": unfinished}
-
-
-def disagreement(cell: PlannedCell) -> str:
-    """Why this machine may not train a cell: its software is not the plan's; '' where it is."""
-    import torch
-
-    settings = cell.plan.settings
-    for name, mine, theirs in (
-        ("arithbench", __version__, settings.version),
-        ("torch", torch.__version__.split("+")[0], settings.torch.split("+")[0]),
-    ):
-        if mine != theirs:
-            return f"has {name} {mine}, and the plan is of {theirs}; install the same there and here"
-    try:
-        for module in cell.plan.plugins:
-            architectures.load_plugin(module)
-        check_plugin(architectures.get(cell.architecture), cell.planned.plugin_hash)
-    except Exception as error:
-        return f"cannot load the plug-in of {cell.architecture}: {reason_of(error)}; put it there at the same path"
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        return "has no GPU that torch can use; ask for one with --gpus-per-cell 1"
-    return ""
-
-
-def _folder(kept_in: str | None, place: str) -> Path:
-    """The folder in which a job works here: on a disk that is shared, or one that this user alone may read."""
-    if kept_in is not None:
-        return Path(kept_in) / place
-    root = Path(tempfile.gettempdir()) / f"arithbench-{os.getuid() if hasattr(os, 'getuid') else 'cells'}"
-    root.mkdir(mode=0o700, exist_ok=True)
-    there = root.stat()
-    if hasattr(os, "getuid") and (there.st_uid != os.getuid() or stat.S_IMODE(there.st_mode) & 0o077):
-        root = Path(tempfile.mkdtemp(prefix="arithbench-"))  # somebody else made it
-    return root / place

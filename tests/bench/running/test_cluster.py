@@ -21,7 +21,10 @@ from bench.errors import UserError
 from bench.planning.decide import decide
 from bench.planning.options import ClusterOptions, RunOptions, command_of
 from bench.results.records.record import RECORD, WEIGHTS
-from bench.running.cluster import Demand, demand_of, disagreement, for_cluster, keep
+from bench.running import cluster_worker
+from bench.running.checkpoints import PATTERN
+from bench.running.cluster import Demand, demand_of, for_cluster, keep
+from bench.running.cluster_worker import disagreement
 from bench.running.engine import planned_cell
 from bench.running.workers import gpus_of
 
@@ -156,6 +159,12 @@ def test_a_worker_of_another_version_trains_nothing(tiny_path: Path, tmp_path: P
     assert "torch" in refusal(torch="2.0.0")
     lost = plan.model_copy(update={"plugins": ["no_such_module"]})
     assert "cannot load the plug-in of lstm" in disagreement(planned_cell(lost, "lstm", 0, tmp_path))
+
+
+def test_a_worker_knows_the_names_of_files_without_their_modules() -> None:
+    assert (cluster_worker.CHECKPOINTS, cluster_worker.RECORD) == (PATTERN, RECORD)
+    script = "import sys, bench.running.cluster_worker; sys.exit('torch' in sys.modules or 'pandas' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
 
 
 # --- two nodes
