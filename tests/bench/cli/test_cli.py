@@ -432,6 +432,12 @@ def test_check_says_how_long_one_waits(
     assert re.search(r"gru .* 10 min ", out)
     out = call(capsys, monkeypatch, *asked, "1")[1]
     assert "about 3 days here, one after another: 2 x 3 cells, 3 days of training in all" in out
+    out = call(capsys, monkeypatch, *asked, "1", "--workers", "1,3", "--engine", "ray")[1]
+    one, three = (re.split(r" {2,}", line.strip()) for line in out.strip().splitlines()[-2:])
+    assert one[:3] == ["1", "3 days", "72.50"]
+    assert three[:2] == ["3", "24 h"]
+    document = json.loads(call(capsys, monkeypatch, *asked, "1", "--workers", "6", "--json")[1])
+    assert document["schedules"][0]["workers"] == 6
 
 
 def test_equal_amounts_make_equal_plans(tiny_path: Path) -> None:

@@ -60,6 +60,25 @@ def test_what_others_did_takes_no_time_here(at: list[float]) -> None:
     assert left == "[2/2] gru, seed 0: left to another process, which works on it"
 
 
+def test_a_cell_on_a_cluster_says_where_and_how_many_wait(at: list[float]) -> None:
+    console = Console(file=io.StringIO(), width=100)
+    with ProgressView(console, 3) as view:
+        view.begin("lstm, seed 0")
+        view.tell("lstm, seed 0", {"kind": "started", "where": "north"})
+        at[0] = 5.0
+        view.tell("lstm, seed 0", VALIDATED | {"share": 0.5})
+        view.tell("lstm, seed 0", {"kind": "started", "where": "south"})  # the first worker was lost
+        at[0] = 10.0
+        view.tell("lstm, seed 0", VALIDATED | {"share": 0.5})
+        at[0] = 15.0
+        view.end("lstm, seed 0", "right")
+    first, half, again, half_again, last = console.file.getvalue().splitlines()
+    assert (first, again) == ("[1/3] lstm, seed 0 on north: starts", "[1/3] lstm, seed 0 on south: starts")
+    assert half.endswith(", 5 s left")
+    assert half_again.endswith(", 5 s left")  # nothing of what the first did
+    assert last == "[1/3] lstm, seed 0 on south: right; 1 of 3 done, 0 at work, 2 wait, about 30 s left"
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_whole_run_has_a_line_of_its_own_above_the_bars(width: int, at: list[float]) -> None:
     console = Console(file=io.StringIO(), width=width, force_terminal=True)
