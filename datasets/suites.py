@@ -87,7 +87,8 @@ class FormSection(_Section):
     """padded: the answer's integer part filled with zeros to the most digits that an answer of the suite can have"""
     notation: Literal["ascii", "latex"] = "ascii"
     workings: Workings = "none"
-    """scratchpad: how the answer is worked out stands before it; scratchpad-sums: with the sums of a product's rows"""
+    """scratchpad: how the answer is worked out stands before it; scratchpad-sums: with the sums of a
+    product's rows, and the multiples of a divisor"""
     tokenizer: Literal["characters", "digit-chunks", "byte-pair"] = "characters"
     vocabulary: Annotated[int, Field(le=65_536)] | None = None
     """tokens that 'byte-pair' learns at most, special ones included; of that tokenizer alone"""

@@ -16,7 +16,7 @@ from bench.datasets.strata import Stratum
 from bench.datasets.writing.cells import Symbols, push_left, push_right
 from bench.datasets.writing.forms import FRACTION, REMAINDER, TEXTS, TIMES, Form, as_codes
 from bench.datasets.writing.tokenizers import EOS, PAD, Characters, Ids, Tokenizer
-from bench.datasets.writing.workings import WORKINGS_END
+from bench.datasets.writing.workings import MULTIPLES, WORKINGS_END
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,9 @@ def _workings_symbols(stratum: Stratum, division: Division, form: Form) -> int:
         # The product of all quotients is below the larger operand, that of a remainder and its numerator at most a.
         return steps * (1 + (a + 1) + b + len(",,,,")) - 1 + max(a, b)
     decimals = 0 if division.rule == "remainder" else division.places + (division.rule == "rounded")
-    return max(_division_symbols(a, digits, decimals) for digits in (range(1, b + 1) if stratum.b_digits == 1 else [b]))
+    multiples = len(MULTIPLES) * (b + 1 + len(",")) * (form.workings == "scratchpad-sums")
+    divisors = range(1, b + 1) if stratum.b_digits == 1 else [b]
+    return multiples + max(_division_symbols(a, digits, decimals) for digits in divisors)
 
 
 def _division_symbols(a: int, b: int, decimals: int) -> int:

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 
 from bench.datasets.problems import Division
-from bench.datasets.writing.workings import WORKINGS_END
+from bench.datasets.writing.workings import MULTIPLES, WORKINGS_END
 
 _SEPARATOR = re.compile("[,.]")
 
@@ -48,7 +48,9 @@ def on_paper(texts: tuple[str, str, str], answer: str, workings: str, division: 
         case "/" if division.rule == "fraction":
             return _euclid(a, b, numbers) if len(parts) % 4 == 0 else as_they_are
         case "/":
-            return _long_division(str(a), str(b), numbers, answer) if len(parts) % 3 == 1 < len(parts) else as_they_are
+            # Steps of three and what is left, behind the multiples of the divisor or not: their numbers tell which.
+            steps = len(parts) - len(MULTIPLES) * (len(parts) % 3 == 0)
+            return _long_division(str(a), str(b), numbers, answer, steps) if steps % 3 == 1 < steps else as_they_are
     adds = (texts[0].startswith("-") == texts[2].startswith("-")) == (texts[1] == "+")
     return _sum(a, b, places, adds, parts, answer) if {len(part) for part in parts} == {2} else as_they_are
 
@@ -91,21 +93,30 @@ def _product(a: str, b: str, numbers: list[str], answer: str) -> list[Line]:
     return lines if [answer] == numbers else [*lines, rule, Line(answer.rjust(width))]
 
 
-def _long_division(a: str, b: str, numbers: list[str], answer: str) -> list[Line]:
-    """The quotient's digits behind the operands; below, what each step divides and takes away, and what is left."""
+def _long_division(a: str, b: str, numbers: list[str], answer: str, count: int) -> list[Line]:
+    """The quotient's digits behind the operands; below, what each step divides and takes away, and what is left. Above
+    it the multiples of the divisor, where they stand before the last `count` numbers.
+    """
+    before_steps = len(numbers) - count
+    above, numbers = numbers[:before_steps], numbers[before_steps:]
     steps = [numbers[start : start + 3] for start in range(0, len(numbers) - 1, 3)]
     first = len(steps[0][0])
     before = len(a) - first + 1
     times = [step[1] for step in steps]
     quotient = "".join(times[:before]) + ("." + "".join(times[before:]) if len(times) > before else "")
     said = "" if quotient == answer else f"  ({answer})"
-    lines = [Line(f"{a} : {b} = {quotient}{said}", (0, *range(1, len(numbers) - 1, 3)))]
+
+    def line(text: str, *parts: int) -> Line:
+        return Line(text, tuple(before_steps + part for part in parts))
+
+    lines = [Line(f"{b}: {' '.join(above)}", tuple(range(before_steps)))] if above else []
+    lines.append(line(f"{a} : {b} = {quotient}{said}", 0, *range(1, len(numbers) - 1, 3)))
     for number, (divided, _, taken) in enumerate(steps):
         if number:
-            lines.append(Line(divided.rjust(first + number), (3 * number,)))
-        lines.append(Line(taken.rjust(first + number), (3 * number + 2,)))
+            lines.append(line(divided.rjust(first + number), 3 * number))
+        lines.append(line(taken.rjust(first + number), 3 * number + 2))
         lines.append(Line(("-" * max(len(divided), len(taken))).rjust(first + number)))
-    return [*lines, Line(numbers[-1].rjust(first + len(steps) - 1), (len(numbers) - 1,))]
+    return [*lines, line(numbers[-1].rjust(first + len(steps) - 1), len(numbers) - 1)]
 
 
 def _euclid(a: int, b: int, numbers: list[str]) -> list[Line]:

@@ -14,6 +14,8 @@ plain.
 - Quotients that are exact or rounded, or leave a remainder: long division, from the first digits of a that hold b. Each
   step is what is divided, how many times b goes into it, and how much that takes away; then the next digit is brought
   down to what is left. At the end stands what is left then. `84/7=` has `8,1,7,14,2,14,0:`.
+  With `scratchpad-sums`, b added up, twice to nine times, stands before the steps, since what a step takes away is one
+  of these: `84/7=` has `14,21,28,35,42,49,56,63,8,1,7,14,2,14,0:`.
   A `.` stands where the quotient's point does. Behind it zeros are brought down, until nothing is left, or there is one
   digit more than the quotient is rounded to: `7/8=` to two places is 0.88, and has `7,0,0.70,8,64,60,7,56,40,5,40,0:`.
   Decimals are divided as whole numbers: `1.5/0.25=` as 150 by 25.
@@ -35,6 +37,8 @@ from bench.datasets.writing.cells import Symbols, where, write
 Workings = Literal["none", "scratchpad", "scratchpad-sums"]
 WORKINGS_END = ":"
 """Ends the workings; no other symbol is written like it."""
+MULTIPLES = tuple(range(2, 10))
+"""How many times the divisor stands before the steps of a long division, with `scratchpad-sums`."""
 _SEPARATOR = re.compile("(?=[,.])")
 Step = tuple[NDArray[np.bool_], str, Integers]
 """The problems that have it, what stands before it, and a number of each."""
@@ -46,7 +50,10 @@ def work_out(problems: Problems, division: Division, workings: Workings, reverse
     steps = _rows(problems, sums=workings == "scratchpad-sums")
     divides = problems.operation == OPERATIONS.index("/")
     if divides.any():
-        steps += (_convergents if division.rule == "fraction" else _long_division)(problems, divides, division)
+        if division.rule == "fraction":
+            steps += _convergents(problems, divides)
+        else:
+            steps += _long_division(problems, divides, division, sums=workings == "scratchpad-sums")
     for shown, before, number in steps:
         cells = write(np.where(shown, number, 0), np.zeros(len(problems), np.int64), 1)
         parts.append(where(shown, before, problems))
@@ -57,8 +64,8 @@ def work_out(problems: Problems, division: Division, workings: Workings, reverse
 def first_mistake(given: str, right: str, operation: str, division: Division, workings: Workings) -> str:
     """The first part of workings that is not as it should be, and which step it stands in: 'times 2', say.
 
-    The parts: 'column' of a sum, 'row' and 'sum' of a product, 'divided', 'times' and 'taken' of a long division and
-    'left' at its end; 'times', 'left', 'numerator' and 'denominator' of a fraction. 'end' where nothing but the end is
+    The parts: 'column' of a sum, 'row' and 'sum' of a product, 'divided', 'times' and 'taken' of a long division,
+    'multiple' before it and 'left' at its end; 'times', 'left', 'numerator' and 'denominator' of a fraction. 'end' where nothing but the end is
     wrong: the workings go on, or never end. '' where all is right. given, right: with their end, where they have one.
 
     >>> first_mistake("8,1,7,14,3,14,0:", "8,1,7,14,2,14,0:", "/", Division(), "scratchpad")
@@ -84,6 +91,10 @@ def first_mistake(given: str, right: str, operation: str, division: Division, wo
             return f"{('times', 'left', 'numerator', 'denominator')[place % 4]} {place // 4 + 1}"
     if place == len(_SEPARATOR.findall(right)):
         return "left"
+    if workings == "scratchpad-sums":
+        if place < len(MULTIPLES):
+            return f"multiple {MULTIPLES[place]}"
+        place -= len(MULTIPLES)
     return f"{('divided', 'times', 'taken')[place % 3]} {place // 3 + 1}"
 
 
@@ -125,13 +136,14 @@ def _rows(problems: Problems, sums: bool) -> list[Step]:
     return steps
 
 
-def _long_division(problems: Problems, divides: NDArray[np.bool_], division: Division) -> list[Step]:
+def _long_division(problems: Problems, divides: NDArray[np.bool_], division: Division, sums: bool) -> list[Step]:
     """Of quotients. Digits of all problems stand in the same columns, so that the last one is that of the ones."""
     a, b = _whole_operands(problems, divides)
     count = int(digit_count(a).max())
     decimals = 0 if division.rule == "remainder" else division.places + (division.rule == "rounded")
     digits = np.hstack([digit_matrix(a, count), np.zeros((len(a), decimals), np.uint8)]).astype(a.dtype)
-    steps: list[Step] = []
+    multiples = MULTIPLES if sums else ()
+    steps: list[Step] = [(divides, "," * (times > multiples[0]), times * b) for times in multiples]
     begun, left = np.zeros(len(a), dtype=bool), np.zeros_like(a)
     for column in range(count + decimals):
         divided = left * 10 + digits[:, column]
@@ -141,14 +153,14 @@ def _long_division(problems: Problems, divides: NDArray[np.bool_], division: Div
         begun = begun | first
         times = np.where(shown, divided // b, 0)
         between = "." if column == count else ","
-        steps += [(first, "", divided), (shown & ~first, between, divided), (shown, ",", times)]
+        steps += [(first, "," * sums, divided), (shown & ~first, between, divided), (shown, ",", times)]
         steps.append((shown, ",", times * b))
         left = divided - times * b
     steps.append((divides, ",", left))
     return steps
 
 
-def _convergents(problems: Problems, divides: NDArray[np.bool_], _: Division) -> list[Step]:
+def _convergents(problems: Problems, divides: NDArray[np.bool_]) -> list[Step]:
     """Of fractions."""
     larger, smaller = _whole_operands(problems, divides)
     before, numerator = np.zeros_like(larger), np.ones_like(larger)

@@ -46,6 +46,13 @@ def shown(texts: Any, answer: str, workings: str, rule: Any = "exact", reverse: 
             ["84 : 7 = 12", "7", "-", "14", "14", "--", " 0"],
         ),
         (
+            ("84", "/", "7"),
+            "12",
+            "14,21,28,35,42,49,56,63,8,1,7,14,2,14,0:",
+            "exact",
+            ["7: 14 21 28 35 42 49 56 63", "84 : 7 = 12", "7", "-", "14", "14", "--", " 0"],
+        ),
+        (
             ("7", "/", "8"),
             "0.88",
             "7,0,0.70,8,64,60,7,56,40,5,40,0:",
@@ -79,6 +86,14 @@ def test_each_part_stands_in_a_line() -> None:
     assert [line.text for line in lines if 5 in line.parts] == ["14"]
     assert lines[4].text == "14"
     assert 4 in lines[0].parts  # how many times stands in the quotient
+
+
+def test_each_multiple_stands_above() -> None:
+    workings = "14,21,28,35,42,49,56,63,8,1,7,14,2,14,0:"
+    lines = on_paper(("84", "/", "7"), "12", workings, Division(), reverse=False)
+    assert sorted(part for line in lines for part in line.parts) == list(range(15))
+    assert lines[0].parts == tuple(range(8))
+    assert 12 in lines[1].parts  # how many times 7 goes into 14 stands in the quotient
 
 
 SYMBOLS = st.text("0123456789,.:-r", max_size=40)

@@ -63,6 +63,8 @@ def test_worked_examples(twins: Any, texts: Any, workings: str) -> None:
         (("67", "*", "238"), "exact", "scratchpad-sums", "plain", "536,2010,2546,13400:15946"),
         (("67", "*", "238"), "exact", "scratchpad-sums", "reversed", "635,0102,6452,00431:64951"),
         (("67", "*", "38"), "exact", "scratchpad-sums", "plain", "536,2010:2546"),
+        (("84", "/", "7"), "exact", "scratchpad-sums", "plain", "14,21,28,35,42,49,56,63,8,1,7,14,2,14,0:12"),
+        (("84", "/", "7"), "exact", "scratchpad-sums", "reversed", "41,12,82,53,24,94,65,36,8,1,7,41,2,41,0:21"),
         (("7", "/", "8"), "rounded", "scratchpad", "plain", "7,0,0.70,8,64,60,7,56,40,5,40,0:0.88"),
         (("7", "/", "8"), "rounded", "scratchpad", "reversed", "7,0,0.07,8,46,06,7,65,04,5,04,0:88.0"),
         (("2", "/", "3"), "rounded", "scratchpad", "plain", "2,0,0.20,6,18,20,6,18,20,6,18,2:0.67"),
@@ -136,6 +138,8 @@ def on_paper(texts: Any, division: Division, kind: str, reverse: bool) -> str:
     decimals = {"exact": division.places, "rounded": division.places + 1}.get(division.rule, 0)
     whole, behind, left = division_on_paper(a, b, decimals)
     point = "." if behind else ""
+    if kind == "scratchpad-sums":
+        whole = [*range(2 * b, 10 * b, b), *whole]
     return ",".join(map(show, whole)) + point + ",".join(map(show, behind)) + f",{show(left)}:"
 
 
@@ -191,6 +195,8 @@ def test_workings_are_those_on_paper_and_come_to_the_answer(
         assert "".join(form.answer_symbols(read(target))) == "".join(form.spell(expected))
         if kind == "scratchpad-sums" and texts[1] == "*":
             continue
+        if kind == "scratchpad-sums" and texts[1] == "/" and division.rule != "fraction":
+            workings = workings.split(",", 8)[-1]  # behind the multiples
         come_to = said(workings, texts, division, answer == "reversed")
         if texts[1] == "/" and division.rule == "rounded":
             come_to = Fraction((come_to * 10**division.places + Fraction(1, 2)) // 1, 10**division.places)
@@ -202,10 +208,13 @@ def test_workings_are_those_on_paper_and_come_to_the_answer(
 def test_widths_are_those_of_the_longest_quotient(rule: Any, a: int, b: int, places: int) -> None:
     """Of all problems of a stratum. Of fractions the longest workings are bounded, not known."""
     division, stratum = Division(rule, 2), Stratum("/", a, b, "+-", places)
-    encoding = Encoding([stratum], division, Form("plain", workings="scratchpad"), Characters)
     problems = stratum.all_problems(division, np.dtype(np.int64))
-    longest = np.count_nonzero(encoding.encode(problems).answer, axis=1).max()
-    assert 0 <= encoding.answer_width - longest <= (11 if rule == "fraction" else 2)
+    kinds: tuple[Workings, ...] = ("scratchpad", "scratchpad-sums")
+    for kind in kinds:
+        encoding = Encoding([stratum], division, Form("plain", workings=kind), Characters)
+        longest = np.count_nonzero(encoding.encode(problems).answer, axis=1).max()
+        spare = 4 * (kind == "scratchpad-sums")  # twice to nine times b need not all have a digit more than b
+        assert 0 <= encoding.answer_width - longest <= (11 if rule == "fraction" else 2 + spare)
 
 
 @pytest.mark.parametrize(
@@ -227,6 +236,15 @@ def test_widths_are_those_of_the_longest_quotient(rule: Any, a: int, b: int, pla
             "rounded",
             "scratchpad",
             "divided 2",
+        ),
+        ("14,22,28:", "14,21,28,35,42,49,56,63,8,1,7,14,2,14,0:", "/", "exact", "scratchpad-sums", "multiple 3"),
+        (
+            "14,21,28,35,42,49,56,63,8,1,7,14,3,14,0:",
+            "14,21,28,35,42,49,56,63,8,1,7,14,2,14,0:",
+            "/",
+            "exact",
+            "scratchpad-sums",
+            "times 2",
         ),
         ("2,12,2,1,3,1,7,3:", "2,12,2,1,3,0,7,3:", "/", "fraction", "scratchpad", "left 2"),
         ("2,12,2,1,3,0,7,4:", "2,12,2,1,3,0,7,3:", "/", "fraction", "scratchpad", "denominator 2"),
