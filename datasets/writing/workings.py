@@ -64,9 +64,10 @@ def work_out(problems: Problems, division: Division, workings: Workings, reverse
 def first_mistake(given: str, right: str, operation: str, division: Division, workings: Workings) -> str:
     """The first part of workings that is not as it should be, and which step it stands in: 'times 2', say.
 
-    The parts: 'column' of a sum, 'row' and 'sum' of a product, 'divided', 'times' and 'taken' of a long division,
-    'multiple' before it and 'left' at its end; 'times', 'left', 'numerator' and 'denominator' of a fraction. 'end' where nothing but the end is
-    wrong: the workings go on, or never end. '' where all is right. given, right: with their end, where they have one.
+    The parts: 'column' of a sum, 'row' and 'sum' of a product, 'divided', 'times' and 'taken' of a long division, with
+    'multiple' before and 'left' behind them; 'times', 'left', 'numerator' and 'denominator' of a fraction. 'end' where
+    nothing but the end is wrong: the workings go on, or never end. '' where all is right. given, right: with their end,
+    where they have one.
 
     >>> first_mistake("8,1,7,14,3,14,0:", "8,1,7,14,2,14,0:", "/", Division(), "scratchpad")
     'times 2'

@@ -106,7 +106,8 @@ def refusal(load: Any, content: Any) -> str:
 
 STRATA = {
     **{"addition2": 16, "addition3": 1, "addition3-padded": 1, "addition3-plain": 1, "addition3-scratchpad": 1},
-    **{"large": 432, "latex": 64, "longer": 32, "products3": 36, "quick": 64, "standard": 432},
+    **{"large": 432, "latex": 64, "longer": 32, "products3": 36, "products3-sums": 36, "standard": 432},
+    **{"quick": 64, "quick-scratchpad": 64, "quick-sums": 64},
 }
 
 
