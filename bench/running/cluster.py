@@ -12,7 +12,9 @@ import importlib.util
 import json
 import os
 import platform
+import signal
 import socket
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -189,15 +191,17 @@ def connected(options: ClusterOptions, threads: int) -> Iterator[Cluster]:
 
     # It prints what a node says as it dies, on standard output, where a document may be written.
     ray._private.worker.print_to_stdstream = lambda *_, **__: None
+    answered = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     common: dict[str, Any] = {"log_to_driver": False, "configure_logging": True, "logging_level": "ERROR"}
+    if ray.is_initialized():
+        raise UserError("--engine ray: this process is connected to a Ray already; call ray.shutdown() first")
     try:
         if address is None:
             ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **common)
             if nodes_of(ray, "NodeManagerAddress")[0] not in LOOPBACK:
-                said = f"{STAYS_HERE}=0 in the environment, or import bench before ray"
-                raise UserError(
-                    f"--engine ray: this Ray would listen on the network, since it was imported before: {said}"
-                )
+                ray.shutdown()
+                said = f"set {STAYS_HERE}=0 before that"
+                raise UserError(f"--engine ray: Ray was imported before, and would listen on the network: {said}")
         else:
             _refuse_silence(address)
             ray.init(address=address, runtime_env=_code(), **common)
@@ -208,6 +212,9 @@ def connected(options: ClusterOptions, threads: int) -> Iterator[Cluster]:
             raise
         said = " ".join(str(error).split())
         raise UserError(f"--address {address}: {said}; install the same there and here") from None
+    if threading.current_thread() is threading.main_thread():  # Ray answers SIGTERM otherwise
+        for number, answer in answered.items():
+            signal.signal(number, answer)
     try:
         yield Cluster(demand_of(options, threads, nodes_of(ray)), options.checkpoint_dir)
     finally:
