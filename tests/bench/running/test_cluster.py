@@ -22,11 +22,12 @@ from bench.planning.decide import decide
 from bench.planning.options import ClusterOptions, RunOptions, command_of
 from bench.results.records.record import RECORD, WEIGHTS
 from bench.running import cluster_worker
+from bench.running.cell import PlannedCell, Send, Stop
 from bench.running.checkpoints import PATTERN
 from bench.running.cluster import Demand, demand_of, for_cluster, keep
 from bench.running.cluster_worker import disagreement
 from bench.running.engine import planned_cell
-from bench.running.workers import gpus_of
+from bench.running.workers import Children, gpus_of
 
 RAY = ClusterOptions(engine="ray")
 SMALL, BIG = {"CPU": 2.0}, {"CPU": 16.0, "GPU": 4.0, "a100": 4.0}
@@ -131,6 +132,25 @@ def test_without_ray_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_cells_are_spread_over_the_gpus_that_there_are(visible: list[str], at_once: int, taken: list[str]) -> None:
     assert gpus_of(visible, at_once) == taken
+
+
+def test_a_cell_goes_to_the_gpu_that_has_the_fewest(tiny_path: Path, tmp_path: Path) -> None:
+    """Real processes; what they would see is all that is looked at."""
+    cell = planned_cell(decide(RunOptions(arch="lstm", suite=str(tiny_path), threads=1), "test"), "lstm", 0, tmp_path)
+    with closing(Children(["0", "GPU-b"])) as workers:
+        keys = [workers.start(cell, tell_gpu) for _ in range(3)]
+        seen = {}
+        while len(seen) < 3:
+            for key, event in workers.wait():
+                if isinstance(event, dict) and "gpu" in event:
+                    seen[key] = event["gpu"]
+        assert [seen[key] for key in keys] == ["0", "GPU-b", "0"]
+
+
+def tell_gpu(cell: PlannedCell, send: Send, stop: Stop) -> None:
+    send({"kind": "gpu", "gpu": os.environ["CUDA_VISIBLE_DEVICES"]})
+    while not stop():  # as long as its place is taken
+        time.sleep(0.01)
 
 
 # --- files and software
