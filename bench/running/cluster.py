@@ -260,7 +260,8 @@ class _AtWork:
     job: Job
     tries: int = 1
     reference: Any = None
-    cancelled: bool = False
+    begun: bool = False
+    """it has a place, and does not wait for one"""
 
 
 class Cluster:
@@ -327,8 +328,11 @@ class Cluster:
         self._heard.clear()
 
     def _stop(self, seconds: float) -> None:
-        """Jobs that have begun finish a step, those about to end do; what they leave is written as ever."""
+        """Jobs that have begun finish a step, those about to end do; what they leave is written. No other begins."""
         self._ray.get(self._mailbox.stop.remote())
+        self._hear(self._ray.get(self._mailbox.drain.remote()))
+        for key in [key for key, at_work in self._at_work.items() if not at_work.begun]:
+            self.end(key)
         deadline = time.monotonic() + seconds
         while self._at_work and (left := deadline - time.monotonic()) > 0:
             references = {at_work.reference: key for key, at_work in self._at_work.items()}
@@ -338,7 +342,7 @@ class Cluster:
 
     def _submit(self, key: int) -> None:
         at_work = self._at_work[key]
-        cell = at_work.cell
+        at_work.begun, cell = False, at_work.cell
         message = {
             "plan": cell.plan.as_json(),
             "architecture": cell.architecture,
@@ -354,7 +358,8 @@ class Cluster:
         for key, number, text in letters:
             at_work = self._at_work.get(key)
             if at_work is not None and number == at_work.tries:  # not of an earlier try
-                self._heard.append((key, json.loads(text)))
+                self._heard.append((key, event := json.loads(text)))
+                at_work.begun |= event["kind"] == "started"
 
     def _settle(self, key: int, again: bool = True) -> None:
         """A task has ended: its files are written, or it is tried again where its worker was lost."""
