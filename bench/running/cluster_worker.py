@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import stat
+import sys
 import tempfile
 import time
 from collections import deque
@@ -187,9 +188,10 @@ def _folder(kept_in: str | None, place: str) -> Path:
     """The folder in which a job works here: on a disk that is shared, or one that this user alone may read."""
     if kept_in is not None:
         return Path(kept_in) / place
-    root = Path(tempfile.gettempdir()) / f"arithbench-{os.getuid() if hasattr(os, 'getuid') else 'cells'}"
+    user = getattr(os, "getuid", lambda: 0)()  # Windows has a folder for temporary files for each user
+    root = Path(tempfile.gettempdir()) / f"arithbench-{user}"
     root.mkdir(mode=0o700, exist_ok=True)
     there = root.stat()
-    if hasattr(os, "getuid") and (there.st_uid != os.getuid() or stat.S_IMODE(there.st_mode) & 0o077):
+    if sys.platform != "win32" and (there.st_uid != user or stat.S_IMODE(there.st_mode) & 0o077):
         root = Path(tempfile.mkdtemp(prefix="arithbench-"))  # somebody else made it
     return root / place

@@ -231,6 +231,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with what the command lines name."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("bench.running.estimate.MOST_SECONDS", 0.0)  # two passes are enough to measure nothing by
+    monkeypatch.setattr("bench.choosing.PUBLISHED", tmp_path / "published")  # whose models `demo` would serve for ever
     text = "".join(f"{key} = {_toml(value)}\n" for key, value in GOOD.items())
     (tmp_path / "tiny.toml").write_text(text, encoding="utf-8")
     (tmp_path / "bad.toml").write_bytes(b"\xff\x00[")

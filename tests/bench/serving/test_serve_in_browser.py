@@ -213,9 +213,9 @@ def test_the_keyboard_goes_everywhere(opened: Opened) -> None:
         page.keyboard.press(key)
         return str(page.evaluate("document.activeElement.textContent.trim() || document.activeElement.id"))
 
-    backwards = [reach("Shift+Tab") for _ in range(3)]
-    assert backwards == ["Tables and charts", "Ask the models", "To the content"]
-    assert [reach("Tab") for _ in range(5)][2:4] == ["expression", "Ask"]
+    backwards = [reach("Shift+Tab") for _ in range(4)]
+    assert backwards == ["Which to take", "Tables and charts", "Ask the models", "To the content"]
+    assert [reach("Tab") for _ in range(6)][3:5] == ["expression", "Ask"]
     page.keyboard.press("Enter")  # on an example
     expect(page.locator(".card")).to_have_count(2)
 
