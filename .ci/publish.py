@@ -55,10 +55,14 @@ PAGE = ROOT / "docs" / "results.md"
 """Where the tables stand."""
 IN_PICTURE = ("summary", "operation", "digits", "signs")
 """Keys of the tables that the picture shows."""
-ON_PAGE = {"addition3": ("learning",), "products3": ("summary", "digits", "workings")}
+ON_PAGE = {
+    "addition3": ("learning",),
+    "products3": ("summary", "digits", "workings"),
+    "quick-scratchpad": ("summary", "operation", "workings"),
+}
 """Name -> keys of its tables that the page shows; those of others are `USUAL`."""
 USUAL = ("summary", "operation", "signs")
-WITH_WEIGHTS = ("quick", "products3")
+WITH_WEIGHTS = ("quick", "products3", "quick-scratchpad")
 """Names of which trained models come along, for `ask`, `serve`, `demo` and `verify` in a fresh clone."""
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WINDOW_WIDTH, WINDOW_HEIGHT = 1280, 1180

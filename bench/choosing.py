@@ -78,7 +78,8 @@ class Choice:
     def source(self) -> str:
         """Where its figures come from."""
         row = self.row
-        return f"{row['run']} ({row['version']}): {row['seeds']} seeds, each asked {row['asked']:,} problems"
+        seeds = "1 seed" if row["seeds"] == 1 else f"{row['seeds']} seeds"
+        return f"{row['run']} ({row['version']}): {seeds}, each asked {row['asked']:,} problems"
 
 
 @dataclass(frozen=True)
