@@ -8,6 +8,7 @@ one line each.
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -25,7 +26,7 @@ from bench.errors import UserError, suggest, user_errors
 from bench.planning.amounts import parse_budget, seed_list, short_time
 from bench.planning.contract import refuse_broken
 from bench.planning.decide import cells_at_once, decide, default_directory, left_out_lines
-from bench.planning.options import ClusterOptions, RunOptions, command_of
+from bench.planning.options import INLINE, ClusterOptions, RunOptions, command_of
 from bench.planning.settings import field_names
 from bench.results.records.collect import cells_frame, results_frame, stacked
 from bench.results.records.plan import Plan, first_mistake
@@ -182,7 +183,7 @@ def carry_out(
     options: RunOptions,
     command: str,
     screen: Console,
-    cluster: ClusterOptions = ClusterOptions(),  # noqa: B008 - frozen
+    cluster: ClusterOptions = INLINE,
     *,
     retry_failed: bool = False,
     checkpoint_seconds: float | None = None,
@@ -214,7 +215,11 @@ def carry_out(
     if elsewhere and options.cells_at_once is not None:
         at_once = options.cells_at_once
     with (
-        connected(cluster, plan.settings.threads) if elsewhere else children(plan.settings.device, at_once) as workers,
+        (
+            connected(cluster, plan.settings.threads)
+            if elsewhere
+            else nullcontext(children(plan.settings.device, at_once))
+        ) as workers,
         occupied(plan, directory, join),
         ProgressView(screen, len(plan.cells), len(plan.cells) - len(left)) as view,
         tracked(view, trackers if left else (), plan, directory) as watcher,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.planning.options import ClusterOptions, RunOptions
+from bench.planning.options import INLINE, ClusterOptions, RunOptions
 
 if TYPE_CHECKING:
     from bench.results.records.plan import Plan
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def check_command(
     options: RunOptions,
-    cluster: ClusterOptions = ClusterOptions(),  # noqa: B008 - frozen
+    cluster: ClusterOptions = INLINE,
     *,
     workers: str | None = None,
     json: bool = False,

@@ -1,11 +1,11 @@
 """`run`: train, evaluate, say how it ended."""
 
-from bench.planning.options import ClusterOptions, RunOptions
+from bench.planning.options import INLINE, ClusterOptions, RunOptions
 
 
 def run_command(
     options: RunOptions,
-    cluster: ClusterOptions = ClusterOptions(),  # noqa: B008 - frozen
+    cluster: ClusterOptions = INLINE,
     *,
     retry_failed: bool = False,
     checkpoint_every: float | None = None,

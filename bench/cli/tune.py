@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.planning.options import ClusterOptions, TuneOptions
+from bench.planning.options import INLINE, ClusterOptions, TuneOptions
 
 if TYPE_CHECKING:
     from bench.running.progress import ProgressView
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def tune_command(
     options: TuneOptions,
-    cluster: ClusterOptions = ClusterOptions(),  # noqa: B008 - frozen
+    cluster: ClusterOptions = INLINE,
 ) -> int:
     """Search settings for each architecture: as many trials, one space, one budget, scored on validation.
 
@@ -30,6 +30,7 @@ def tune_command(
         start_server()  # it imports torch while this process does
     import shlex
     import sys
+    from contextlib import nullcontext
     from dataclasses import replace
 
     from bench.cli.output import console
@@ -69,7 +70,7 @@ def tune_command(
         # How many trials are to come is not known: some designs have fewer, and those that ended are kept.
         threads, device = shared.settings.threads, shared.settings.device
         with (
-            connected(cluster, threads) if elsewhere else children(device, at_once) as workers,
+            connected(cluster, threads) if elsewhere else nullcontext(children(device, at_once)) as workers,
             ProgressView(screen, len(search.classes) * trials, whole=False) as view,
         ):
             found = run_search(search, directory, _Watcher(view, screen.is_terminal), at_once, workers)

@@ -72,6 +72,10 @@ class ClusterOptions:
     """Give each cell a whole node, so that times of one kind of node can be compared."""
 
 
+INLINE = ClusterOptions()
+"""On this machine, in processes of its own."""
+
+
 @Parameter(name="*")
 @dataclass(kw_only=True, frozen=True)
 class TuneOptions:
@@ -150,10 +154,10 @@ class ReachOptions:
     """Module(s) that register architectures of your own, by name or as path/of/file.py."""
 
 
-def command_of(options: RunOptions, cluster: ClusterOptions | None = None) -> str:
+def command_of(options: RunOptions, cluster: ClusterOptions = INLINE) -> str:
     """The command that does the same as these options."""
     words = ["python", "-m", "bench", "run"]
-    for some in (options, cluster or ClusterOptions()):
+    for some in (options, cluster):
         for name, value in asdict(some).items():
             flag = f"--{name.replace('_', '-')}"
             if value == getattr(type(some), name, None):

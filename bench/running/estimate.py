@@ -2,7 +2,7 @@
 
 import heapq
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,10 +53,7 @@ def training_seconds(plan: Plan, architecture: str) -> float:
 
 def seconds_until_done(cells: Sequence[float], at_once: int) -> float:
     """How long somebody waits for cells of so many seconds, each begun in its turn when one of the places is free."""
-    places = [0.0] * max(1, min(at_once, len(cells)))
-    for seconds in cells:
-        heapq.heapreplace(places, places[0] + seconds)
-    return max(places)
+    return max((ended for _, ended in _spans(cells, at_once)), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -76,16 +73,21 @@ def schedule(cells: Sequence[float], workers: int) -> Schedule:
     """List scheduling, the longest first: each cell goes to the worker that is free first (Graham, "Bounds on
     multiprocessing timing anomalies", 1969). cells: seconds of training of each.
     """
-    free = [START_SECONDS] * workers
-    spans: list[tuple[float, float]] = []
-    for seconds in sorted(cells, reverse=True):
-        begun = free[0]
-        heapq.heapreplace(free, begun + seconds + CELL_SECONDS)
-        spans.append((begun, begun + seconds + CELL_SECONDS))
+    whole = [seconds + CELL_SECONDS for seconds in sorted(cells, reverse=True)]
+    spans = [(START_SECONDS + begun, START_SECONDS + ended) for begun, ended in _spans(whole, workers)]
     end = max((ended for _, ended in spans), default=0.0)
     since = max(0.0, end - 3600)
     busy = sum(max(0.0, ended - max(begun, since)) for begun, ended in spans)
     return Schedule(workers, end, workers * end, busy / (workers * (end - since)) if end else 1.0)
+
+
+def _spans(cells: Sequence[float], places: int) -> Iterator[tuple[float, float]]:
+    """When each of these cells begins and ends, in their order: in the place that is free first."""
+    free = [0.0] * max(1, min(places, len(cells)))
+    for seconds in cells:
+        begun = free[0]
+        heapq.heapreplace(free, begun + seconds)
+        yield begun, begun + seconds
 
 
 def _steps(plan: Plan, architecture: str) -> tuple[float, float]:

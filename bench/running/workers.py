@@ -3,8 +3,7 @@
 import multiprocessing.connection
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -64,9 +63,9 @@ class Children:
         if begun:
             return [(key, {"kind": "started", "where": ""}) for key in begun]
         found: list[tuple[int, dict[str, Any] | Ended]] = []
-        keys = {child.connection: key for key, child in self._children.items()}
+        keys: dict[Any, int] = {child.connection: key for key, child in self._children.items()}
         for connection in multiprocessing.connection.wait(list(keys)):
-            key = keys[connection]  # type: ignore[index]  # all that is waited for are connections
+            key = keys[connection]
             child = self._children[key]
             event = child.receive()
             if event is None:
@@ -101,11 +100,10 @@ class Children:
                     del at_work[connection]
 
 
-@contextmanager
-def children(device: str, at_once: int) -> Iterator[Children]:
-    """A context with processes of this machine for so many jobs at once, spread over its GPUs where they use them."""
+def children(device: str, at_once: int) -> Children:
+    """Processes of this machine for so many jobs at once, spread over its GPUs where they use them."""
     gpus = gpus_of(visible_gpus(), at_once) if device == "cuda" and at_once > 1 else []
-    yield Children(gpus if len(gpus) > 1 else None)
+    return Children(gpus if len(gpus) > 1 else None)
 
 
 def visible_gpus() -> list[str]:
