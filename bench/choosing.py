@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench import architectures
+from bench import architectures, machine
 from bench.datasets.problems import OPERATIONS
 from bench.datasets.shipped import suite_names
 from bench.datasets.suites import MOST_DIGITS
@@ -96,6 +96,8 @@ class Answer:
     """digits that a run has asked with all these operations, where none has asked those that were wanted"""
     command: str
     """what measures the problems that were asked about"""
+    disturbed: str
+    """what made this machine slower than it is while it was measured; '' where nothing is known to"""
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -106,15 +108,18 @@ class Answer:
     def lines(self) -> list[str]:
         """What there is to say beside the table."""
         what, near = f"{self.operations} of {self.digits} digits", ", ".join(self.measured)
+        busy = [f"Times here are too long: {self.disturbed}."] * bool(
+            self.disturbed and (self.choices or self.too_slow)
+        )
         if not self.choices:
             none = f"No run has asked {what}{f'; measured were {near}' if near else ''}. Nothing is extrapolated."
             slow = f"Nothing that was measured on {what} trains within {self.minutes:g} min here."
-            return [slow if self.too_slow else none, f"to measure it:  {self.command}"]
+            return [slow if self.too_slow else none, *busy, f"to measure it:  {self.command}"]
         said = [f"{number}. {choice.command}\n   from {choice.source}" for number, choice in enumerate(self.choices, 1)]
         said.append("right %: mean over seeds on new problems, with its 95 % interval; here: training one model here")
         if any(choice.differs for choice in self.choices):
             said.append("* Today's settings or suite are others than those of this run: measure it anew.")
-        return said
+        return said + busy
 
 
 def choose(operations: str, digits: str, minutes: float, runs: Sequence[Path] = ()) -> Answer:
@@ -140,6 +145,7 @@ def choose(operations: str, digits: str, minutes: float, runs: Sequence[Path] = 
     folders = run_folders([*runs, PUBLISHED, Path("runs"), Path("reach")])
     with user_errors(BadFile):
         found = evidence(folders, asked, digits)
+    busy = machine.disturbed(1)  # before the measuring itself is what keeps it busy
     choices: list[Choice] = []
     too_slow: list[Choice] = []
     for each in found:
@@ -153,7 +159,7 @@ def choose(operations: str, digits: str, minutes: float, runs: Sequence[Path] = 
     command += ["--budget", f"seconds={round(60 * minutes)}"]
     choices.sort(key=lambda choice: (-choice.evidence.right.mean, choice.seconds))
     measured = [] if found else digits_asked(folders, asked)
-    return Answer("".join(asked), digits, minutes, choices, too_slow, measured, shlex.join(command))
+    return Answer("".join(asked), digits, minutes, choices, too_slow, measured, shlex.join(command), busy)
 
 
 def _choice(each: Evidence) -> Choice | None:

@@ -68,6 +68,13 @@ def test_the_document_and_the_frame_have_what_the_table_has(
         assert f"{100 * choice['right']:.1f}{interval}" in out
 
 
+def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for load, said in (("", 0), ("the machine is busy (load average 2.0, and 1 of 2 cores are wanted)", 1)):
+        monkeypatch.setattr("bench.machine.disturbed", lambda threads, load=load: load)
+        lines = choose("*", "3x3", 10).lines
+        assert lines.count(f"Times here are too long: {load}.") == said
+
+
 def test_own_runs_count_where_their_suite_is_there(trained_run: Path, tiny_path: Path, tmp_path: Path) -> None:
     from bench.results.records.collect import collect
 
